@@ -1,0 +1,52 @@
+/** Imports point down this list only (DESIGN: "The way of the data"); errors, diagnostics and io are for everybody. */
+const layers = ["cli", "forge", "utility", "host", "plan", "network", "agent", "repository", "disk", "cvl"];
+
+const upwardImports = layers.slice(1).map((layer, index) => ({
+  name: `${layer}-imports-up`,
+  severity: "error",
+  from: { path: `^src/${layer}/` },
+  to: { path: `^src/(${layers.slice(0, index + 1).join("|")})/` },
+}));
+
+const pure = ["cvl", "network", "plan"];
+
+module.exports = {
+  forbidden: [
+    {
+      name: "no-cycles",
+      severity: "error",
+      from: {},
+      to: { circular: true, dependencyTypesNot: ["type-only"] },
+    },
+    ...upwardImports,
+    {
+      name: "ground-imports-nothing",
+      severity: "error",
+      from: { path: "^src/(errors|diagnostics|io)\\.ts$" },
+      to: { path: "^src/.+/" },
+    },
+    {
+      name: "pure-layers-do-no-io",
+      severity: "error",
+      from: { path: `^src/(${pure.join("|")})/` },
+      to: { path: "^(node:)?(fs|fs/promises|child_process|net|http|https|os|worker_threads)$|^src/io\\.ts$" },
+    },
+    {
+      name: "git-libraries-in-repository-only",
+      severity: "error",
+      from: { pathNot: "^src/repository/" },
+      to: { path: "node_modules/(isomorphic-git|simple-git)/" },
+    },
+    {
+      name: "processes-in-io-only",
+      severity: "error",
+      from: { path: "^src/", pathNot: "^src/io\\.ts$" },
+      to: { path: "node_modules/execa/|^(node:)?child_process$" },
+    },
+  ],
+  options: {
+    tsPreCompilationDeps: true,
+    tsConfig: { fileName: "tsconfig.json" },
+    doNotFollow: { path: "node_modules" },
+  },
+};

@@ -1,0 +1,80 @@
+// Builds dist/ (the bundled CLI, one lazily loaded chunk a verb) and, with --tests, build/ (precompiled tests).
+import { build } from "esbuild";
+import { chmod, cp, readdir, rm } from "node:fs/promises";
+import path from "node:path";
+import { fileURLToPath } from "node:url";
+
+const root = path.dirname(path.dirname(fileURLToPath(import.meta.url)));
+
+/** An ESM bundle of CommonJS packages needs a `require` of its own. */
+const requireBanner =
+  "import{createRequire as __createRequire}from'node:module';const require=__createRequire(import.meta.url);";
+
+const common = {
+  absWorkingDir: root,
+  bundle: true,
+  platform: "node",
+  target: "node20.19",
+  format: "esm",
+  splitting: true,
+  logLevel: "warning",
+  legalComments: "none",
+};
+
+export async function buildCli() {
+  await rm(path.join(root, "dist"), { recursive: true, force: true });
+  await build({
+    ...common,
+    entryPoints: { cui: "src/cli/cui.ts" },
+    outdir: "dist",
+    chunkNames: "chunks/[name]-[hash]",
+    minify: true,
+    keepNames: true,
+    banner: { js: requireBanner },
+  });
+  await copyRuntimeFiles(path.join(root, "dist"));
+  await chmod(path.join(root, "dist/cui.js"), 0o755);
+}
+
+export async function buildTests() {
+  await rm(path.join(root, "build"), { recursive: true, force: true });
+  await build({
+    ...common,
+    entryPoints: await listTypeScript("test"),
+    outdir: "build",
+    outbase: ".",
+    packages: "external",
+    sourcemap: "inline",
+    chunkNames: "chunks/[name]-[hash]",
+  });
+}
+
+export async function buildBenchmarks() {
+  await build({
+    ...common,
+    entryPoints: await listTypeScript("bench"),
+    outdir: "build",
+    outbase: ".",
+    packages: "external",
+    chunkNames: "bench-chunks/[name]-[hash]",
+  });
+}
+
+/** Files that a bundled package loads at run time from beside its own module. */
+async function copyRuntimeFiles(directory) {
+  await cp(
+    path.join(root, "node_modules/@bokuweb/zstd-wasm/dist/esm/zstd.wasm"),
+    path.join(directory, "chunks/zstd.wasm"),
+  ).catch(() => undefined);
+}
+
+async function listTypeScript(directory) {
+  const entries = await readdir(path.join(root, directory), { recursive: true }).catch(() => []);
+  return entries.filter((entry) => entry.endsWith(".ts")).map((entry) => path.join(directory, entry));
+}
+
+if (process.argv[1] === fileURLToPath(import.meta.url)) {
+  await buildCli();
+  if (process.argv.includes("--tests")) await buildTests();
+  if (process.argv.includes("--bench")) await buildBenchmarks();
+}

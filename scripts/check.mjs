@@ -1,0 +1,25 @@
+// npm run check: format, lint, types, import rules, dead code, generated files clean. Every step runs; any failure fails.
+import { spawnSync } from "node:child_process";
+import { existsSync } from "node:fs";
+
+const steps = [
+  ["format", "prettier", "--check", "--log-level", "warn", "."],
+  ["types", "tsc", "-p", "."],
+  ["lint", "eslint", "src", "test", "bench", "--no-error-on-unmatched-pattern"],
+  ["import rules", "depcruise", "src", "--config", ".dependency-cruiser.cjs", "--output-type", "err"],
+  ["dead code", "knip", "--no-progress"],
+];
+if (existsSync("scripts/generated.mjs"))
+  steps.push(["generated files", "node", "scripts/generated.mjs", "--check"]);
+
+let failed = 0;
+for (const [name, file, ...args] of steps) {
+  const startedAt = Date.now();
+  const command = file === "node" ? process.execPath : `node_modules/.bin/${file}`;
+  const { status } = spawnSync(command, args, { stdio: ["ignore", "inherit", "inherit"] });
+  if (status !== 0) failed += 1;
+  console.log(
+    `${status === 0 ? "ok    " : "FAILED"} ${name} (${((Date.now() - startedAt) / 1000).toFixed(1)} s)`,
+  );
+}
+process.exitCode = failed === 0 ? 0 : 1;

@@ -1,0 +1,18 @@
+/** What a verb gets from the outside: so that a test can run one in its own process. */
+import type { Command } from "commander";
+
+export interface CliContext {
+  readonly cwd: string;
+  readonly env: Readonly<Record<string, string | undefined>>;
+  /** Progress may redraw lines; otherwise plain lines are printed. */
+  readonly isTerminal: boolean;
+  /** A line on standard output; the newline is added. */
+  print(text: string): void;
+  /** A line on standard error; the newline is added. */
+  warn(text: string): void;
+}
+
+/** One file a verb, `src/cli/verbs/<verb>.ts`, exports `configure`: arguments, help with an example, one action. */
+export interface VerbModule {
+  configure(command: Command, context: CliContext): void;
+}

@@ -1,0 +1,15 @@
+#!/usr/bin/env node
+/** The entry point of the `cui` command: the process around `runCli`. */
+import { runCli } from "./main.ts";
+
+process.exitCode = await runCli(process.argv.slice(2), {
+  cwd: process.cwd(),
+  env: process.env,
+  isTerminal: process.stdout.isTTY && process.env["CI"] === undefined,
+  print: (text) => {
+    process.stdout.write(`${text}\n`);
+  },
+  warn: (text) => {
+    process.stderr.write(`${text}\n`);
+  },
+});

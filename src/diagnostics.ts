@@ -1,0 +1,97 @@
+/**
+ * A user's mistake in CVL, YAML or an inventory: collected, never thrown one at a time.
+ * Stages hold offsets only; line, column and caret are added here, at the edge.
+ */
+
+/** The closed union of diagnostic codes, grouped by the layer that reports them. */
+export type DiagnosticCode =
+  // cvl
+  "CVL_SYNTAX";
+
+export type Severity = "error" | "warning";
+
+/** Half-open range of UTF-16 offsets into the text of `file`. */
+export interface Span {
+  /** The name shown to the user: a path relative to the working folder, or `url@v3:DNS.cvl`. */
+  readonly file: string;
+  readonly start: number;
+  readonly end: number;
+}
+
+export interface Diagnostic {
+  readonly code: DiagnosticCode;
+  readonly severity: Severity;
+  /** What was expected, what came; one sentence without a full stop. */
+  readonly message: string;
+  readonly span: Span | undefined;
+  readonly hint?: string;
+  readonly related?: readonly { readonly message: string; readonly span: Span }[];
+}
+
+/** The text of a file a span points into, by the span's `file`; undefined when it is not at hand. */
+export type TextOf = (file: string) => string | undefined;
+
+export interface LineAndColumn {
+  /** Counted from 1. */
+  readonly line: number;
+  /** Counted from 1, in UTF-16 units. */
+  readonly column: number;
+}
+
+/** Where `offset` lies in `text`; offsets past the end mean the end. */
+export function lineAndColumn(text: string, offset: number): LineAndColumn {
+  const end = Math.min(offset, text.length);
+  let line = 1;
+  let lineStart = 0;
+  for (let at = text.indexOf("\n"); at !== -1 && at < end; at = text.indexOf("\n", at + 1)) {
+    line += 1;
+    lineStart = at + 1;
+  }
+  return { line, column: end - lineStart + 1 };
+}
+
+/** A diagnostic as a person reads it: `file:line:column: error CODE: message`, the source line, a caret, the hint. */
+export function renderDiagnostic(diagnostic: Diagnostic, textOf: TextOf): string {
+  const head = `${diagnostic.severity} ${diagnostic.code}: ${diagnostic.message}`;
+  const lines = [diagnostic.span === undefined ? head : `${renderPlace(diagnostic.span, textOf)}: ${head}`];
+  if (diagnostic.span !== undefined) lines.push(...renderExcerpt(diagnostic.span, textOf));
+  for (const { message, span } of diagnostic.related ?? []) {
+    lines.push(`  ${renderPlace(span, textOf)}: ${message}`);
+  }
+  if (diagnostic.hint !== undefined) lines.push(`  hint: ${diagnostic.hint}`);
+  return lines.join("\n");
+}
+
+function renderPlace(span: Span, textOf: TextOf): string {
+  const text = textOf(span.file);
+  if (text === undefined) return span.file;
+  const { line, column } = lineAndColumn(text, span.start);
+  return `${span.file}:${line}:${column}`;
+}
+
+const EXCERPT_WIDTH = 120;
+
+/** The source line with a caret below; a long line is cut around the place, control characters are made visible. */
+function renderExcerpt(span: Span, textOf: TextOf): string[] {
+  const text = textOf(span.file);
+  if (text === undefined) return [];
+  const start = Math.min(span.start, text.length);
+  const lineStart = text.lastIndexOf("\n", start - 1) + 1;
+  const newline = text.indexOf("\n", start);
+  const lineEnd = newline === -1 ? text.length : newline;
+  const from = Math.max(lineStart, start - EXCERPT_WIDTH / 2);
+  const to = Math.min(lineEnd, from + EXCERPT_WIDTH);
+  const before = visible(text.slice(from, start));
+  const marked = visible(text.slice(start, Math.max(start, Math.min(span.end, to))));
+  return [
+    `    ${before}${visible(text.slice(start, to))}`,
+    `    ${" ".repeat(before.length)}${"^".repeat(Math.max(1, marked.length))}`,
+  ];
+}
+
+/** Terminal control sequences in a stranger's file must not reach the terminal. */
+export function visible(text: string): string {
+  return text
+    .replaceAll("\t", " ")
+    .replace(/[\u0000-\u001f\u007f-\u009f\u202a-\u202e\u2066-\u2069]/g, "\u{FFFD}");
+}

@@ -1,0 +1,136 @@
+/**
+ * The contract of a host manager. The daemon implements it on libvirt and Open vSwitch, the client over a unix socket or
+ * `ssh host cui host connect`; both pass one contract test. Names are derived from (network id, component path), every
+ * domain, volume and port is stamped with network id, component, version and plan.
+ *
+ * All mutating calls are idempotent and carry a fence: the host remembers the highest token of each network and refuses a
+ * lower one for good (HOST_FENCED).
+ */
+import type { ComponentPath } from "../cvl/tree.ts";
+import type { MachineImage } from "../repository/machine-image.ts";
+
+export const HOST_PROTOCOL = 1;
+
+export interface Fence {
+  /** Stable id of the network, from the site's utility.yaml: `[a-z0-9-]{1,36}`. */
+  readonly networkId: string;
+  readonly token: number;
+}
+
+export interface MachineId {
+  readonly networkId: string;
+  readonly component: ComponentPath;
+}
+
+export interface HostDescription {
+  readonly protocol: number;
+  readonly name: string;
+  readonly arch: string;
+  /** What a probe that boots something found. */
+  readonly accelerator: "kvm" | "tcg";
+  readonly cpus: number;
+  readonly memoryBytes: number;
+  readonly bridge: string;
+}
+
+/** A segment as a host sees it: the VLAN tag on the integration bridge; null is untagged. */
+export interface SegmentPort {
+  readonly tag: number | null;
+}
+
+export interface InterfaceSpec {
+  readonly name: string;
+  readonly mac: string;
+  /** Null: link-down, on no segment. */
+  readonly port: SegmentPort | null;
+}
+
+export interface DataDiskSpec {
+  readonly device: string;
+  readonly sizeBytes: number;
+}
+
+/** Everything needed to run one machine. Parameter lines are `name=value`, in clear: never logged, kept in memory-backed files. */
+export interface MachineSpec {
+  readonly id: MachineId;
+  readonly image: MachineImage;
+  readonly dataDisks: readonly DataDiskSpec[];
+  readonly interfaces: readonly InterfaceSpec[];
+  readonly parameterLines: readonly string[];
+  /** Stamped on the domain. */
+  readonly plan: string;
+}
+
+export type GuestState = "starting" | "ready" | "failed" | "stopping" | "stopped" | "paused";
+
+/** One machine on a host, as `inventory` finds it: from the domain and its stamps, not from memory. */
+export interface MachineReport {
+  readonly id: MachineId;
+  readonly version: number | null;
+  readonly imageDigest: string;
+  readonly plan: string;
+  readonly state: GuestState;
+  /** Last STATUS= or FAILED= line of the guest, control characters removed, at most 400 characters. */
+  readonly status: string;
+  /** When the domain was started, ISO 8601; null when it does not run. */
+  readonly startedAt: string | null;
+  readonly memoryBytes: number;
+  readonly interfaces: readonly InterfaceSpec[];
+  readonly dataDisks: readonly DataDiskSpec[];
+}
+
+export interface DataDiskReport {
+  readonly id: MachineId;
+  readonly device: string;
+  readonly sizeBytes: number;
+  /** Bytes the file really takes. */
+  readonly allocatedBytes: number;
+  readonly inAttic: boolean;
+}
+
+export interface HostInventory {
+  readonly machines: readonly MachineReport[];
+  readonly dataDisks: readonly DataDiskReport[];
+  /** Index digests of whole local images. */
+  readonly images: readonly string[];
+}
+
+export interface ReadyReport {
+  readonly state: "ready" | "failed";
+  readonly status: string;
+  /** From starting the domain to READY=1. */
+  readonly bootMs: number;
+}
+
+export interface StopReport {
+  /** True when the machine did not shut down within the limit and was destroyed. */
+  readonly forced: boolean;
+}
+
+export interface Host {
+  describe(): Promise<HostDescription>;
+  /** What runs and lies here, read from libvirt, Open vSwitch and the disks each time. */
+  inventory(): Promise<HostInventory>;
+  /** Fetches, verifies and keeps the program disks, kernel and initrd of an image; nothing running is touched. */
+  prepareImage(fence: Fence, image: MachineImage): Promise<{ readonly fetchedBytes: number }>;
+  /** Creates what is absent (sparse qcow2), grows what is smaller; refuses to shrink (HOST_DISK_SHRINK). */
+  prepareDataDisks(fence: Fence, id: MachineId, disks: readonly DataDiskSpec[]): Promise<void>;
+  /** Defines and starts the domain with a fresh overlay and the ports; resolves when the domain runs. */
+  startMachine(fence: Fence, spec: MachineSpec): Promise<void>;
+  /** Resolves when the guest said READY=1 or FAILED=; rejects with HOST_NOT_READY after `timeoutMs`. */
+  awaitReady(id: MachineId, timeoutMs: number): Promise<ReadyReport>;
+  /** Sends the current set over the guest channel; resolves when the guest said RELOADED=1 or `timeoutMs` passed. */
+  sendParameters(
+    fence: Fence,
+    id: MachineId,
+    parameterLines: readonly string[],
+    timeoutMs: number,
+  ): Promise<{ readonly reloaded: boolean }>;
+  /** ACPI, then destroy after `timeoutMs` (three minutes unless a test says less); drops overlay and ports; no-op when stopped. */
+  stopMachine(fence: Fence, id: MachineId, timeoutMs: number): Promise<StopReport>;
+  /** Moves the data disks of a stopped machine to the attic. */
+  moveToAttic(fence: Fence, id: MachineId): Promise<void>;
+  /** Path of the serial console's unix socket on the host. */
+  consolePath(id: MachineId): Promise<string>;
+  close(): Promise<void>;
+}

@@ -1,0 +1,128 @@
+/**
+ * The one module that runs programs, and the few file operations that must be atomic.
+ * A command is data: an argv array, never a shell string.
+ */
+import { randomUUID } from "node:crypto";
+import { open, rename, rm } from "node:fs/promises";
+import path from "node:path";
+import { execa } from "execa";
+import { CollectiveError } from "./errors.ts";
+
+/** What to run. `parse` turns standard output into the result; without it the result is the text. */
+export interface Command<Result = string> {
+  readonly file: string;
+  readonly args: readonly string[];
+  readonly cwd?: string;
+  /** Added to the environment, which is otherwise inherited. */
+  readonly env?: Readonly<Record<string, string | undefined>>;
+  readonly input?: string | Uint8Array;
+  /** Default 10 minutes. */
+  readonly timeoutMs?: number;
+  /** Aborting it ends the program (SIGTERM, then SIGKILL after 5 s). */
+  readonly signal?: AbortSignal;
+  /** Exit codes that are no failure; default 0 alone. */
+  readonly allowedExitCodes?: readonly number[];
+  readonly parse?: (stdout: string, exitCode: number) => Result;
+}
+
+const DEFAULT_TIMEOUT_MS = 600_000;
+
+/**
+ * Runs one program to its end.
+ * @throws CollectiveError PROCESS_MISSING, PROCESS_TIMED_OUT or PROCESS_FAILED; the message has the program's last error line.
+ */
+export async function run<Result = string>(command: Command<Result>): Promise<Result> {
+  const { exitCode, stdout } = await runRaw(command);
+  return command.parse === undefined ? (stdout as Result) : command.parse(stdout, exitCode);
+}
+
+async function runRaw(command: Command<unknown>): Promise<{ exitCode: number; stdout: string }> {
+  const result = await execa(command.file, [...command.args], {
+    reject: false,
+    stripFinalNewline: false,
+    timeout: command.timeoutMs ?? DEFAULT_TIMEOUT_MS,
+    ...(command.cwd === undefined ? {} : { cwd: command.cwd }),
+    ...(command.env === undefined ? {} : { env: command.env }),
+    ...(command.input === undefined ? { stdin: "ignore" as const } : { input: command.input }),
+    ...(command.signal === undefined ? {} : { cancelSignal: command.signal }),
+    maxBuffer: 256 * 1024 * 1024,
+  });
+  const allowed = command.allowedExitCodes ?? [0];
+  if (result.exitCode !== undefined && allowed.includes(result.exitCode)) {
+    return { exitCode: result.exitCode, stdout: result.stdout };
+  }
+  throw processError(command, result);
+}
+
+interface ProgramResult {
+  readonly code?: string | undefined;
+  readonly timedOut: boolean;
+  readonly exitCode?: number | undefined;
+  readonly signal?: string | undefined;
+  readonly stderr: string;
+  readonly cause?: unknown;
+}
+
+function processError(
+  command: Command<unknown>,
+  result: {
+    code?: string;
+    timedOut: boolean;
+    exitCode?: number;
+    signal?: string;
+    stderr: string;
+    cause?: unknown;
+  },
+): CollectiveError {
+  const name = path.basename(command.file);
+  const data = {
+    file: command.file,
+    exitCode: result.exitCode,
+    signal: result.signal,
+    stderr: result.stderr.slice(-4000),
+  };
+  if (result.code === "ENOENT") {
+    return new CollectiveError("PROCESS_MISSING", `the program ${name} is not installed`, {
+      data,
+      hint: `install ${name} and try again`,
+    });
+  }
+  if (result.timedOut) {
+    return new CollectiveError("PROCESS_TIMED_OUT", `${name} did not end in time`, { data });
+  }
+  const lastLine = result.stderr.trim().split("\n").at(-1) ?? "";
+  const how =
+    result.exitCode === undefined
+      ? `ended by ${result.signal ?? "a signal"}`
+      : `exit code ${result.exitCode}`;
+  return new CollectiveError(
+    "PROCESS_FAILED",
+    `${name} failed (${how})${lastLine === "" ? "" : `: ${lastLine}`}`,
+    {
+      data,
+      cause: result.cause,
+    },
+  );
+}
+
+/** Replaces `file` as a whole: a reader, or a crash, sees the old content or the new, never a part. */
+export async function writeFileAtomically(
+  file: string,
+  content: string | Uint8Array,
+  options: { mode?: number } = {},
+): Promise<void> {
+  const temporary = path.join(path.dirname(file), `.${path.basename(file)}.${randomUUID()}.tmp`);
+  try {
+    const handle = await open(temporary, "wx", options.mode ?? 0o644);
+    try {
+      await handle.writeFile(content);
+      await handle.sync();
+    } finally {
+      await handle.close();
+    }
+    await rename(temporary, file);
+  } catch (error) {
+    await rm(temporary, { force: true });
+    throw error;
+  }
+}

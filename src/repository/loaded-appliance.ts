@@ -1,0 +1,47 @@
+/** The contract of `loadAppliance` (load.ts): from a CVL file on disk, or in a commit, to a linked program. */
+import type { LinkedProgram } from "../cvl/program.ts";
+import type { Diagnostic, TextOf } from "../diagnostics.ts";
+
+export interface LoadOptions {
+  /** The root CVL file, relative to `cwd`. */
+  readonly file: string;
+  readonly cwd: string;
+  /** Read the root file and its lock from this commit of the enclosing repository instead of the working tree. */
+  readonly rev?: string;
+  /** Name of the root object where the file has several. */
+  readonly object?: string;
+  /** `locked`: the lock beside the root file decides, the newest where it says nothing. `newest`: pins and newest only. */
+  readonly versions: "locked" | "newest";
+  /** Write `cvl.lock` when imports were resolved that it lacks (never with `rev`). */
+  readonly writeLock: boolean;
+  /** URL prefixes imports may come from; undefined allows all. */
+  readonly allow?: readonly string[];
+  /** Refuse path and file URLs (previews). */
+  readonly refusePaths?: boolean;
+  /** Look for new tags on the remotes; false uses the mirrors as they are when they hold what is needed. Default true. */
+  readonly fetch?: boolean;
+}
+
+export interface LoadedAppliance {
+  /** Undefined when diagnostics has errors that prevent linking. */
+  readonly program: LinkedProgram | undefined;
+  readonly diagnostics: readonly Diagnostic[];
+  readonly textOf: TextOf;
+  readonly lock: Lock;
+}
+
+/** `cvl.lock`: one entry for every import in the closure. */
+export interface Lock {
+  readonly format: 1;
+  readonly imports: readonly LockEntry[];
+}
+
+export interface LockEntry {
+  /** Resolved URL. */
+  readonly url: string;
+  /** The pin as written, or `*`. */
+  readonly pin: string;
+  readonly version: number;
+  readonly commit: string;
+  readonly tree: string;
+}
