@@ -63,17 +63,7 @@ interface ProgramResult {
   readonly cause?: unknown;
 }
 
-function processError(
-  command: Command<unknown>,
-  result: {
-    code?: string;
-    timedOut: boolean;
-    exitCode?: number;
-    signal?: string;
-    stderr: string;
-    cause?: unknown;
-  },
-): CollectiveError {
+function processError(command: Command<unknown>, result: ProgramResult): CollectiveError {
   const name = path.basename(command.file);
   const data = {
     file: command.file,
