@@ -2,9 +2,18 @@
 import { spawn } from "node:child_process";
 import { readdir, readFile, rm } from "node:fs/promises";
 import path from "node:path";
-import { buildCli, buildTests } from "./build.mjs";
+import { install, debianPackages, missingPackages, testPackages } from "./prerequisites.mjs";
 
 const filters = process.argv.slice(2);
+const problem = install([]);
+if (problem !== undefined) throw new Error(problem);
+const missing = missingPackages([...debianPackages, ...testPackages]);
+if (missing.length > 0) {
+  console.log(`Tests that need ${missing.map(({ name }) => name).join(", ")} are skipped or fail;`);
+  console.log("`node scripts/prerequisites.mjs --install` installs them.");
+}
+
+const { buildCli, buildTests } = await import("./build.mjs");
 await buildCli();
 await buildTests();
 const files = (await readdir("build/test", { recursive: true }))

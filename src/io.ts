@@ -4,6 +4,7 @@
  */
 import { randomUUID } from "node:crypto";
 import { open, rename, rm } from "node:fs/promises";
+import { constants } from "node:os";
 import path from "node:path";
 import { execa } from "execa";
 import { CollectiveError } from "./errors.ts";
@@ -52,6 +53,22 @@ async function runRaw(command: Command<unknown>): Promise<{ exitCode: number; st
     return { exitCode: result.exitCode, stdout: result.stdout };
   }
   throw processError(command, result);
+}
+
+/**
+ * Runs a program on this process's own terminal or pipes and resolves to its exit code (128 + n when signal n ended it).
+ * @throws CollectiveError PROCESS_MISSING.
+ */
+export async function runInherited(command: Pick<Command, "file" | "args" | "cwd" | "env">): Promise<number> {
+  const result = await execa(command.file, [...command.args], {
+    reject: false,
+    stdio: "inherit",
+    ...(command.cwd === undefined ? {} : { cwd: command.cwd }),
+    ...(command.env === undefined ? {} : { env: command.env }),
+  });
+  if (result.code === "ENOENT")
+    throw processError(command, { code: result.code, timedOut: false, stderr: "" });
+  return result.exitCode ?? 128 + (result.signal === undefined ? 0 : constants.signals[result.signal]);
 }
 
 interface ProgramResult {

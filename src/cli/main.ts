@@ -1,5 +1,6 @@
 /** `cui`: finds the verb, loads it, runs it, prints errors, sets the exit status (0 done, 1 refused or failed, 2 wrong usage). */
 import { Command, CommanderError } from "commander";
+import { visible } from "../diagnostics.ts";
 import { CollectiveError } from "../errors.ts";
 import type { CliContext } from "./context.ts";
 import { VERBS } from "./verbs.ts";
@@ -9,24 +10,34 @@ const EXIT_USAGE = 2;
 
 /** Runs one command line (without `node cui`) and resolves to its exit status. */
 export async function runCli(args: readonly string[], context: CliContext): Promise<number> {
-  const program = createProgram(context);
+  try {
+    return await runVerb(args, context);
+  } catch (error) {
+    return reportError(error, context);
+  }
+}
+
+async function runVerb(args: readonly string[], context: CliContext): Promise<number> {
+  if (args[0] === "--on") return (await import("./on-manager.ts")).runOnManager(args.slice(1), context);
   const verb = VERBS.find((entry) => entry.name === args[0]);
+  if (verb === undefined && args[0] !== undefined && !args[0].startsWith("-") && args[0] !== "help") {
+    return reportUnknownVerb(args[0], context);
+  }
+  const program = createProgram(context);
   for (const entry of VERBS) {
     const command = addCommand(program, entry.name, entry.summary);
     if (entry === verb) (await entry.load()).configure(command, context);
   }
-  try {
-    await program.parseAsync([...args], { from: "user" });
-    return 0;
-  } catch (error) {
-    return reportError(error, context);
-  }
+  await program.parseAsync([...args], { from: "user" });
+  return 0;
 }
 
 function createProgram(context: CliContext): Command {
   return new Command("cui")
     .description("Publish, derive, preview, run and update networks of virtual appliances.")
     .version("0.1.0")
+    .usage("[--on user@manager] <command> [arguments]")
+    .option("--on <user@manager>", "run the command on that machine over ssh")
     .configureOutput({
       writeOut: (text) => {
         context.print(text.trimEnd());
@@ -41,6 +52,15 @@ function createProgram(context: CliContext): Command {
 
 function addCommand(program: Command, name: string, summary: string): Command {
   return program.command(name).description(summary).copyInheritedSettings(program);
+}
+
+function reportUnknownVerb(name: string, context: CliContext): number {
+  const nearest = VERBS.filter((entry) => entry.name.startsWith(name.slice(0, 2))).map((entry) => entry.name);
+  context.warn(`error: there is no command "${visible(name)}"`);
+  context.warn(
+    `  hint: ${nearest.length > 0 ? `did you mean ${nearest.join(" or ")}? ` : ""}cui --help lists the commands`,
+  );
+  return EXIT_USAGE;
 }
 
 function reportError(error: unknown, context: CliContext): number {

@@ -1,0 +1,117 @@
+// What Collective needs on a machine, each with its reason; `--install` installs what is missing.
+// Plain Node without packages: it runs before `npm ci`.
+import { spawnSync } from "node:child_process";
+import { accessSync, constants, existsSync, readFileSync, statSync } from "node:fs";
+import path from "node:path";
+import { fileURLToPath } from "node:url";
+
+const root = path.dirname(path.dirname(fileURLToPath(import.meta.url)));
+
+/** Debian packages: the program that shows it is there, and why it is needed. */
+export const debianPackages = [
+  { name: "git", program: "git", why: "appliance and site repositories" },
+  { name: "git-lfs", program: "git-lfs", why: "disk packs are Git LFS objects" },
+  { name: "libvirt-daemon-system", program: "libvirtd", why: "runs the virtual machines" },
+  { name: "libvirt-clients", program: "virsh", why: "talks to libvirt" },
+  { name: "openvswitch-switch", program: "ovs-vswitchd", why: "carries the network segments" },
+  { name: "qemu-system-x86", program: "qemu-system-x86_64", why: "the virtual machines themselves" },
+  { name: "qemu-utils", program: "qemu-img", why: "disk images" },
+  { name: "iproute2", program: "ip", why: "the lab's network namespaces" },
+  { name: "util-linux", program: "unshare", why: "the lab's namespaces" },
+  { name: "e2fsprogs", program: "mke2fs", why: "file systems of the example appliances" },
+  { name: "cpio", program: "cpio", why: "boot images of the example appliances" },
+  { name: "kmod", program: "depmod", why: "kernel modules of the example appliances" },
+  { name: "busybox-static", program: "busybox", why: "the example appliances' user land" },
+  { name: "nftables", program: "nft", why: "the example firewall" },
+  { name: "dnsmasq-base", program: "dnsmasq", why: "the example DNS server" },
+  { name: "curl", program: "curl", why: "asks the running services" },
+];
+
+/** Only the tests and benchmarks use these. */
+export const testPackages = [
+  { name: "openssh-client", program: "ssh", why: "reaches host managers" },
+  { name: "openssh-server", program: "sshd", why: "tests reach a host manager over SSH" },
+  { name: "mmdebstrap", program: "mmdebstrap", why: "builds the Debian appliance" },
+  { name: "genisoimage", program: "genisoimage", why: "cloud-init seeds" },
+  { name: "tcpdump", program: "tcpdump", why: "shows that no packet leaves a lab" },
+  { name: "procps", program: "ps", why: "looks for processes left behind" },
+];
+
+/** The packages whose program is not on this machine. */
+export function missingPackages(packages) {
+  return packages.filter(({ program }) => !isInstalled(program));
+}
+
+/** True when `npm ci` has to run: no modules yet, or a lock file newer than they are. */
+export function npmPackagesMissing() {
+  const installed = path.join(root, "node_modules/.package-lock.json");
+  if (!existsSync(installed)) return true;
+  return (
+    statSync(path.join(root, "package-lock.json")).mtimeMs > statSync(installed).mtimeMs + 1000 &&
+    !sameLock(installed)
+  );
+}
+
+function sameLock(installed) {
+  const versions = (file) =>
+    Object.entries(JSON.parse(readFileSync(file, "utf8")).packages)
+      .filter(([name, entry]) => name !== "" && entry.optional !== true)
+      .map(([name, entry]) => `${name}@${entry.version}`)
+      .sort()
+      .join();
+  return versions(installed) === versions(path.join(root, "package-lock.json"));
+}
+
+/** Installs what is missing and says what and why; returns an error text, or undefined when all is there. */
+export function install(packages) {
+  const missing = missingPackages(packages);
+  if (missing.length > 0) {
+    console.log("These Debian packages are missing and will be installed:");
+    for (const { name, why } of missing) console.log(`  ${name.padEnd(22)} ${why}`);
+    if (process.getuid() !== 0) {
+      return `Installing Debian packages needs root. Run: sudo apt-get install ${missing.map(({ name }) => name).join(" ")}`;
+    }
+    if (!aptGet(["update", "-q"])) return "apt-get update failed";
+    const names = missing.map(({ name }) => name);
+    if (!aptGet(["install", "-q", "-y", "--no-install-recommends", ...names]))
+      return "apt-get install failed";
+  }
+  if (npmPackagesMissing()) {
+    console.log("The npm packages of package-lock.json are missing and will be installed (npm ci).");
+    const { status } = spawnSync("npm", ["ci", "--no-audit", "--no-fund"], { cwd: root, stdio: "inherit" });
+    if (status !== 0) return "npm ci failed";
+  }
+  return undefined;
+}
+
+function isInstalled(program) {
+  const folders = [...(process.env.PATH ?? "").split(":"), "/usr/sbin", "/sbin", "/usr/local/sbin"];
+  return folders.some((folder) => {
+    try {
+      accessSync(path.join(folder, program), constants.X_OK);
+      return true;
+    } catch {
+      return false;
+    }
+  });
+}
+
+function aptGet(args) {
+  const env = { ...process.env, DEBIAN_FRONTEND: "noninteractive" };
+  return spawnSync("apt-get", args, { env, stdio: ["ignore", "inherit", "inherit"] }).status === 0;
+}
+
+if (process.argv[1] === fileURLToPath(import.meta.url)) {
+  const all = [...debianPackages, ...testPackages];
+  if (process.argv.includes("--install")) {
+    const problem = install(all);
+    if (problem !== undefined) {
+      console.error(problem);
+      process.exitCode = 1;
+    }
+  } else {
+    for (const { name, program, why } of all) {
+      console.log(`${isInstalled(program) ? "ok     " : "missing"} ${name.padEnd(22)} ${why}`);
+    }
+  }
+}
