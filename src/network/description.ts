@@ -4,13 +4,15 @@
  */
 import type { ComponentPath, Element } from "../cvl/tree.ts";
 import type { Source } from "../cvl/source.ts";
+import type { Span } from "../diagnostics.ts";
 import type { MachineImage } from "../repository/machine-image.ts";
 
 export const NETWORK_FORMAT = 1;
 
-/** Path of the network component a segment belongs to; the root network's is "", the external segment is `external`. */
+/** Path of the network component a segment belongs to; the root network's is "", the external segment is EXTERNAL_SEGMENT. */
 export type SegmentId = string;
-export const EXTERNAL_SEGMENT: SegmentId = "external";
+/** No identifier starts with `@`, so a network component named `external` cannot be taken for it. */
+export const EXTERNAL_SEGMENT: SegmentId = "@external";
 
 /** Where a value was written: shown as the reason of an action. */
 export interface Origin {
@@ -45,14 +47,43 @@ export interface MachineDescription {
   readonly image: MachineImage;
   readonly dataDisks: readonly DataDisk[];
   readonly interfaces: Readonly<Record<string, InterfaceDescription>>;
-  /** Everything that is sent to the guest, `ethernet0.ip` style names included; sensitive elements never with a value. */
+  /**
+   * Everything that is sent to the guest, `ethernet0.ip` style names included; sensitive elements never with a value.
+   * `defaultroute` of an interface already follows the rule of its segment. `vm`, `requires` and `provides` are not sent.
+   */
   readonly parameters: Readonly<Record<string, readonly Element[]>>;
   /** Where each parameter was last assigned; `vm`, `datadisks` and component declarations (key "") too. */
   readonly origins: Readonly<Record<string, Origin>>;
+  /** Its own, then those of the networks it lies in. */
+  readonly requires: readonly string[];
+  /** Its own only; what a network provides is in `networks`. */
+  readonly provides: readonly string[];
+  readonly startsAfter: readonly Requirement[];
+}
+
+/** A requirement holds as soon as one of `anyOf` is ready: a machine, or a network all of whose machines are (`machinesBelow`). */
+export interface Requirement {
+  readonly service: string;
+  readonly anyOf: readonly ComponentPath[];
+}
+
+/** A network component, or the root network (path ""). */
+export interface NetworkComponent {
+  readonly class: string;
+  /** Of the file that declares its class. */
+  readonly source: Source;
+  /** The exported interface by its full name, `f.ethernet1`; null when the network is isolated. */
+  readonly exports: string | null;
   readonly requires: readonly string[];
   readonly provides: readonly string[];
-  /** For each requirement the machines one of which must be ready first. */
-  readonly startsAfter: readonly { readonly service: string; readonly anyOf: readonly ComponentPath[] }[];
+}
+
+/** A required parameter without a value. */
+export interface MissingParameter {
+  /** Full path: `l.domain`. */
+  readonly parameter: string;
+  readonly declared: Origin;
+  readonly span: Span;
 }
 
 export interface SegmentDescription {
@@ -69,8 +100,10 @@ export interface NetworkDescription {
   readonly machines: Readonly<Record<ComponentPath, MachineDescription>>;
   /** Without segments no machine lies on; `external` is here when an interface lies on it. */
   readonly segments: Readonly<Record<SegmentId, SegmentDescription>>;
+  /** By path, the root network (when `isNetwork`) as "". */
+  readonly networks: Readonly<Record<ComponentPath, NetworkComponent>>;
   /** Paths of networks below the root: evaluated and planned, not yet started. */
   readonly nestedNetworks: readonly ComponentPath[];
-  /** Required parameters without a value, by full path, with where they were declared. */
-  readonly missing: readonly { readonly parameter: string; readonly declared: Origin }[];
+  /** Required parameters without a value; `requireComplete` makes errors of them when something is planned or started. */
+  readonly missing: readonly MissingParameter[];
 }

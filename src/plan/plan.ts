@@ -1,5 +1,6 @@
 /** A plan: ordered actions, each with its reason and its class, and a forecast. Pure data. */
 import type { ComponentPath } from "../cvl/tree.ts";
+import type { Diagnostic } from "../diagnostics.ts";
 import type { SegmentId } from "../network/description.ts";
 
 export const PLAN_FORMAT = 1;
@@ -8,6 +9,10 @@ export const PLAN_FORMAT = 1;
 export const ACTION_CLASSES = ["none", "parameters", "restart", "replace", "data"] as const;
 export type ActionClass = (typeof ACTION_CLASSES)[number];
 
+/**
+ * What is done. `resize-data-disk` is carried out between the stop and the start of the restart or replace that names it in
+ * `after`; `detach-data-disk` follows the restart that lets go of the disk and moves it to the attic.
+ */
 export type ActionKind =
   | "create-segment"
   | "remove-segment"
@@ -17,9 +22,10 @@ export type ActionKind =
   | "start"
   | "stop"
   | "replace" // stop, replace program disks, start
-  | "restart" // stop and start on the same program disks (say, another memory size or interface)
+  | "restart" // stop and start on the same program disks (say, another interface or data disk)
   | "send-parameters"
   | "remove" // stop, data disks to the attic
+  | "await" // nothing to do: done when `after` is, for one name for many actions
   | "note"; // class none: a version step that changes nothing that runs
 
 /** Why: the line of CVL, the version step. */
@@ -40,8 +46,10 @@ export interface Action {
   /** Data disk device for data-disk actions. */
   readonly device?: string;
   readonly reasons: readonly Reason[];
-  /** Ids of actions that must be done before. */
+  /** Ids of actions that must all be done before. */
   readonly after: readonly string[];
+  /** Of each list one action must be done before: a service with several providers, none of which is there yet. */
+  readonly afterAny?: readonly (readonly string[])[];
   /** `v1` → `v2` where a version step is behind it. */
   readonly versions?: { readonly from: number | null; readonly to: number | null };
 }
@@ -50,10 +58,12 @@ export interface Forecast {
   /** Bytes to fetch, from the indexes, by component; chunks the running version has are not counted. */
   readonly fetchBytes: Readonly<Record<ComponentPath, number>>;
   readonly fetchBytesTotal: number;
+  /** Machines whose program disks must be fetched, how many bytes of them nobody counted. */
+  readonly fetchUnknown: readonly ComponentPath[];
   /** Memory of all machines afterwards minus before. */
   readonly memoryBytesChange: number;
   readonly addressesChange: number;
-  /** Machines out of service while the plan runs, with those that depend on them. */
+  /** Machines out of service while the plan runs, with those that require what they alone provide. */
   readonly outage: readonly {
     readonly component: ComponentPath;
     readonly dependents: readonly ComponentPath[];
@@ -64,10 +74,12 @@ export interface Plan {
   readonly format: typeof PLAN_FORMAT;
   readonly appliance: string;
   readonly class: ActionClass;
-  /** In an order that respects `after`. */
+  /** In an order that respects `after` and `afterAny`. */
   readonly actions: readonly Action[];
   readonly forecast: Forecast;
   readonly warnings: readonly string[];
+  /** Errors that forbid applying the plan: a data disk that would shrink, a blacklisted version. Their spans are undefined. */
+  readonly refusals: readonly Diagnostic[];
   /** SHA-256 over commits, tags, indexes and policy: CI can compute it. */
   readonly inputDigest: string;
   /** SHA-256 over that and the running state; undefined when no manager made the plan. */
