@@ -32,7 +32,7 @@ export async function buildCli() {
     keepNames: true,
     banner: { js: requireBanner },
   });
-  await copyRuntimeFiles(path.join(root, "dist"));
+  await buildWorkers("dist");
   await chmod(path.join(root, "dist/cui.js"), 0o755);
 }
 
@@ -47,6 +47,7 @@ export async function buildTests() {
     sourcemap: "inline",
     chunkNames: "chunks/[name]-[hash]",
   });
+  await buildWorkers("build");
 }
 
 export async function buildBenchmarks() {
@@ -58,14 +59,24 @@ export async function buildBenchmarks() {
     packages: "external",
     chunkNames: "bench-chunks/[name]-[hash]",
   });
+  await buildWorkers("build");
 }
 
-/** Files that a bundled package loads at run time from beside its own module. */
-async function copyRuntimeFiles(directory) {
+/** Worker threads are files of their own: CommonJS, because the WebAssembly is found through `__dirname`. */
+async function buildWorkers(directory) {
+  await build({
+    ...common,
+    splitting: false,
+    format: "cjs",
+    entryPoints: { "disk-codec-worker": "src/disk/codec-worker.ts" },
+    outdir: directory,
+    outExtension: { ".js": ".cjs" },
+    minify: directory === "dist",
+  });
   await cp(
-    path.join(root, "node_modules/@bokuweb/zstd-wasm/dist/esm/zstd.wasm"),
-    path.join(directory, "chunks/zstd.wasm"),
-  ).catch(() => undefined);
+    path.join(root, "node_modules/@bokuweb/zstd-wasm/dist/common/zstd.wasm"),
+    path.join(root, directory, "zstd.wasm"),
+  );
 }
 
 async function listTypeScript(directory) {
