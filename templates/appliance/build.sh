@@ -1,0 +1,10 @@
+#!/bin/sh
+# Builds the program disk of @Name@, a tiny appliance: sh build.sh
+# It writes vmlinuz, initrd.img and root.img; an unchanged rebuild gives the same bytes.
+set -eu
+cd "$(dirname "$0")"
+. guest/build/tiny.sh
+
+tiny_begin
+tiny_copy root
+tiny_finish 32M

@@ -1,0 +1,37 @@
+#!/bin/sh
+# sh install.sh ROOT tiny|systemd: puts the guest scripts into a root folder. What uses them adds executables to
+# /etc/collective/start.d and /etc/collective/reload.d.
+set -eu
+here=$(cd "$(dirname "$0")" && pwd)
+root=$1
+
+mkdir -p "$root/usr/lib/collective" "$root/usr/bin" "$root/etc/collective/start.d" "$root/etc/collective/reload.d"
+cp "$here"/lib/* "$root/usr/lib/collective/"
+cp "$here"/bin/* "$root/usr/bin/"
+case $2 in
+  tiny)
+    cp "$here/tiny/tiny-boot" "$here/tiny/tiny-shutdown" "$root/usr/lib/collective/"
+    cp "$here/tiny/supervise" "$root/usr/bin/"
+    cp "$here/tiny/status-hook" "$root/etc/collective/start.d/90-status"
+    cp "$here/tiny/status-hook" "$root/etc/collective/reload.d/90-status"
+    mkdir -p "$root/usr/lib/collective/status/cgi-bin"
+    cp "$here/tiny/status-page" "$root/usr/lib/collective/status/cgi-bin/index.cgi"
+    mkdir -p "$root/etc/acpi/PWRF"
+    cp "$here/tiny/power-button" "$root/etc/acpi/PWRF/00000080"
+    cp "$here/tiny/inittab" "$root/etc/inittab"
+    printf 'root:x:0:0:root:/root:/bin/sh\nnobody:x:65534:65534:nobody:/:/bin/false\n' >"$root/etc/passwd"
+    printf 'root:x:0:\nnogroup:x:65534:\n' >"$root/etc/group"
+    printf '127.0.0.1 localhost\n' >"$root/etc/hosts"
+    ;;
+  systemd)
+    mkdir -p "$root/usr/lib/systemd/system/multi-user.target.wants"
+    for unit in "$here"/systemd/*.service; do
+      cp "$unit" "$root/usr/lib/systemd/system/"
+      ln -sf "../${unit##*/}" "$root/usr/lib/systemd/system/multi-user.target.wants/${unit##*/}"
+    done
+    ;;
+  *)
+    echo 'usage: sh install.sh ROOT tiny|systemd' >&2
+    exit 2
+    ;;
+esac

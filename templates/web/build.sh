@@ -1,0 +1,11 @@
+#!/bin/sh
+# Builds the program disk of @Name@, a web server: sh build.sh
+# It writes vmlinuz, initrd.img and root.img; an unchanged rebuild gives the same bytes.
+set -eu
+cd "$(dirname "$0")"
+. guest/build/tiny.sh
+
+tiny_begin
+tiny_program e2fsprogs /sbin/mke2fs /sbin/e2fsck /sbin/resize2fs
+tiny_copy root
+tiny_finish 32M
