@@ -5,8 +5,45 @@
 
 /** The closed union of diagnostic codes, grouped by the layer that reports them. */
 export type DiagnosticCode =
-  // cvl
+  // cvl: text
+  | "CVL_ENCODING"
+  | "CVL_CHARACTER"
+  | "CVL_UNTERMINATED"
+  | "CVL_ESCAPE"
   | "CVL_SYNTAX"
+  // cvl: file
+  | "CVL_FILE_ASSIGNMENT"
+  | "CVL_VERSION"
+  | "CVL_ROOT_OBJECT"
+  // cvl: imports
+  | "CVL_IMPORT_MAP"
+  | "CVL_IMPORT_VERSION"
+  | "CVL_IMPORT_REFUSED"
+  | "CVL_IMPORT_INSECURE"
+  | "CVL_IMPORT_OBJECT"
+  | "CVL_IMPORT_CYCLE"
+  | "CVL_IMPORT_UNUSED"
+  // cvl: objects
+  | "CVL_DUPLICATE_NAME"
+  | "CVL_RESERVED_NAME"
+  | "CVL_UNKNOWN_CLASS"
+  | "CVL_BASE"
+  | "CVL_INHERITANCE_CYCLE"
+  | "CVL_COMPONENT_KIND"
+  | "CVL_REDECLARATION"
+  | "CVL_CONTAINS_ITSELF"
+  | "CVL_UNKNOWN_ATTRIBUTE"
+  | "CVL_UNKNOWN_PARAMETER"
+  | "CVL_UNKNOWN_COMPONENT"
+  | "CVL_NOT_A_PARAMETER"
+  | "CVL_DUPLICATE_KEY"
+  // cvl: values
+  | "CVL_MAP_VALUE"
+  | "CVL_VALUE_CYCLE"
+  | "CVL_UTILITY_VALUE"
+  // cvl: limits
+  | "CVL_LIMIT"
+  | "CVL_TOO_MANY_ERRORS"
   // network
   | "NETWORK_ADDRESS_SYNTAX"
   | "NETWORK_CPUS_OUT_OF_BOUNDS"

@@ -1,0 +1,157 @@
+/** Assignments of one object: what they assign and refer to is declared, map keys are there once. */
+import type { Span } from "../diagnostics.ts";
+import { hintNearest } from "./nearest.ts";
+import { resolvePath, type Assignment, type ObjectClass, type Resolution } from "./object-class.ts";
+import { quote } from "./report.ts";
+import { spanOf, type Scope } from "./scope.ts";
+import type { MapSyntax, ObjectSyntax, SyntaxRange, ValueSyntax } from "./syntax.ts";
+
+/** Checks the assignments of `owner`, and those it inherits that go through a component it redeclares. */
+export function checkStatements(owner: ObjectClass, syntax: ObjectSyntax, scope: Scope): void {
+  for (const assignment of owner.assignments) {
+    checkPath(owner, assignment.syntax.target, assignment.syntax.target.names, {
+      assignment,
+      scope,
+      isTarget: true,
+    });
+    for (const value of assignment.syntax.values) checkValue(value, owner, assignment, scope);
+  }
+  const redeclared = findRedeclared(owner, syntax);
+  if (redeclared.size > 0) checkInherited(owner, redeclared, scope);
+}
+
+interface PathUse {
+  readonly assignment: Assignment;
+  readonly scope: Scope;
+  readonly isTarget: boolean;
+  /** The component declaration that makes an inherited path wrong. */
+  readonly because?: Span | undefined;
+}
+
+/** Map nesting is bounded by the lexer. */
+function checkValue(value: ValueSyntax, owner: ObjectClass, assignment: Assignment, scope: Scope): void {
+  if (value.kind === "reference")
+    checkPath(owner, value, value.names, { assignment, scope, isTarget: false });
+  if (value.kind !== "map") return;
+  checkKeys(value, scope);
+  for (const pair of value.pairs) checkValue(pair.value, owner, assignment, scope);
+}
+
+function checkKeys(map: MapSyntax, { file, reporter }: Scope): void {
+  const keys = new Map<string, SyntaxRange>();
+  for (const { key } of map.pairs) {
+    const first = keys.get(key.text);
+    if (first === undefined) {
+      keys.set(key.text, key);
+    } else {
+      reporter.report("CVL_DUPLICATE_KEY", `the key ${quote(key.text)} is there twice`, spanOf(file, key), {
+        hint: "a map has each key once; several values need several maps in a list",
+        related: [{ message: "first here", span: spanOf(file, first) }],
+      });
+    }
+  }
+}
+
+function checkPath(owner: ObjectClass, range: SyntaxRange, names: readonly string[], use: PathUse): void {
+  const found = resolvePath(owner, names);
+  if (found.kind === "parameter" || found.owner.isOpen) return;
+  const { reporter } = use.scope;
+  const span = spanOf(use.assignment.file, range);
+  const related =
+    use.because === undefined ? [] : [{ message: "because of this component", span: use.because }];
+  if (found.kind === "component") {
+    reporter.report(
+      "CVL_NOT_A_PARAMETER",
+      `${quote(names.join("."))} is a component, not a parameter`,
+      span,
+      {
+        hint: `name one of its parameters: ${names.join(".").slice(0, 60)}.…`,
+        related,
+      },
+    );
+    return;
+  }
+  reportUndeclared(found, names, { span, related, scope: use.scope, isTarget: use.isTarget });
+}
+
+interface UndeclaredUse {
+  readonly span: Span;
+  readonly related: readonly { readonly message: string; readonly span: Span }[];
+  readonly scope: Scope;
+  readonly isTarget: boolean;
+}
+
+function reportUndeclared(
+  { at, owner }: Extract<Resolution, { kind: "nothing" }>,
+  names: readonly string[],
+  { span, related, scope, isTarget }: UndeclaredUse,
+): void {
+  const name = names[at] ?? "";
+  const isComponent = at < names.length - 1;
+  const inside =
+    at === 0 ? quote(owner.name) : `${quote(names.slice(0, at).join("."))} (${owner.name.slice(0, 60)})`;
+  const candidates = candidateNames(owner, names, at);
+  const nearest = hintNearest(name, candidates);
+  const declare =
+    isTarget && at === 0 && !isComponent ? `declare it first: var ${name.slice(0, 60)};` : undefined;
+  scope.reporter.report(
+    isComponent ? "CVL_UNKNOWN_COMPONENT" : "CVL_UNKNOWN_PARAMETER",
+    `${inside} has no ${isComponent ? "component" : "parameter"} ${quote(name)}`,
+    span,
+    { hint: nearest?.startsWith("did") === true ? nearest : (declare ?? nearest), related },
+  );
+}
+
+function candidateNames(owner: ObjectClass, names: readonly string[], at: number): string[] {
+  if (at < names.length - 1) return [...owner.members.index.keys(), ...owner.layout.interfaces];
+  const interfaceName = owner.layout.interfaces.find((entry) => entry === names[at - 1]);
+  const slots = [...owner.layout.index.keys()];
+  if (interfaceName === undefined || owner.kind !== "machine")
+    return slots.filter((slot) => !slot.includes("."));
+  const prefix = `${interfaceName}.`;
+  return slots.filter((slot) => slot.startsWith(prefix)).map((slot) => slot.slice(prefix.length));
+}
+
+/** Components this body declares that it also inherits, with where. */
+function findRedeclared(owner: ObjectClass, syntax: ObjectSyntax): ReadonlyMap<string, Span> {
+  const redeclared = new Map<string, Span>();
+  const inherited = owner.base?.members.index;
+  if (inherited === undefined || inherited.size === 0) return redeclared;
+  for (const statement of syntax.statements) {
+    if (statement.kind !== "component") continue;
+    for (const name of statement.names) {
+      if (inherited.has(name.text)) redeclared.set(name.text, spanOf(owner.file, name));
+    }
+  }
+  return redeclared;
+}
+
+/** Another version of a component may lack what the base assigns or refers to. */
+function checkInherited(owner: ObjectClass, redeclared: ReadonlyMap<string, Span>, scope: Scope): void {
+  for (const ancestor of owner.chain.slice(1)) {
+    scope.budget.spend(ancestor.assignments.length);
+    for (const assignment of ancestor.assignments) {
+      const { target, values } = assignment.syntax;
+      const because = redeclared.get(target.names[0] ?? "");
+      if (because !== undefined) {
+        checkPath(owner, target, target.names, { assignment, scope, isTarget: false, because });
+      }
+      for (const value of values)
+        checkInheritedValue(value, owner, { assignment, scope, isTarget: false }, redeclared);
+    }
+  }
+}
+
+function checkInheritedValue(
+  value: ValueSyntax,
+  owner: ObjectClass,
+  use: PathUse,
+  redeclared: ReadonlyMap<string, Span>,
+): void {
+  if (value.kind === "map") {
+    for (const pair of value.pairs) checkInheritedValue(pair.value, owner, use, redeclared);
+  }
+  if (value.kind !== "reference") return;
+  const because = redeclared.get(value.names[0] ?? "");
+  if (because !== undefined) checkPath(owner, value, value.names, { ...use, because });
+}

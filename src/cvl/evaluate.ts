@@ -1,0 +1,106 @@
+/**
+ * A linked program to the tree of its components with every parameter. Late-bound: a right side is evaluated when its
+ * value is needed, in the object that wrote it. Without recursion: chains of references may be as long as the file.
+ */
+import type { Diagnostic } from "../diagnostics.ts";
+import { measureExtent } from "./containment.ts";
+import { instantiate, type Instance } from "./instance.ts";
+import { MAX_COMPONENT_DEPTH, MAX_COMPONENTS, MAX_PARAMETERS, MAX_TOTAL_VALUE_SIZE } from "./limits.ts";
+import { PREDEFINED_FILE, UTILITY_PARAMETERS } from "./predefined.ts";
+import type { LinkedProgram } from "./program.ts";
+import { createReporter, quote, type Reporter } from "./report.ts";
+import { spanOf } from "./scope.ts";
+import type { EvaluateOptions, InstanceTree } from "./tree.ts";
+import { ParameterEvaluator } from "./parameter-evaluator.ts";
+
+export interface EvaluateResult {
+  readonly tree: InstanceTree;
+  readonly diagnostics: readonly Diagnostic[];
+}
+
+/** Evaluates every parameter of every component. With errors the tree lacks the values they are about. */
+export function evaluate(program: LinkedProgram, options: EvaluateOptions = {}): EvaluateResult {
+  const reporter = createReporter();
+  const appliance = program.object;
+  if (!isWithinLimits(program, reporter)) {
+    return { tree: { appliance, components: new Map() }, diagnostics: reporter.diagnostics };
+  }
+  const components = instantiate(program.rootClass);
+  const evaluator = new ParameterEvaluator(options, reporter);
+  for (const instance of components.values()) {
+    evaluator.evaluateInstance(instance);
+    if (evaluator.isExhausted) {
+      reportLimit(
+        program,
+        `the values of all parameters may have at most ${MAX_TOTAL_VALUE_SIZE} characters`,
+        reporter,
+      );
+      break;
+    }
+    checkUtilityParameters(instance, reporter);
+    if (reporter.isFull) break;
+  }
+  return { tree: { appliance, components }, diagnostics: reporter.diagnostics };
+}
+
+function isWithinLimits(program: LinkedProgram, reporter: Reporter): boolean {
+  const { components, parameters, depth } = measureExtent(program.rootClass);
+  if (depth > MAX_COMPONENT_DEPTH) {
+    reportLimit(
+      program,
+      `networks may nest at most ${MAX_COMPONENT_DEPTH} deep, this one nests ${depth} deep`,
+      reporter,
+    );
+    return false;
+  }
+  if (components > MAX_COMPONENTS) {
+    reportLimit(
+      program,
+      `an appliance may have at most ${MAX_COMPONENTS} components, this one has ${components}`,
+      reporter,
+    );
+    return false;
+  }
+  if (parameters > MAX_PARAMETERS) {
+    reportLimit(
+      program,
+      `all components together may have at most ${MAX_PARAMETERS} parameters, these have ${parameters}`,
+      reporter,
+    );
+    return false;
+  }
+  return true;
+}
+
+function reportLimit({ rootClass }: LinkedProgram, message: string, reporter: Reporter): void {
+  reporter.report("CVL_LIMIT", message, spanOf(rootClass.file, rootClass.declared), {
+    hint: "run the parts as appliances of their own",
+  });
+}
+
+/** What the utility reads before it starts anything cannot wait for what it assigns, nor be hidden from it. */
+function checkUtilityParameters(instance: Instance, reporter: Reporter): void {
+  const { slots, index } = instance.type.layout;
+  for (const name of UTILITY_PARAMETERS) {
+    const position = index.get(name);
+    const slot = position === undefined ? undefined : slots[position];
+    if (position === undefined || slot?.declared.file !== PREDEFINED_FILE) continue;
+    const elements = instance.values[position]?.elements ?? [];
+    const wrong = elements.find(
+      (element) =>
+        typeof element !== "string" && (element.kind === "unknown" || element.kind === "sensitive"),
+    );
+    if (wrong === undefined || typeof wrong === "string") continue;
+    const place = instance.candidate(name)?.assignment;
+    const span =
+      place === undefined ? spanOf(slot.declared.file, slot.declared) : spanOf(place.file, place.syntax);
+    const isSensitive = wrong.kind === "sensitive";
+    const cause = isSensitive ? wrong.from[0] : wrong.waitsFor[0];
+    reporter.report(
+      "CVL_UTILITY_VALUE",
+      isSensitive ? `${quote(name)} cannot be sensitive` : `${quote(name)} must be known before the start`,
+      span,
+      { hint: `the utility reads it, and it is made from ${quote(cause ?? "")}` },
+    );
+  }
+}

@@ -1,0 +1,317 @@
+/**
+ * Text to tokens, written by hand because it is several times as fast as a table of regular expressions. Never fails:
+ * what is no token is reported and skipped, maps nested too deeply are replaced by an empty string.
+ */
+import type { TokenType } from "chevrotain";
+import type { DiagnosticCode } from "../diagnostics.ts";
+import { MAX_FILE_CHARACTERS, MAX_MAP_NESTING } from "./limits.ts";
+import { quote, type Reporter } from "./report.ts";
+import {
+  Arrow,
+  Comma,
+  CvlToken,
+  Dot,
+  Equals,
+  Identifier,
+  KEYWORDS,
+  LeftBrace,
+  RightBrace,
+  Semicolon,
+  StringLiteral,
+} from "./tokens.ts";
+
+/** `/* … *\/` or `// …`, without the line end. */
+export interface Comment {
+  readonly start: number;
+  readonly end: number;
+}
+
+export interface LexedText {
+  readonly tokens: CvlToken[];
+  readonly comments: readonly Comment[];
+}
+
+const TAB = 9;
+const NEWLINE = 10;
+const RETURN = 13;
+const SPACE = 32;
+const QUOTE = 34;
+const STAR = 42;
+const SLASH = 47;
+const EQUALS = 61;
+const GREATER = 62;
+const BACKSLASH = 92;
+const BYTE_ORDER_MARK = 0xfeff;
+
+/** An object's body is one brace, so the maps in it may open that many. */
+const MAX_BRACES = MAX_MAP_NESTING + 1;
+
+const PUNCTUATION: readonly (TokenType | undefined)[] = Array.from({ length: 128 }, (_, code) =>
+  new Map([
+    ["{", LeftBrace],
+    ["}", RightBrace],
+    [",", Comma],
+    [";", Semicolon],
+    [".", Dot],
+  ]).get(String.fromCharCode(code)),
+);
+
+const LETTER = 1;
+const DIGIT_OR_UNDERSCORE = 2;
+const CHARACTER_CLASS = Uint8Array.from({ length: 128 }, (_, code) => {
+  const character = String.fromCharCode(code);
+  if (/[A-Za-z]/.test(character)) return LETTER;
+  return /[0-9_]/.test(character) ? DIGIT_OR_UNDERSCORE : 0;
+});
+
+/** Splits `text`; comments are kept apart, for the formatter. */
+export function tokenize(text: string, file: string, reporter: Reporter): LexedText {
+  if (text.length > MAX_FILE_CHARACTERS) {
+    reporter.report(
+      "CVL_LIMIT",
+      `a file may have at most ${MAX_FILE_CHARACTERS} characters, this one has ${text.length}`,
+      { file, start: 0, end: 0 },
+      { hint: "split it into several appliances that import each other" },
+    );
+    return { tokens: [], comments: [] };
+  }
+  const lexer = new TextLexer(text, file, reporter);
+  lexer.run();
+  return { tokens: lexer.tokens, comments: lexer.comments };
+}
+
+class TextLexer {
+  readonly tokens: CvlToken[] = [];
+  readonly comments: Comment[] = [];
+  private at = 0;
+  private braces = 0;
+  private tooDeepFrom = -1;
+  /** After one string without an end no other may go beyond its line: else each would be searched to the file's end. */
+  private lastLineOnly = false;
+  private isStopped = false;
+  private readonly isClean: boolean;
+  private readonly text: string;
+  private readonly file: string;
+  private readonly reporter: Reporter;
+
+  constructor(text: string, file: string, reporter: Reporter) {
+    this.text = text;
+    this.file = file;
+    this.reporter = reporter;
+    this.isClean = !text.includes("\0") && text.isWellFormed();
+  }
+
+  run(): void {
+    const { text } = this;
+    const { length } = text;
+    if (text.charCodeAt(0) === BYTE_ORDER_MARK) this.at = 1;
+    while (this.at < length && !this.isStopped) {
+      const code = text.charCodeAt(this.at);
+      if (code === SPACE || code === NEWLINE || code === TAB || code === RETURN) this.at += 1;
+      else if (code < 128 && CHARACTER_CLASS[code] === LETTER) this.readWord();
+      else if (code === QUOTE) this.readString();
+      else this.readOther(code);
+    }
+    this.closeTooDeep();
+  }
+
+  private readWord(): void {
+    const { text } = this;
+    const start = this.at;
+    let at = start + 1;
+    let code = text.charCodeAt(at);
+    while (code < 128 && CHARACTER_CLASS[code] !== 0) {
+      at += 1;
+      code = text.charCodeAt(at);
+    }
+    this.at = at;
+    const word = text.slice(start, at);
+    const first = word.charCodeAt(0);
+    const isKeyword = (first === 105 || first === 118 || first === 101) && KEYWORDS.has(word);
+    this.push(isKeyword ? (KEYWORDS.get(word) ?? Identifier) : Identifier, word, start);
+  }
+
+  private readOther(code: number): void {
+    const start = this.at;
+    const next = this.text.charCodeAt(start + 1);
+    if (code === EQUALS) {
+      this.at = next === GREATER ? start + 2 : start + 1;
+      if (next === GREATER) this.push(Arrow, "=>", start);
+      else this.push(Equals, "=", start);
+      return;
+    }
+    if (code === SLASH && (next === SLASH || next === STAR)) {
+      this.readComment(next);
+      return;
+    }
+    const punctuation = PUNCTUATION[code];
+    if (punctuation === undefined) {
+      this.skipForeign();
+      return;
+    }
+    this.at = start + 1;
+    this.countBraces(punctuation, start);
+  }
+
+  private countBraces(punctuation: TokenType, start: number): void {
+    if (punctuation === LeftBrace) {
+      this.braces += 1;
+      if (this.braces > MAX_BRACES && this.tooDeepFrom === -1) this.openTooDeep(start);
+    }
+    this.push(punctuation, this.text.charAt(start), start);
+    if (punctuation === RightBrace && this.braces > 0) {
+      this.braces -= 1;
+      if (this.braces <= MAX_BRACES && this.tooDeepFrom !== -1) this.closeTooDeep();
+    }
+  }
+
+  private openTooDeep(start: number): void {
+    this.tooDeepFrom = start;
+    this.report(
+      "CVL_LIMIT",
+      `maps may nest at most ${MAX_MAP_NESTING} deep`,
+      start,
+      "is a closing `}` missing somewhere before?",
+    );
+  }
+
+  /** The tokens of what was too deep were not kept; an empty string takes their place. */
+  private closeTooDeep(): void {
+    if (this.tooDeepFrom === -1) return;
+    const start = this.tooDeepFrom;
+    this.tooDeepFrom = -1;
+    this.push(StringLiteral, "", start);
+  }
+
+  private readString(): void {
+    const { text } = this;
+    const start = this.at;
+    let end = findStringEnd(text, start + 1, this.lastLineOnly ? this.lineEnd(start) : text.length);
+    if (end === -1) end = this.reportUnterminatedString(start);
+    this.at = Math.min(end + 1, text.length);
+    const raw = text.slice(start + 1, end);
+    if (!this.isClean) this.checkCharacters(raw, start + 1);
+    const content = raw.includes("\\") ? this.decodeEscapes(raw, start + 1) : raw;
+    this.push(StringLiteral, content, start);
+  }
+
+  /** The string is taken to end with its line, so that what follows is still read. */
+  private reportUnterminatedString(start: number): number {
+    this.report(
+      "CVL_UNTERMINATED",
+      `expected a closing \`"\`, got the end of the ${this.lastLineOnly ? "line" : "file"}`,
+      start,
+      'the string begins here; a quote inside it is written `\\"`',
+    );
+    this.lastLineOnly = true;
+    return this.lineEnd(start);
+  }
+
+  private lineEnd(start: number): number {
+    const newline = this.text.indexOf("\n", start);
+    return newline === -1 ? this.text.length : newline;
+  }
+
+  private decodeEscapes(raw: string, offset: number): string {
+    return raw.replace(/\\([^]?)/g, (escape, character: string, at: number) => {
+      const decoded = ESCAPES.get(character);
+      if (decoded !== undefined) return decoded;
+      this.report(
+        "CVL_ESCAPE",
+        `expected \`\\"\`, \`\\\\\`, \`\\n\` or \`\\t\`, got ${quote(escape)}`,
+        offset + at,
+        "a backslash itself is written `\\\\`",
+        escape.length,
+      );
+      return character;
+    });
+  }
+
+  /** NUL and half of a surrogate pair cannot be written as UTF-8 or handed to a program. */
+  private checkCharacters(content: string, offset: number): void {
+    const at = content.search(FORBIDDEN_IN_STRING);
+    if (at !== -1) this.reportCharacter(content.charCodeAt(at), offset + at, "in a string");
+  }
+
+  private readComment(kind: number): void {
+    const { text } = this;
+    const start = this.at;
+    let end = kind === STAR ? text.indexOf("*/", start + 2) : text.indexOf("\n", start);
+    if (kind === STAR && end !== -1) end += 2;
+    if (end === -1) {
+      end = text.length;
+      if (kind === STAR) {
+        this.report(
+          "CVL_UNTERMINATED",
+          "expected `*/`, got the end of the file",
+          start,
+          "the comment begins here",
+          2,
+        );
+      }
+    }
+    if (text.charCodeAt(end - 1) === RETURN) end -= 1;
+    this.comments.push({ start, end });
+    this.at = end;
+  }
+
+  /** A run of characters that begin no token is one mistake. */
+  private skipForeign(): void {
+    const start = this.at;
+    FOREIGN_RUN.lastIndex = start;
+    FOREIGN_RUN.test(this.text);
+    this.at = Math.max(start + 1, FOREIGN_RUN.lastIndex);
+    this.reportCharacter(this.text.charCodeAt(start), start, "here");
+  }
+
+  private reportCharacter(code: number, at: number, where: string): void {
+    const character = this.text.charAt(at);
+    const named = `U+${code.toString(16).toUpperCase().padStart(4, "0")}`;
+    const shown = code > SPACE && code < 127 ? quote(character) : `the character ${named}`;
+    this.report("CVL_CHARACTER", `${shown} is not allowed ${where}`, at, CHARACTER_HINTS.get(character));
+  }
+
+  private push(type: TokenType, image: string, start: number): void {
+    if (this.tooDeepFrom === -1) this.tokens.push(new CvlToken(type, image, start, this.at));
+  }
+
+  /** Reports what lies at `start`; when nothing more is shown anyway, nothing more is read. */
+  private report(code: DiagnosticCode, message: string, start: number, hint?: string, length = 1): void {
+    this.reporter.report(code, message, { file: this.file, start, end: start + length }, { hint });
+    if (this.reporter.isFull) this.isStopped = true;
+  }
+}
+
+const ESCAPES: ReadonlyMap<string, string> = new Map([
+  ['"', '"'],
+  ["\\", "\\"],
+  ["n", "\n"],
+  ["t", "\t"],
+]);
+
+const FOREIGN_RUN = /[^\sA-Za-z"{},;.=/]*/y;
+const FORBIDDEN_IN_STRING = /\0|\p{Surrogate}/u;
+
+const CHARACTER_HINTS: ReadonlyMap<string, string> = new Map([
+  ["'", 'strings are written in double quotes: "…"'],
+  ["“", 'strings are written in straight double quotes: "…"'],
+  ["”", 'strings are written in straight double quotes: "…"'],
+  ["#", "comments are written `// …` or `/* … */`"],
+  [":", "a map's pair is written `key => value`, an assignment `name = value;`"],
+  ["[", "a list is written without brackets: `name = value, value;`"],
+  ["_", "a name begins with a letter"],
+  ["-", "a name has letters, digits and underscores only"],
+]);
+
+/** The offset of the closing quote before `limit`, or -1. */
+function findStringEnd(text: string, from: number, limit: number): number {
+  let at = from;
+  for (;;) {
+    const end = text.indexOf('"', at);
+    if (end === -1 || end >= limit) return -1;
+    let backslashes = 0;
+    while (end - backslashes > from && text.charCodeAt(end - backslashes - 1) === BACKSLASH) backslashes += 1;
+    if (backslashes % 2 === 0) return end;
+    at = end + 1;
+  }
+}

@@ -1,0 +1,357 @@
+/** Evaluates parameters on demand, with a stack of its own. */
+import type { Instance } from "./instance.ts";
+import { MAX_TOTAL_VALUE_SIZE, MAX_VALUE_SIZE } from "./limits.ts";
+import type { PairPart, Part, Reference, RightSide, Slot } from "./object-class.ts";
+import { PREDEFINED_FILE } from "./predefined.ts";
+import { quote, type Reporter } from "./report.ts";
+import { compileRightSide } from "./right-side.ts";
+import { spanOf } from "./scope.ts";
+import type { Element, EvaluateOptions } from "./tree.ts";
+import {
+  BROKEN,
+  ELEMENT_SIZE,
+  elementSize,
+  EMPTY,
+  makeSensitive,
+  makeValue,
+  MapBuilder,
+  OWN_NAME,
+  UNKNOWN_SELF,
+  type Value,
+} from "./value.ts";
+
+/** In place of the value of a parameter that is being evaluated: meeting it again is a circle. */
+const OPEN: Value = { elements: [], size: 0, isShared: true };
+
+/** One parameter being evaluated by its assignment of one rank (0 the winner, 1 the one it hides …). */
+interface Frame {
+  readonly instance: Instance;
+  readonly position: number;
+  readonly slot: Slot;
+  readonly rank: number;
+  readonly rightSide: RightSide;
+  /** Undefined: there is no such assignment. */
+  readonly file: FrameFile | undefined;
+  readonly scope: Instance;
+  /** The values of the references seen so far. */
+  readonly results: Value[];
+  /** What the parameter would be without this assignment, once it is known. */
+  hidden: Value | undefined;
+  /** Nobody else has the list in `hidden`. */
+  ownsHidden: boolean;
+  hiddenUses: number;
+}
+
+type FrameFile = Parameters<typeof spanOf>[0];
+
+export class ParameterEvaluator {
+  /** Size of all values so far. */
+  totalSize = 0;
+  private readonly stack: Frame[] = [];
+  private readonly options: EvaluateOptions;
+  private readonly reporter: Reporter;
+  private cursor = 0;
+
+  constructor(options: EvaluateOptions, reporter: Reporter) {
+    this.options = options;
+    this.reporter = reporter;
+  }
+
+  /** The values together are too large: nothing more is evaluated. */
+  get isExhausted(): boolean {
+    return this.totalSize > MAX_TOTAL_VALUE_SIZE;
+  }
+
+  /** Evaluates every parameter of `instance`, and of others what they are made from. */
+  evaluateInstance(instance: Instance): void {
+    const { values } = instance;
+    const { slots } = instance.type.layout;
+    for (let position = 0; position < slots.length && !this.isExhausted; position += 1) {
+      const slot = slots[position];
+      if (slot !== undefined && values[position] === undefined) this.evaluate(instance, position, slot);
+    }
+  }
+
+  private evaluate(instance: Instance, position: number, slot: Slot): void {
+    this.enter(instance, position, slot, 0);
+    for (let frame = this.stack.at(-1); frame !== undefined; frame = this.stack.at(-1)) {
+      if (this.isExhausted) return;
+      if (this.collect(frame)) this.leave(frame);
+    }
+  }
+
+  /** Gives constants their value at once; anything else becomes a frame. */
+  private enter(instance: Instance, position: number, slot: Slot, rank: number): void {
+    const candidate = instance.candidate(slot.name, rank);
+    const rightSide = candidate === undefined ? NOTHING : compileRightSide(candidate.assignment);
+    if (rank === 0) {
+      if (rightSide.constant !== undefined && !slot.sensitive) {
+        this.store(
+          instance,
+          position,
+          rightSide.constant.elements.length > 0 ? rightSide.constant : this.fallBack(instance, slot),
+        );
+        return;
+      }
+      instance.values[position] = OPEN;
+    }
+    this.stack.push({
+      instance,
+      position,
+      slot,
+      rank,
+      rightSide,
+      file: candidate?.assignment.file,
+      scope: candidate?.scope ?? instance,
+      results: [],
+      hidden: undefined,
+      ownsHidden: false,
+      hiddenUses: 0,
+    });
+  }
+
+  /** Gathers the values of the references; false when one must be evaluated first, which is then on the stack. */
+  private collect(frame: Frame): boolean {
+    const { references } = frame.rightSide;
+    while (frame.results.length < references.length) {
+      const reference = references[frame.results.length];
+      if (reference === undefined) return true;
+      const value = this.lookUp(reference, frame);
+      if (value === undefined) return false;
+      frame.results.push(value);
+    }
+    return true;
+  }
+
+  private lookUp(reference: Reference, frame: Frame): Value | undefined {
+    const target = followComponents(reference, frame.scope);
+    const position = positionIn(reference, target);
+    if (target === frame.instance && position === frame.position) return this.lookUpHidden(frame);
+    const slot = target.type.layout.slots[position];
+    if (slot === undefined) return EMPTY;
+    if (target.values[position] === undefined) {
+      const depth = this.stack.length;
+      this.enter(target, position, slot, 0);
+      if (this.stack.length > depth) return undefined;
+    }
+    const value = target.values[position] ?? EMPTY;
+    if (value === OPEN) {
+      this.reportCircle(target, position, reference, frame);
+      return BROKEN;
+    }
+    return asReferred(value, target, slot);
+  }
+
+  private lookUpHidden(frame: Frame): Value | undefined {
+    if (frame.hidden === undefined) {
+      this.enter(frame.instance, frame.position, frame.slot, frame.rank + 1);
+      return undefined;
+    }
+    frame.hiddenUses += 1;
+    return frame.hidden;
+  }
+
+  private leave(frame: Frame): void {
+    this.stack.pop();
+    const { instance, position, slot, rank } = frame;
+    const made = this.make(frame);
+    const isEmpty = made.elements.length === 0 && made !== BROKEN;
+    const value = isEmpty ? this.fallBack(instance, slot) : made;
+    if (rank > 0) {
+      const parent = this.stack.at(-1);
+      if (parent === undefined) return;
+      parent.hidden = value === OWN_NAME || value === UNKNOWN_SELF ? explicit(value, instance, slot) : value;
+      parent.ownsHidden = !isEmpty && !made.isShared;
+      return;
+    }
+    if (isEmpty && frame.file !== undefined) (instance.defaulted ??= new Set()).add(position);
+    this.store(instance, position, slot.sensitive ? hide(value, instance.pathOf(slot)) : value);
+  }
+
+  private store(instance: Instance, position: number, value: Value): void {
+    instance.values[position] = value;
+    this.totalSize +=
+      value === UNKNOWN_SELF || value === OWN_NAME ? instance.path.length + 2 * ELEMENT_SIZE : value.size;
+  }
+
+  /** The value of a parameter that no assignment gives one. */
+  private fallBack(instance: Instance, slot: Slot): Value {
+    if (slot.assignable) {
+      const assigned = this.options.assigned?.get(instance.pathOf(slot));
+      return assigned === undefined ? UNKNOWN_SELF : makeValue(assigned);
+    }
+    if (slot.sensitive) {
+      const path = instance.pathOf(slot);
+      const supplied = this.options.supplied?.get(path);
+      return makeValue(supplied ?? [{ kind: "sensitive", from: [path], waitsFor: [path] }]);
+    }
+    return slot.name === "name" && slot.declared.file === PREDEFINED_FILE ? OWN_NAME : EMPTY;
+  }
+
+  /** The list a frame's right side makes of the values of its references. */
+  private make(frame: Frame): Value {
+    const { rightSide, results } = frame;
+    if (rightSide.constant !== undefined) return rightSide.constant;
+    if (results.includes(BROKEN)) return BROKEN;
+    const [first] = rightSide.parts;
+    if (rightSide.parts.length === 1 && first?.kind === "reference") return shared(results[0] ?? EMPTY);
+    return this.makeList(frame);
+  }
+
+  private makeList(frame: Frame): Value {
+    const { rightSide, results } = frame;
+    const appends =
+      frame.ownsHidden &&
+      frame.hiddenUses === 1 &&
+      results[0] === frame.hidden &&
+      rightSide.parts[0]?.kind === "reference";
+    const elements = appends ? ((frame.hidden?.elements ?? []) as Element[]) : [];
+    let size = appends ? (frame.hidden?.size ?? 0) : 0;
+    this.cursor = appends ? 1 : 0;
+    for (let index = appends ? 1 : 0; index < rightSide.parts.length; index += 1) {
+      const part = rightSide.parts[index];
+      if (part === undefined) break;
+      const added = this.addPart(part, elements, frame);
+      if (added === undefined) return BROKEN;
+      size += added;
+      if (size > MAX_VALUE_SIZE) return this.reportTooLarge(frame);
+    }
+    return { elements, size, isShared: false };
+  }
+
+  /** Adds one part's elements; the result is their size, undefined when the part is broken. */
+  private addPart(part: Part, elements: Element[], frame: Frame): number | undefined {
+    if (part.kind === "constant") {
+      elements.push(part.text);
+      return elementSize(part.text);
+    }
+    if (part.kind === "reference") {
+      const value = frame.results[this.cursor] ?? EMPTY;
+      this.cursor += 1;
+      // No spread: a long list would not fit into the arguments of a call.
+      for (const element of value.elements) elements.push(element);
+      return value.size;
+    }
+    const element = this.makeMap(part.pairs, frame);
+    if (element === undefined) return undefined;
+    elements.push(element);
+    return elementSize(element);
+  }
+
+  /** Map nesting is bounded by the lexer. */
+  private makeMap(pairs: readonly PairPart[], frame: Frame): Element | undefined {
+    const builder = new MapBuilder();
+    let isBroken = false;
+    for (const { key, part } of pairs) {
+      if (part.kind === "constant") {
+        builder.addEncoded(key, part.text);
+      } else {
+        const element =
+          part.kind === "map" ? this.makeMap(part.pairs, frame) : this.single(part.reference, frame);
+        if (element === undefined) isBroken = true;
+        else builder.add(key, element);
+      }
+      if (builder.size > MAX_VALUE_SIZE) {
+        this.reportTooLarge(frame);
+        return undefined;
+      }
+    }
+    return isBroken ? undefined : builder.build();
+  }
+
+  /** The one element of a map's value. */
+  private single(reference: Reference, frame: Frame): Element | undefined {
+    const { elements } = frame.results[this.cursor] ?? EMPTY;
+    this.cursor += 1;
+    const [element] = elements;
+    if (elements.length === 1) return element;
+    if (frame.file === undefined) return undefined;
+    const path = reference.syntax.names.join(".");
+    this.reporter.report(
+      "CVL_MAP_VALUE",
+      `a map's value is exactly one string, ${quote(path)} has ${elements.length === 0 ? "none" : elements.length}`,
+      spanOf(frame.file, reference.syntax),
+      {
+        hint:
+          elements.length === 0
+            ? 'give it a value, or declare it "required"'
+            : "write one map for each of them, or give it one value",
+      },
+    );
+    return undefined;
+  }
+
+  private reportTooLarge({ file, slot, rightSide }: Frame): Value {
+    const syntax = rightSide.references[0]?.syntax;
+    if (file !== undefined && syntax !== undefined) {
+      this.reporter.report(
+        "CVL_LIMIT",
+        `the value of ${quote(slot.name)} is too large: a value may have at most ${MAX_VALUE_SIZE} characters`,
+        spanOf(file, syntax),
+        { hint: "values that are made from themselves again and again grow fast" },
+      );
+    }
+    return BROKEN;
+  }
+
+  private reportCircle(target: Instance, position: number, reference: Reference, last: Frame): void {
+    const from = this.stack.findIndex((frame) => frame.instance === target && frame.position === position);
+    const paths: string[] = [];
+    for (const { instance, slot, rank } of this.stack.slice(Math.max(0, from))) {
+      if (rank === 0) paths.push(instance.pathOf(slot).slice(0, 80));
+    }
+    const shown = paths.length > MAX_SHOWN ? [...paths.slice(0, MAX_SHOWN), "…"] : paths;
+    if (last.file === undefined) return;
+    this.reporter.report(
+      "CVL_VALUE_CYCLE",
+      `a value is made from itself: ${[...shown, paths[0] ?? ""].join(" → ")}`,
+      spanOf(last.file, reference.syntax),
+      { hint: "only `p = p, …;` may refer to the parameter it assigns; it appends" },
+    );
+  }
+}
+
+const MAX_SHOWN = 12;
+const NOTHING: RightSide = { constant: EMPTY, parts: [], references: [] };
+
+function followComponents(reference: Reference, scope: Instance): Instance {
+  let target = scope;
+  for (const position of reference.components) target = target.instances[position] ?? target;
+  return target;
+}
+
+function positionIn(reference: Reference, target: Instance): number {
+  const { layout } = target.type;
+  if (reference.layout !== layout) {
+    reference.layout = layout;
+    reference.position = layout.index.get(reference.name) ?? -1;
+  }
+  return reference.position;
+}
+
+/** What a reference to a parameter gives: a required one without a value is `unset`, any other splices nothing. */
+function asReferred(value: Value, target: Instance, slot: Slot): Value {
+  if (value === UNKNOWN_SELF || value === OWN_NAME) return explicit(value, target, slot);
+  if (value.elements.length > 0 || !slot.required || value === BROKEN) return value;
+  return makeValue([{ kind: "unset", waitsFor: [target.pathOf(slot)] }]);
+}
+
+function explicit(value: Value, instance: Instance, slot: Slot): Value {
+  return makeValue(
+    value === OWN_NAME ? [instance.name] : [{ kind: "unknown", waitsFor: [instance.pathOf(slot)] }],
+  );
+}
+
+function hide(value: Value, path: string): Value {
+  if (value === BROKEN || value.elements.every((element) => isOwnSecret(element, path))) return value;
+  return makeValue(value.elements.map((element) => makeSensitive(element, path)));
+}
+
+function isOwnSecret(element: Element, path: string): boolean {
+  return typeof element !== "string" && element.kind === "sensitive" && element.from.includes(path);
+}
+
+/** Marks a value that is now that of several parameters, so that nobody appends to its list. */
+function shared(value: Value): Value {
+  return value.isShared ? value : { elements: value.elements, size: value.size, isShared: true };
+}

@@ -1,0 +1,68 @@
+/** The right side of an assignment prepared once for all instances: constants made, references in order of evaluation. */
+import { encodeMapText } from "./map-text.ts";
+import {
+  resolvePath,
+  type Assignment,
+  type ObjectClass,
+  type PairPart,
+  type Part,
+  type Reference,
+  type RightSide,
+} from "./object-class.ts";
+import type { ReferenceSyntax, ValueSyntax } from "./syntax.ts";
+import { makeValue, MapBuilder } from "./value.ts";
+
+/** The prepared right side; `assignment` belongs to a program without errors. */
+export function compileRightSide(assignment: Assignment): RightSide {
+  assignment.compiled ??= compile(assignment);
+  return assignment.compiled;
+}
+
+function compile({ syntax, scope }: Assignment): RightSide {
+  const references: Reference[] = [];
+  const parts = syntax.values.map((value) => compilePart(value, scope, references));
+  if (references.length > 0) return { constant: undefined, parts, references };
+  const elements = parts.flatMap((part) => (part.kind === "constant" ? [part.text] : []));
+  return { constant: makeValue(elements, true), parts, references };
+}
+
+/** Map nesting is bounded by the lexer. */
+function compilePart(value: ValueSyntax, scope: ObjectClass, references: Reference[]): Part {
+  if (value.kind === "string") return { kind: "constant", text: value.text };
+  if (value.kind === "reference") {
+    const reference = compileReference(value, scope);
+    references.push(reference);
+    return { kind: "reference", reference };
+  }
+  const before = references.length;
+  const pairs = value.pairs.map(({ key, value: inner }): PairPart => {
+    const part = compilePart(inner, scope, references);
+    return {
+      key: encodeMapText(key.text),
+      part: part.kind === "constant" ? { kind: "constant", text: encodeMapText(part.text) } : part,
+    };
+  });
+  if (references.length > before) return { kind: "map", pairs, syntax: value };
+  return { kind: "constant", text: constantMap(pairs) };
+}
+
+function constantMap(pairs: readonly PairPart[]): string {
+  const builder = new MapBuilder();
+  for (const { key, part } of pairs) if (part.kind === "constant") builder.addEncoded(key, part.text);
+  const text = builder.build();
+  return typeof text === "string" ? text : "";
+}
+
+function compileReference(syntax: ReferenceSyntax, scope: ObjectClass): Reference {
+  const resolution = resolvePath(scope, syntax.names);
+  const count = resolution.kind === "parameter" ? resolution.components : 0;
+  const components: number[] = [];
+  let owner = scope;
+  for (const name of syntax.names.slice(0, count)) {
+    const position = owner.members.index.get(name) ?? 0;
+    components.push(position);
+    owner = owner.members.list[position]?.class ?? owner;
+  }
+  const name = resolution.kind === "parameter" ? resolution.name : "";
+  return { syntax, components, name, layout: undefined, position: 0 };
+}

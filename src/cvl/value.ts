@@ -1,0 +1,104 @@
+/** Evaluated values: lists of elements, each known, unknown, unset or sensitive, with their sizes. */
+import { encodeMapText } from "./map-text.ts";
+import type { Element, SensitiveElement } from "./tree.ts";
+
+export interface Value {
+  readonly elements: readonly Element[];
+  /** Its characters, and `ELEMENT_SIZE` for each element: what the limits bound. */
+  readonly size: number;
+  /** Many parameters have this same value: worth keeping its JSON. */
+  readonly isShared: boolean;
+  json?: string;
+}
+
+export const ELEMENT_SIZE = 8;
+
+export const EMPTY: Value = { elements: [], size: 0, isShared: true };
+
+/** In place of a value that could not be made; the error is reported, and what is made from it is no further error. */
+export const BROKEN: Value = { elements: [], size: 0, isShared: true };
+
+/** Unknown, waiting for the very parameter that has it; made explicit only where it is looked at. */
+export const UNKNOWN_SELF: Value = { elements: [], size: 0, isShared: false };
+
+/** The component's own name; made explicit only where it is looked at. */
+export const OWN_NAME: Value = { elements: [], size: 0, isShared: false };
+
+export function makeValue(elements: readonly Element[], isShared = false): Value {
+  let size = 0;
+  for (const element of elements) size += elementSize(element);
+  return { elements, size, isShared };
+}
+
+export function elementSize(element: Element): number {
+  if (typeof element === "string") return element.length + ELEMENT_SIZE;
+  let size = ELEMENT_SIZE;
+  for (const path of element.waitsFor) size += path.length + ELEMENT_SIZE;
+  if (element.kind !== "sensitive") return size;
+  for (const path of element.from) size += path.length + ELEMENT_SIZE;
+  return size + (element.value?.length ?? 0);
+}
+
+/** The same element once it belongs to the sensitive parameter `path`. */
+export function makeSensitive(element: Element, path: string): SensitiveElement {
+  if (typeof element === "string") return { kind: "sensitive", from: [path], waitsFor: [], value: element };
+  const from = element.kind === "sensitive" ? [...new Set([path, ...element.from])] : [path];
+  const { waitsFor } = element;
+  const value = element.kind === "sensitive" ? element.value : undefined;
+  return value === undefined
+    ? { kind: "sensitive", from, waitsFor }
+    : { kind: "sensitive", from, waitsFor, value };
+}
+
+/** Puts a map together from pairs whose values may not be known yet. */
+export class MapBuilder {
+  private text = "";
+  private isFirst = true;
+  private isUnset = false;
+  private isSensitive = false;
+  private readonly waitsFor = new Set<string>();
+  private readonly from = new Set<string>();
+
+  /** What the map has taken so far, in the units of `Value.size`. */
+  size = ELEMENT_SIZE;
+
+  /** `key` is encoded already. */
+  add(key: string, element: Element): void {
+    const clear = typeof element === "string" ? element : this.note(element);
+    this.addEncoded(key, clear === undefined ? "" : encodeMapText(clear));
+  }
+
+  addEncoded(key: string, value: string): void {
+    this.text += this.isFirst ? `${key}=${value}` : `&${key}=${value}`;
+    this.isFirst = false;
+    this.size += key.length + value.length + 2;
+  }
+
+  build(): Element {
+    const waitsFor = [...this.waitsFor];
+    if (this.isSensitive) {
+      const from = [...this.from];
+      if (waitsFor.length > 0) return { kind: "sensitive", from, waitsFor };
+      return { kind: "sensitive", from, waitsFor, value: this.text };
+    }
+    if (waitsFor.length === 0) return this.text;
+    return { kind: this.isUnset ? "unset" : "unknown", waitsFor };
+  }
+
+  /** Remembers what the map waits for; the clear value when there is one all the same. */
+  private note(element: Exclude<Element, string>): string | undefined {
+    this.addPaths(this.waitsFor, element.waitsFor);
+    if (element.kind === "unset") this.isUnset = true;
+    if (element.kind !== "sensitive") return undefined;
+    this.isSensitive = true;
+    this.addPaths(this.from, element.from);
+    return element.value;
+  }
+
+  private addPaths(paths: Set<string>, added: readonly string[]): void {
+    for (const path of added) {
+      if (!paths.has(path)) this.size += path.length + ELEMENT_SIZE;
+      paths.add(path);
+    }
+  }
+}
