@@ -73,7 +73,10 @@ export type DiagnosticCode =
   // plan
   | "PLAN_BLACKLISTED"
   | "PLAN_DATA_DISK_SHRINKS"
-  | "PLAN_NEEDS_OTHERS";
+  | "PLAN_NEEDS_OTHERS"
+  // utility
+  | "INVENTORY_SYNTAX"
+  | "INVENTORY_INVALID";
 
 export type Severity = "error" | "warning";
 

@@ -1,0 +1,85 @@
+/** Reads the text of utility.yaml: syntax and shape, with every mistake at its place. */
+import { LineCounter, isCollection, isNode, parseDocument, type Document } from "yaml";
+import type { Diagnostic, Span } from "../diagnostics.ts";
+import { inventorySchema, toInventory, type Inventory } from "./inventory.ts";
+
+const MAX_FILE_LENGTH = 4 * 1024 * 1024;
+
+export interface ParsedInventory {
+  /** Undefined when there are diagnostics. */
+  readonly inventory: Inventory | undefined;
+  readonly diagnostics: readonly Diagnostic[];
+}
+
+/** `file` is the name diagnostics show. */
+export function parseInventory(text: string, file: string): ParsedInventory {
+  if (text.length > MAX_FILE_LENGTH) {
+    return refused({
+      code: "INVENTORY_SYNTAX",
+      message: `the file is larger than ${MAX_FILE_LENGTH} bytes`,
+      span: undefined,
+    });
+  }
+  const document = parseInventoryDocument(text);
+  if (document.errors.length > 0)
+    return { inventory: undefined, diagnostics: syntaxDiagnostics(document, file) };
+  let value: unknown;
+  try {
+    value = document.toJS({ maxAliasCount: 100 });
+  } catch (error) {
+    const message = error instanceof Error ? error.message : String(error);
+    return refused({ code: "INVENTORY_SYNTAX", message, span: { file, start: 0, end: 0 } });
+  }
+  const result = inventorySchema.safeParse(value);
+  if (result.success) return { inventory: toInventory(result.data), diagnostics: [] };
+  return {
+    inventory: undefined,
+    diagnostics: result.error.issues.map((issue) => ({
+      code: "INVENTORY_INVALID",
+      severity: "error",
+      message: `${issue.path.length === 0 ? "utility.yaml" : renderPath(issue.path)}: ${issue.message}`,
+      span: spanOf(document, issue.path, file),
+    })),
+  };
+}
+
+/** The document with comments and order, for edits. */
+export function parseInventoryDocument(text: string): Document {
+  return parseDocument(text, { lineCounter: new LineCounter(), prettyErrors: false });
+}
+
+function syntaxDiagnostics(document: Document, file: string): Diagnostic[] {
+  return document.errors.map((error) => ({
+    code: "INVENTORY_SYNTAX",
+    severity: "error",
+    message: error.message,
+    span: { file, start: error.pos[0], end: error.pos[1] },
+  }));
+}
+
+function refused(problem: {
+  code: "INVENTORY_SYNTAX";
+  message: string;
+  span: Span | undefined;
+}): ParsedInventory {
+  return { inventory: undefined, diagnostics: [{ ...problem, severity: "error" }] };
+}
+
+function renderPath(path: readonly PropertyKey[]): string {
+  return path
+    .map((part) => (typeof part === "number" ? `[${part}]` : `.${String(part)}`))
+    .join("")
+    .replace(/^\./, "");
+}
+
+/** The place of the deepest node of `path` that is in the file. */
+function spanOf(document: Document, path: readonly PropertyKey[], file: string): Span {
+  for (let length = path.length; length >= 0; length--) {
+    const node = document.getIn(path.slice(0, length), true);
+    if (isNode(node) && node.range != null) {
+      const end = isCollection(node) && length < path.length ? node.range[0] : node.range[1];
+      return { file, start: node.range[0], end: Math.max(end, node.range[0]) };
+    }
+  }
+  return { file, start: 0, end: 0 };
+}

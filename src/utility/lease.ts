@@ -1,0 +1,164 @@
+/**
+ * One manager at a time works on a network: it holds a lease whose token grows with every holder. Hosts remember the highest
+ * token and refuse a lower one, the state is written only by the holder, so a manager that was thought dead does no harm.
+ */
+import { readFile } from "node:fs/promises";
+import { hostname, userInfo } from "node:os";
+import { CollectiveError } from "../errors.ts";
+import type { StateChange, StateSnapshot, StateStore } from "../repository/state-store.ts";
+import { leaseFile, toFile } from "./state.ts";
+
+export interface LeaseHolder {
+  readonly pid: number;
+  /** Field 22 of /proc/<pid>/stat: tells a process from a later one of the same id. */
+  readonly startTime: string;
+  readonly bootId: string;
+  readonly host: string;
+  readonly user: string;
+  readonly command: string;
+  /** ISO 8601 */
+  readonly since: string;
+}
+
+interface LeaseRecord {
+  readonly token: number;
+  readonly holder: LeaseHolder | null;
+}
+
+export interface Lease {
+  readonly networkId: string;
+  readonly token: number;
+  /**
+   * Commits a change to the state as the holder.
+   * @throws CollectiveError UTILITY_LEASE_LOST when another manager took the lease over.
+   */
+  commit(change: (snapshot: StateSnapshot) => StateChange | undefined): Promise<StateSnapshot>;
+  /** Gives the lease back; a lease that was lost is left alone. */
+  release(): Promise<void>;
+}
+
+export interface AcquireOptions {
+  readonly store: StateStore;
+  readonly networkId: string;
+  /** `start acme.cvl`: shown to whom is refused. */
+  readonly command: string;
+  /** Take the lease of a holder on another machine, of whom nothing can be known from here. */
+  readonly takeOver?: boolean;
+}
+
+/** @throws CollectiveError UTILITY_NETWORK_BUSY with who holds it. */
+export async function acquireLease(options: AcquireOptions): Promise<Lease> {
+  const { store, networkId } = options;
+  const self = await describeSelf(options.command);
+  const before = await store.read();
+  const held = readLease(before, networkId)?.holder ?? null;
+  const isStale = held !== null && (options.takeOver === true || !(await isAlive(held, self)));
+  let token = 0;
+  await store.update((snapshot) => {
+    const lease = readLease(snapshot, networkId);
+    const holder = lease?.holder ?? null;
+    if (holder !== null && !(isStale && isSameHolder(holder, held))) throw busy(networkId, holder);
+    token = (lease?.token ?? 0) + 1;
+    return write(networkId, { token, holder: self }, `${networkId}: ${options.command} takes lease ${token}`);
+  });
+  return {
+    networkId,
+    token,
+    commit: (change) =>
+      store.update((snapshot) => {
+        requireHeld(snapshot, networkId, token);
+        return change(snapshot);
+      }),
+    release: async () => {
+      await store.update((snapshot) =>
+        readLease(snapshot, networkId)?.token === token
+          ? write(networkId, { token, holder: null }, `${networkId}: lease ${token} ends`)
+          : undefined,
+      );
+    },
+  };
+}
+
+/** Who works on a network now; null when nobody does. */
+export function leaseHolder(snapshot: StateSnapshot, networkId: string): LeaseHolder | null {
+  return readLease(snapshot, networkId)?.holder ?? null;
+}
+
+function readLease(snapshot: StateSnapshot, networkId: string): LeaseRecord | undefined {
+  const text = snapshot.files.get(leaseFile(networkId));
+  return text === undefined ? undefined : (JSON.parse(text) as LeaseRecord);
+}
+
+function write(networkId: string, lease: LeaseRecord, message: string): StateChange {
+  return { message, files: new Map([[leaseFile(networkId), toFile(lease)]]) };
+}
+
+function requireHeld(snapshot: StateSnapshot, networkId: string, token: number): void {
+  const lease = readLease(snapshot, networkId);
+  if (lease?.token === token && lease.holder !== null) return;
+  throw new CollectiveError(
+    "UTILITY_LEASE_LOST",
+    `another manager took over network ${networkId} (its token is ${lease?.token ?? 0}, ours ${token})`,
+    { hint: "run the command again; it goes on from what is there" },
+  );
+}
+
+function busy(networkId: string, holder: LeaseHolder): CollectiveError {
+  return new CollectiveError(
+    "UTILITY_NETWORK_BUSY",
+    `\`cui ${holder.command}\` works on network ${networkId} since ${holder.since} (process ${holder.pid} of ${holder.user} on ${holder.host})`,
+    {
+      data: { holder },
+      hint: "wait until it has ended; --take-over takes it from a manager on another machine that is certainly dead",
+    },
+  );
+}
+
+async function describeSelf(command: string): Promise<LeaseHolder> {
+  const [startTime, bootId] = await Promise.all([startTimeOf(process.pid), readBootId()]);
+  return {
+    pid: process.pid,
+    startTime: startTime ?? "",
+    bootId,
+    host: hostname(),
+    user: userName(),
+    command: command.slice(0, 200),
+    since: new Date().toISOString(),
+  };
+}
+
+/** A holder on another machine cannot be seen from here and counts as alive. */
+async function isAlive(holder: LeaseHolder, self: LeaseHolder): Promise<boolean> {
+  if (holder.host !== self.host) return true;
+  if (holder.bootId !== self.bootId) return false;
+  return (await startTimeOf(holder.pid)) === holder.startTime;
+}
+
+function isSameHolder(a: LeaseHolder, b: LeaseHolder | null): boolean {
+  return (
+    b !== null &&
+    a.pid === b.pid &&
+    a.startTime === b.startTime &&
+    a.bootId === b.bootId &&
+    a.since === b.since
+  );
+}
+
+/** The command's name in the second field may hold spaces and parentheses: the last `)` ends it. A zombie is dead. */
+async function startTimeOf(pid: number): Promise<string | undefined> {
+  const text = await readFile(`/proc/${pid}/stat`, "utf8").catch(() => undefined);
+  const fields = text?.slice(text.lastIndexOf(")") + 2).split(" ");
+  return fields === undefined || fields[0] === "Z" || fields[0] === "X" ? undefined : fields[19];
+}
+
+async function readBootId(): Promise<string> {
+  return (await readFile("/proc/sys/kernel/random/boot_id", "utf8").catch(() => "")).trim();
+}
+
+function userName(): string {
+  try {
+    return userInfo().username;
+  } catch {
+    return String(process.getuid?.() ?? "");
+  }
+}

@@ -1,0 +1,73 @@
+/** The site's policy: which versions are never started. */
+import type { ComponentPath } from "../cvl/tree.ts";
+import { machinesBelow } from "../network/boot-order.ts";
+import type { NetworkDescription } from "../network/description.ts";
+import type { Source } from "../cvl/source.ts";
+import type { BlacklistEntry } from "./inventory.ts";
+
+/** A version in use that the blacklist names. */
+export interface Blacklisted {
+  readonly component: string;
+  readonly url: string;
+  readonly version: number;
+  readonly reason: string | undefined;
+}
+
+/** Every source of every machine and network, the image's included, that is on the list. */
+export function findBlacklisted(
+  description: NetworkDescription,
+  blacklist: readonly BlacklistEntry[],
+): Blacklisted[] {
+  const used = [
+    ...Object.values(description.machines).flatMap((machine) =>
+      [machine.source, machine.image.source].map((source) => ({ component: machine.path, source })),
+    ),
+    ...Object.entries(description.networks).map(([component, network]) => ({
+      component,
+      source: network.source,
+    })),
+  ];
+  const found = new Map<string, Blacklisted>();
+  for (const { component, source } of used) {
+    const entry = blacklist.find((candidate) => matches(candidate, source));
+    if (entry === undefined || source.version === null) continue;
+    found.set(`${component}\0${source.url}\0${source.version}`, {
+      component,
+      url: source.url,
+      version: source.version,
+      reason: entry.reason,
+    });
+  }
+  return [...found.values()];
+}
+
+/** For a plan: why a machine's wanted version must not start. A network's version concerns all its machines. */
+export function blacklistFacts(
+  description: NetworkDescription,
+  blacklist: readonly BlacklistEntry[],
+): ReadonlyMap<ComponentPath, string> {
+  const facts = new Map<ComponentPath, string>();
+  for (const entry of findBlacklisted(description, blacklist)) {
+    const reason = `${entry.url} v${entry.version} is on the blacklist of utility.yaml${entry.reason === undefined ? "" : ` (${entry.reason})`}`;
+    for (const path of machinesBelow(description, entry.component)) facts.set(path, reason);
+  }
+  return facts;
+}
+
+function matches(entry: BlacklistEntry, source: Source): boolean {
+  const { version } = source;
+  if (version === null) return false;
+  const isUrl = entry.url.endsWith("*")
+    ? source.url.startsWith(entry.url.slice(0, -1))
+    : withoutSuffix(source.url) === withoutSuffix(entry.url);
+  return (
+    isUrl &&
+    (entry.versions === undefined ||
+      entry.versions.some((range) => version >= range.first && version <= range.last))
+  );
+}
+
+/** `…/DNS`, `…/DNS/` and `…/DNS.git` are one repository. */
+function withoutSuffix(url: string): string {
+  return url.replace(/\/+$/, "").replace(/\.git$/, "");
+}

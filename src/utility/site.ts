@@ -1,0 +1,89 @@
+/** The site a command works in: found from the working folder upwards, as git does. */
+import { open, readFile, rm, stat } from "node:fs/promises";
+import path from "node:path";
+import { renderDiagnostic } from "../diagnostics.ts";
+import { CollectiveError } from "../errors.ts";
+import { writeFileAtomically } from "../io.ts";
+import { parseInventory } from "./inventory-file.ts";
+import type { Inventory } from "./inventory.ts";
+
+export const INVENTORY_FILE = "utility.yaml";
+
+export interface Site {
+  readonly folder: string;
+  readonly inventory: Inventory;
+}
+
+const LOCK_WAIT_MS = 10_000;
+const LOCK_STALE_MS = 30_000;
+
+/**
+ * @throws CollectiveError UTILITY_NO_SITE when no folder up to the root has a utility.yaml, UTILITY_INVENTORY_INVALID with every
+ *   mistake when it is not well-formed.
+ */
+export async function findSite(cwd: string): Promise<Site> {
+  const folder = await findSiteFolder(cwd);
+  return { folder, inventory: checkedInventory(await readFile(path.join(folder, INVENTORY_FILE), "utf8")) };
+}
+
+/** Replaces the text of utility.yaml by what `edit` makes of it; the result must be well-formed. One editor at a time. */
+export async function editSite(
+  cwd: string,
+  edit: (text: string, inventory: Inventory) => string,
+): Promise<Site> {
+  const folder = await findSiteFolder(cwd);
+  const file = path.join(folder, INVENTORY_FILE);
+  return withLock(path.join(folder, `.${INVENTORY_FILE}.lock`), async () => {
+    const before = await readFile(file, "utf8");
+    const after = edit(before, checkedInventory(before));
+    const inventory = checkedInventory(after);
+    if (after !== before) await writeFileAtomically(file, after);
+    return { folder, inventory };
+  });
+}
+
+async function findSiteFolder(cwd: string): Promise<string> {
+  for (let folder = path.resolve(cwd); ; folder = path.dirname(folder)) {
+    const found = await stat(path.join(folder, INVENTORY_FILE)).catch(() => undefined);
+    if (found?.isFile() === true) return folder;
+    if (folder === path.dirname(folder)) break;
+  }
+  throw new CollectiveError(
+    "UTILITY_NO_SITE",
+    `no ${INVENTORY_FILE} in ${path.resolve(cwd)} or a folder above it`,
+    {
+      hint: "run the command inside a site, or make one with `cui init site <dir>`",
+    },
+  );
+}
+
+function checkedInventory(text: string): Inventory {
+  const { inventory, diagnostics } = parseInventory(text, INVENTORY_FILE);
+  if (inventory !== undefined) return inventory;
+  const rendered = diagnostics.map((diagnostic) => renderDiagnostic(diagnostic, () => text));
+  throw new CollectiveError(
+    "UTILITY_INVENTORY_INVALID",
+    `${INVENTORY_FILE} has ${diagnostics.length} mistake${diagnostics.length === 1 ? "" : "s"}\n${rendered.join("\n")}`,
+    { data: { diagnostics }, hint: `correct ${INVENTORY_FILE}; nothing was changed` },
+  );
+}
+
+async function withLock<Result>(lock: string, work: () => Promise<Result>): Promise<Result> {
+  const deadline = Date.now() + LOCK_WAIT_MS;
+  for (;;) {
+    const handle = await open(lock, "wx").catch((error: unknown) => {
+      if ((error as NodeJS.ErrnoException).code !== "EEXIST" || Date.now() > deadline) throw error;
+      return undefined;
+    });
+    if (handle !== undefined) {
+      await handle.close();
+      return work().finally(() => rm(lock, { force: true }));
+    }
+    const age = await stat(lock).then(
+      (found) => Date.now() - found.mtimeMs,
+      () => 0,
+    );
+    if (age > LOCK_STALE_MS) await rm(lock, { force: true });
+    await new Promise((resolve) => setTimeout(resolve, 20));
+  }
+}

@@ -1,0 +1,217 @@
+/* eslint-disable @typescript-eslint/require-await -- a rejected promise, as a real host gives, not a throw */
+/**
+ * A host manager in memory, for tests of what decides over many hosts: it keeps the rules of the contract (idempotence, fences,
+ * stamps, disks that only grow) and runs no guest.
+ */
+import { CollectiveError, type ErrorCode } from "../../src/errors.ts";
+import type {
+  DataDiskReport,
+  Fence,
+  GuestState,
+  Host,
+  HostDescription,
+  MachineId,
+  MachineReport,
+  MachineSpec,
+} from "../../src/host/host.ts";
+
+const GIB = 1024 ** 3;
+
+/** How the guest of a component behaves; by default it is ready at once. */
+export interface GuestBehaviour {
+  readonly bootMs?: number;
+  /** `never`: READY=1 does not come; `failed`: it says FAILED=. */
+  readonly boot?: "ready" | "failed" | "never";
+  /** False: it has no daemon that confirms parameters. */
+  readonly reloads?: boolean;
+}
+
+export interface MemoryHostOptions {
+  readonly name: string;
+  readonly memoryBytes?: number;
+  readonly arch?: string;
+  /** By component and version, `w@2`, else by component. */
+  readonly guests?: Readonly<Record<string, GuestBehaviour>>;
+}
+
+interface Running {
+  spec: MachineSpec;
+  state: GuestState;
+  startedAt: string;
+}
+
+export interface MemoryHost extends Host {
+  /** Every mutating call in order: `start w@2`, `stop d`, `send w`, `attic w`, `prepare app@1`. */
+  readonly calls: string[];
+  /** Set to make the next calls of a kind fail: `calls` shows them with `!`. */
+  readonly failures: Map<string, CollectiveError>;
+  readonly disks: DataDiskReport[];
+  readonly images: Set<string>;
+  readonly tokens: Map<string, number>;
+  /** What the guest last got, clear. */
+  linesOf(component: string, networkId?: string): readonly string[];
+  running(): string[];
+  /** Ends every domain, as a host reboot does; disks stay. */
+  reboot(): void;
+  setState(component: string, state: GuestState): void;
+}
+
+export function createMemoryHost(options: MemoryHostOptions): MemoryHost {
+  const machines = new Map<string, Running>();
+  const calls: string[] = [];
+  const failures = new Map<string, CollectiveError>();
+  const disks: DataDiskReport[] = [];
+  const images = new Set<string>();
+  const tokens = new Map<string, number>();
+
+  const fenced = (fence: Fence): void => {
+    const highest = tokens.get(fence.networkId) ?? 0;
+    if (fence.token < highest)
+      throw hostError("HOST_FENCED", `token ${fence.token} is lower than ${highest}`);
+    tokens.set(fence.networkId, fence.token);
+  };
+  const call = (kind: string, what: string): void => {
+    const failure = failures.get(`${kind} ${what.replace(/@.*/, "")}`) ?? failures.get(kind);
+    calls.push(`${failure === undefined ? "" : "!"}${kind} ${what}`);
+    if (failure !== undefined) throw failure;
+  };
+  const behaviourOf = (spec: MachineSpec): GuestBehaviour => {
+    const { component } = spec.id;
+    return options.guests?.[`${component}@${spec.image.source.version}`] ?? options.guests?.[component] ?? {};
+  };
+  const mustRun = (id: MachineId): Running => {
+    const found = machines.get(keyOf(id));
+    if (found === undefined) throw hostError("HOST_MACHINE_UNKNOWN", `${id.component} does not run`);
+    return found;
+  };
+
+  return {
+    calls,
+    failures,
+    disks,
+    images,
+    tokens,
+    linesOf: (component, networkId) =>
+      [...machines.values()].find(
+        ({ spec }) =>
+          spec.id.component === component && (networkId ?? spec.id.networkId) === spec.id.networkId,
+      )?.spec.parameterLines ?? [],
+    running: () =>
+      [...machines.values()].map(({ spec }) => `${spec.id.component}@${spec.image.source.version}`).sort(),
+    reboot: () => {
+      machines.clear();
+    },
+    setState: (component, state) => {
+      for (const machine of machines.values())
+        if (machine.spec.id.component === component) machine.state = state;
+    },
+    describe: async () => describe(options),
+    inventory: async () => ({
+      machines: [...machines.values()].map(reportOf),
+      dataDisks: disks.map((disk) => ({ ...disk })),
+      images: [...images],
+    }),
+    prepareImage: async (fence, image) => {
+      fenced(fence);
+      call("prepare", `${image.source.url.split("/").at(-1)}@${image.source.version}`);
+      const fetchedBytes = images.has(image.digest) ? 0 : 1000;
+      images.add(image.digest);
+      return { fetchedBytes };
+    },
+    prepareDataDisks: async (fence, id, wanted) => {
+      fenced(fence);
+      for (const { device, sizeBytes } of wanted) {
+        const index = disks.findIndex(
+          (disk) => keyOf(disk.id) === keyOf(id) && disk.device === device && !disk.inAttic,
+        );
+        const found = disks[index];
+        if (found !== undefined && found.sizeBytes > sizeBytes) {
+          throw hostError("HOST_DISK_SHRINK", `${device} of ${id.component} would shrink`);
+        }
+        if (found === undefined) disks.push({ id, device, sizeBytes, allocatedBytes: 0, inAttic: false });
+        else disks[index] = { ...found, sizeBytes };
+      }
+    },
+    startMachine: async (fence, spec) => {
+      fenced(fence);
+      const known = machines.get(keyOf(spec.id));
+      if (known?.spec.plan === spec.plan) return;
+      call("start", `${spec.id.component}@${spec.image.source.version}`);
+      if (known !== undefined) throw hostError("HOST_MACHINE_RUNNING", `${spec.id.component} runs already`);
+      if (!images.has(spec.image.digest)) throw hostError("HOST_IMAGE_MISSING", "image not prepared");
+      machines.set(keyOf(spec.id), { spec, state: "starting", startedAt: new Date().toISOString() });
+    },
+    awaitReady: async (id, timeoutMs) => {
+      const running = mustRun(id);
+      const { bootMs = 0, boot = "ready" } = behaviourOf(running.spec);
+      if (running.state === "ready") return { state: "ready", status: "", bootMs };
+      await sleep(Math.min(boot === "never" ? timeoutMs : bootMs, timeoutMs));
+      if (boot === "never" || bootMs > timeoutMs) {
+        throw hostError("HOST_NOT_READY", `${id.component} did not say READY=1 within ${timeoutMs / 1000} s`);
+      }
+      running.state = boot;
+      return { state: boot, status: boot === "failed" ? "disk is full" : "", bootMs };
+    },
+    sendParameters: async (fence, id, parameterLines) => {
+      fenced(fence);
+      const running = mustRun(id);
+      call("send", id.component);
+      running.spec = { ...running.spec, parameterLines };
+      return { reloaded: behaviourOf(running.spec).reloads !== false };
+    },
+    stopMachine: async (fence, id) => {
+      fenced(fence);
+      if (machines.has(keyOf(id))) call("stop", id.component);
+      machines.delete(keyOf(id));
+      return { forced: false };
+    },
+    moveToAttic: async (fence, id) => {
+      fenced(fence);
+      call("attic", id.component);
+      disks.forEach((disk, index) => {
+        if (keyOf(disk.id) === keyOf(id)) disks[index] = { ...disk, inAttic: true };
+      });
+    },
+    consolePath: async (id) => `/run/collective/${id.networkId}-${id.component}.console`,
+    close: async () => undefined,
+  };
+}
+
+function hostError(code: string, message: string): CollectiveError {
+  return new CollectiveError(code as ErrorCode, message);
+}
+
+function describe(options: MemoryHostOptions): HostDescription {
+  return {
+    protocol: 1,
+    name: options.name,
+    arch: options.arch ?? "x86_64",
+    accelerator: "tcg",
+    cpus: 2,
+    memoryBytes: options.memoryBytes ?? 4 * GIB,
+    bridge: "br-int",
+  };
+}
+
+function reportOf({ spec, state, startedAt }: Running): MachineReport {
+  return {
+    id: spec.id,
+    version: spec.image.source.version,
+    imageDigest: spec.image.digest,
+    plan: spec.plan,
+    state,
+    status: state === "ready" ? "serving" : "",
+    startedAt,
+    memoryBytes: spec.image.description.memoryBytes,
+    interfaces: spec.interfaces,
+    dataDisks: spec.dataDisks,
+  };
+}
+
+function keyOf(id: MachineId): string {
+  return `${id.networkId}\0${id.component}`;
+}
+
+function sleep(milliseconds: number): Promise<void> {
+  return new Promise((resolve) => setTimeout(resolve, milliseconds));
+}
