@@ -50,8 +50,64 @@ export interface Action {
   readonly after: readonly string[];
   /** Of each list one action must be done before: a service with several providers, none of which is there yet. */
   readonly afterAny?: readonly (readonly string[])[];
-  /** `v1` → `v2` where a version step is behind it. */
-  readonly versions?: { readonly from: number | null; readonly to: number | null };
+  /** `v1` → `v2` where a version step is behind it; null is a working tree, or no machine on that side. */
+  readonly versions?: VersionStep;
+  /** Memory of the machine afterwards minus before, when it differs. */
+  readonly memoryBytesChange?: number;
+  /** Interfaces that need an address, afterwards minus before, when it differs. */
+  readonly addressesChange?: number;
+}
+
+export interface VersionStep {
+  readonly from: number | null;
+  readonly to: number | null;
+}
+
+/** Why the plan must not be applied; its span is undefined, the message names the place. */
+export interface Refusal extends Diagnostic {
+  readonly component: ComponentPath | undefined;
+}
+
+export interface PlanWarning {
+  readonly component: ComponentPath | undefined;
+  readonly message: string;
+}
+
+/** What the two descriptions do not say. Everything is optional: a preview knows less than the manager. */
+export interface PlanFacts {
+  /** Bytes that must be fetched to have a machine's wanted image where it runs; counted from the indexes. */
+  readonly fetchBytes?: ReadonlyMap<ComponentPath, number>;
+  /** Data disks that hold data, `w:vdb`; undefined: every data disk is taken for full. */
+  readonly fullDataDisks?: ReadonlySet<string>;
+  /** Data disks that are there although their machine is not described as running, `w:vdb`: none is created in their place. */
+  readonly existingDataDisks?: ReadonlySet<string>;
+  /** Sensitive parameters whose value changed, by full path, as their keyed MACs tell. */
+  readonly sensitiveChanged?: ReadonlySet<string>;
+  /** Machines of the running side that are stopped. */
+  readonly stopped?: ReadonlySet<ComponentPath>;
+  /** Machines whose wanted version is withdrawn, and why. */
+  readonly withdrawn?: ReadonlyMap<ComponentPath, string>;
+  /** Machines whose wanted version is blacklisted, and why: refused where it would start, a warning where it runs. */
+  readonly blacklisted?: ReadonlyMap<ComponentPath, string>;
+  readonly warnings?: readonly PlanWarning[];
+  /** What goes into the input digest beside the images; see `digestInputs`. */
+  readonly inputs?: PlanInputs;
+}
+
+/** What a plan is made from and CI can see as well as the manager: contents and versions, no paths of a machine. */
+export interface PlanInputs {
+  /** Every CVL file of the import closure. */
+  readonly files: readonly {
+    /** Null for the root file and what lies beside it. */
+    readonly url: string | null;
+    readonly version: number | null;
+    readonly commit: string | null;
+    readonly file: string;
+    /** SHA-256 of the text, 64 hex digits. */
+    readonly digest: string;
+  }[];
+  /** Allow, trust, approval and blacklist as plain JSON. */
+  readonly policy: unknown;
 }
 
 export interface Forecast {
@@ -77,9 +133,9 @@ export interface Plan {
   /** In an order that respects `after` and `afterAny`. */
   readonly actions: readonly Action[];
   readonly forecast: Forecast;
-  readonly warnings: readonly string[];
-  /** Errors that forbid applying the plan: a data disk that would shrink, a blacklisted version. Their spans are undefined. */
-  readonly refusals: readonly Diagnostic[];
+  readonly warnings: readonly PlanWarning[];
+  /** Errors that forbid applying the plan: a data disk that would shrink, a blacklisted version. */
+  readonly refusals: readonly Refusal[];
   /** SHA-256 over commits, tags, indexes and policy: CI can compute it. */
   readonly inputDigest: string;
   /** SHA-256 over that and the running state; undefined when no manager made the plan. */

@@ -1,0 +1,86 @@
+/** What becomes of a machine's data disks. Nothing here ever deletes one: what is let go of is kept in the attic. */
+import type { ComponentPath } from "../cvl/tree.ts";
+import type { DiagnosticCode } from "../diagnostics.ts";
+import type { MachineDescription } from "../network/description.ts";
+import { formatBytes, formatOrigin } from "./format.ts";
+import type { ActionClass, ActionKind, Reason } from "./plan.ts";
+
+export interface DiskChange {
+  readonly kind: Extract<ActionKind, "create-data-disk" | "resize-data-disk" | "detach-data-disk">;
+  readonly device: string;
+  readonly class: ActionClass;
+  readonly reasons: readonly Reason[];
+}
+
+export interface DataDiskComparison {
+  readonly changes: readonly DiskChange[];
+  /** Why the machine is restarted. */
+  readonly reasons: readonly Reason[];
+  readonly refusals: readonly {
+    readonly code: DiagnosticCode;
+    readonly message: string;
+    readonly hint: string;
+  }[];
+}
+
+export function compareDataDisks(
+  running: MachineDescription,
+  wanted: MachineDescription,
+): DataDiskComparison {
+  const place = formatOrigin(wanted.origins["datadisks"] ?? running.origins["datadisks"]);
+  const at = (text: string): Reason => (place === undefined ? { text } : { text, place });
+  const before = new Map(running.dataDisks.map((disk) => [disk.device, disk.sizeBytes]));
+  const changes: DiskChange[] = [];
+  const refusals: DataDiskComparison["refusals"][number][] = [];
+  for (const { device, sizeBytes } of wanted.dataDisks) {
+    const old = before.get(device);
+    before.delete(device);
+    if (old === undefined) {
+      const text = `data disk ${device} added, ${formatBytes(sizeBytes)}, empty`;
+      changes.push({ kind: "create-data-disk", device, class: "none", reasons: [at(text)] });
+    } else if (old < sizeBytes) {
+      const text = `data disk ${device} grows from ${formatBytes(old)} to ${formatBytes(sizeBytes)}`;
+      changes.push({ kind: "resize-data-disk", device, class: "restart", reasons: [at(text)] });
+    } else if (old > sizeBytes) {
+      refusals.push(refuseShrinking(wanted, device, { old, sizeBytes, place }));
+    }
+  }
+  for (const device of before.keys()) {
+    const text = `data disk ${device} is no longer listed and goes to the attic`;
+    changes.push({ kind: "detach-data-disk", device, class: "data", reasons: [at(text)] });
+  }
+  return { changes, reasons: changes.flatMap((change) => change.reasons), refusals };
+}
+
+/** The data disks of a machine that is new; one that `existing` lists is there from before. */
+export function newDataDisks(
+  wanted: MachineDescription,
+  existing: ReadonlySet<string> | undefined,
+): DiskChange[] {
+  const place = formatOrigin(wanted.origins["datadisks"]);
+  const changes: DiskChange[] = [];
+  for (const { device, sizeBytes } of wanted.dataDisks) {
+    if (existing?.has(diskName(wanted.path, device)) === true) continue;
+    const text = `data disk ${device}, ${formatBytes(sizeBytes)}, empty`;
+    const reason = place === undefined ? { text } : { text, place };
+    changes.push({ kind: "create-data-disk", device, class: "none", reasons: [reason] });
+  }
+  return changes;
+}
+
+/** How facts name a data disk: `w:vdb`. */
+export function diskName(path: ComponentPath, device: string): string {
+  return `${path}:${device}`;
+}
+
+function refuseShrinking(
+  wanted: MachineDescription,
+  device: string,
+  disk: { readonly old: number; readonly sizeBytes: number; readonly place: string | undefined },
+): DataDiskComparison["refusals"][number] {
+  return {
+    code: "PLAN_DATA_DISK_SHRINKS",
+    message: `the data disk ${device} of ${wanted.path} would shrink from ${formatBytes(disk.old)} to ${formatBytes(disk.sizeBytes)}${disk.place === undefined ? "" : ` (${disk.place})`}`,
+    hint: "restore its size: growing a data disk is possible, shrinking is not",
+  };
+}

@@ -1,0 +1,154 @@
+/** What becomes of one machine: the change, its class, every reason. Compares two descriptions of it. */
+import type { ComponentPath } from "../cvl/tree.ts";
+import type { DiagnosticCode } from "../diagnostics.ts";
+import type { MachineDescription } from "../network/description.ts";
+import { compareDataDisks, newDataDisks, type DiskChange } from "./data-disk-changes.ts";
+import {
+  compareImages,
+  compareInterfaces,
+  compareParameters,
+  compareRest,
+  versionReason,
+} from "./compare.ts";
+import { formatOrigin } from "./format.ts";
+import type { ActionClass, ActionKind, PlanFacts, Reason, VersionStep } from "./plan.ts";
+import { ACTION_CLASSES } from "./plan.ts";
+
+export interface MachineChange {
+  readonly path: ComponentPath;
+  readonly running: MachineDescription | undefined;
+  readonly wanted: MachineDescription | undefined;
+  readonly kind: Extract<
+    ActionKind,
+    "start" | "stop" | "replace" | "restart" | "send-parameters" | "remove" | "note"
+  >;
+  readonly class: ActionClass;
+  readonly reasons: readonly Reason[];
+  readonly versions: VersionStep | undefined;
+  readonly disks: readonly DiskChange[];
+  readonly refusals: readonly {
+    readonly code: DiagnosticCode;
+    readonly message: string;
+    readonly hint: string;
+  }[];
+}
+
+/** The change from `running` to `wanted`; undefined when nothing at all differs. At least one of them is given. */
+export function changeMachine(
+  running: MachineDescription | undefined,
+  wanted: MachineDescription | undefined,
+  facts: PlanFacts,
+): MachineChange | undefined {
+  if (wanted === undefined) return running === undefined ? undefined : removeMachine(running);
+  if (running === undefined) return startMachine(wanted, facts);
+  return compareMachines(running, wanted, facts);
+}
+
+/** A machine that stays described and is stopped. */
+export function stopMachine(running: MachineDescription): MachineChange {
+  return {
+    ...unchanged(running, undefined),
+    kind: "stop",
+    class: "restart",
+    reasons: [{ text: "it is stopped; its data disks, addresses and place stay" }],
+  };
+}
+
+function startMachine(wanted: MachineDescription, facts: PlanFacts): MachineChange {
+  return {
+    ...unchanged(undefined, wanted),
+    kind: "start",
+    class: "replace",
+    reasons: [reason("declared, and not there yet", formatOrigin(wanted.origins[""]))],
+    disks: newDataDisks(wanted, facts.existingDataDisks),
+  };
+}
+
+function removeMachine(running: MachineDescription): MachineChange {
+  const kept = running.dataDisks.map((disk) => disk.device).join(", ");
+  return {
+    ...unchanged(running, undefined),
+    kind: "remove",
+    class: running.dataDisks.length === 0 ? "replace" : "data",
+    reasons: [
+      reason("no longer declared", formatOrigin(running.origins[""])),
+      ...(kept === "" ? [] : [{ text: `its data (${kept}) goes to the attic` }]),
+    ],
+  };
+}
+
+function compareMachines(
+  running: MachineDescription,
+  wanted: MachineDescription,
+  facts: PlanFacts,
+): MachineChange | undefined {
+  const image = compareImages(running, wanted);
+  const disks = compareDataDisks(running, wanted);
+  const interfaces = [...compareInterfaces(running, wanted), ...disks.reasons];
+  const parameters = compareParameters(running, wanted, facts.sensitiveChanged);
+  const stopped = facts.stopped?.has(wanted.path) === true;
+  const step = versionReason(running, wanted);
+  const found = [
+    ...(image.length > 0 ? step.reasons : []),
+    ...image,
+    ...interfaces,
+    ...(stopped ? [{ text: "it is stopped" }] : []),
+    ...parameters,
+    ...(image.length > 0 ? [] : step.reasons),
+    ...compareRest(running, wanted),
+  ];
+  if (found.length === 0 && disks.refusals.length === 0) return undefined;
+  const base = { ...unchanged(running, wanted), disks: disks.changes, refusals: disks.refusals };
+  const restart = interfaces.length > 0 || stopped;
+  const [kind, actionClass] =
+    image.length > 0
+      ? (["replace", "replace"] as const)
+      : restart
+        ? (["restart", "restart"] as const)
+        : parameters.length > 0
+          ? (["send-parameters", "parameters"] as const)
+          : (["note", "none"] as const);
+  const takesStart = stopped && kind !== "note";
+  return {
+    ...base,
+    kind: takesStart ? "start" : kind,
+    class: actionClass,
+    reasons: limit(found),
+    versions: step.versions,
+  };
+}
+
+function unchanged(
+  running: MachineDescription | undefined,
+  wanted: MachineDescription | undefined,
+): MachineChange {
+  const from = running?.image.source.version ?? null;
+  const to = wanted?.image.source.version ?? null;
+  return {
+    path: (wanted ?? running)?.path ?? "",
+    running,
+    wanted,
+    kind: "note",
+    class: "none",
+    reasons: [],
+    versions: from === null && to === null ? undefined : { from, to },
+    disks: [],
+    refusals: [],
+  };
+}
+
+/** The graver of two classes. */
+export function worse(a: ActionClass, b: ActionClass): ActionClass {
+  return ACTION_CLASSES.indexOf(a) >= ACTION_CLASSES.indexOf(b) ? a : b;
+}
+
+function reason(text: string, place: string | undefined): Reason {
+  return place === undefined ? { text } : { text, place };
+}
+
+const MOST_REASONS = 20;
+
+function limit(reasons: readonly Reason[]): readonly Reason[] {
+  if (reasons.length <= MOST_REASONS) return reasons;
+  return [...reasons.slice(0, MOST_REASONS), { text: `and ${reasons.length - MOST_REASONS} more` }];
+}

@@ -1,0 +1,141 @@
+/** A plan as a person reads it on a terminal: the worst first, every action with its reasons, then the forecast. */
+import type { ComponentPath } from "../cvl/tree.ts";
+import { visible } from "../diagnostics.ts";
+import { EXTERNAL_SEGMENT } from "../network/description.ts";
+import { displayPath } from "../network/paths.ts";
+import { count, formatBytes, formatBytesChange, formatVersions } from "./format.ts";
+import { ACTION_CLASSES, type Action, type ActionClass, type ActionKind, type Plan } from "./plan.ts";
+
+export interface TerminalOptions {
+  /** ANSI colours; default none. */
+  readonly colour?: boolean;
+}
+
+type Paint = (colour: keyof typeof COLOURS, text: string) => string;
+
+const COLOURS = { red: 31, green: 32, yellow: 33, blue: 34, magenta: 35, grey: 90, bold: 1 } as const;
+
+/** The whole plan, without a newline at its end. No control character of a stranger's text gets through. */
+export function renderPlan(plan: Plan, options: TerminalOptions = {}): string {
+  const paint: Paint = (colour, text) =>
+    options.colour === true ? `\u001b[${COLOURS[colour]}m${text}\u001b[0m` : text;
+  const shown = plan.actions.filter((action) => action.kind !== "await");
+  const lines = [`${paint("bold", visible(plan.appliance))}: ${summarize(plan)}`];
+  if (shown.length > 0) lines.push("", ...renderActions(shown, plan, paint), "", ...renderForecast(plan));
+  for (const { message } of plan.warnings) lines.push(`${paint("yellow", "warning:")} ${visible(message)}`);
+  for (const { code, message, hint } of plan.refusals) {
+    lines.push(`${paint("red", "refused:")} ${code}: ${visible(message)}`);
+    if (hint !== undefined) lines.push(`  hint: ${visible(hint)}`);
+  }
+  return lines.join("\n");
+}
+
+const KINDS: Readonly<
+  Record<ActionKind, { readonly sign: string; readonly colour: keyof typeof COLOURS; readonly word: string }>
+> = {
+  "create-segment": { sign: "+", colour: "green", word: "create segment" },
+  "remove-segment": { sign: "-", colour: "red", word: "remove segment" },
+  "create-data-disk": { sign: "+", colour: "green", word: "create data disk" },
+  "resize-data-disk": { sign: "^", colour: "yellow", word: "grow data disk" },
+  "detach-data-disk": { sign: "-", colour: "red", word: "detach data disk" },
+  start: { sign: "+", colour: "green", word: "start" },
+  stop: { sign: "-", colour: "red", word: "stop" },
+  replace: { sign: "~", colour: "magenta", word: "replace" },
+  restart: { sign: "~", colour: "yellow", word: "restart" },
+  "send-parameters": { sign: ">", colour: "blue", word: "send parameters" },
+  remove: { sign: "-", colour: "red", word: "remove" },
+  await: { sign: " ", colour: "grey", word: "await" },
+  note: { sign: " ", colour: "grey", word: "no change" },
+};
+
+/** The kinds of the first line, gravest effect first. */
+const SUMMARY: readonly (readonly [ActionKind, string])[] = [
+  ["remove", "to remove"],
+  ["detach-data-disk", "to detach"],
+  ["replace", "to replace"],
+  ["restart", "to restart"],
+  ["stop", "to stop"],
+  ["start", "to start"],
+  ["send-parameters", "to be told new parameters"],
+];
+
+/** `1 machine to replace, 2 machines to be told new parameters (class replace)`. */
+export function summarize(plan: Plan): string {
+  const parts = SUMMARY.flatMap(([kind, words]) => {
+    const number = plan.actions.filter((action) => action.kind === kind).length;
+    if (number === 0) return [];
+    return [`${count(number, kind === "detach-data-disk" ? "data disk" : "machine")} ${words}`];
+  });
+  if (parts.length === 0) return "nothing to do";
+  return `${parts.join(", ")} (class ${plan.class})`;
+}
+
+function renderActions(actions: readonly Action[], plan: Plan, paint: Paint): string[] {
+  const sorted = [...actions].sort((a, b) => rank(b.class) - rank(a.class));
+  const rows = sorted.map((action) => ({ action, ...KINDS[action.kind], subject: subjectOf(action, plan) }));
+  const wordWidth = Math.max(...rows.map((row) => row.word.length));
+  const subjectWidth = Math.min(32, Math.max(...rows.map((row) => row.subject.length)));
+  return rows.flatMap(({ action, sign, colour, word, subject }) => {
+    const details = [
+      action.versions === undefined ? "" : formatVersions(action.versions),
+      fetchOf(action, plan),
+      action.class === "none" ? "" : `class ${action.class}`,
+    ].filter((text) => text !== "");
+    const head = `${sign} ${word.padEnd(wordWidth)}  ${subject.padEnd(subjectWidth)}`;
+    const line = `  ${paint(colour, head.trimEnd())}${" ".repeat(head.length - head.trimEnd().length)}  ${details.join(", ")}`;
+    return [line.trimEnd(), ...action.reasons.map((reason) => renderReason(reason, paint))];
+  });
+}
+
+function rank(actionClass: ActionClass): number {
+  return ACTION_CLASSES.indexOf(actionClass);
+}
+
+function renderReason({ text, place }: Action["reasons"][number], paint: Paint): string {
+  return `      ${visible(text)}${place === undefined ? "" : `  ${paint("grey", visible(place))}`}`;
+}
+
+function subjectOf(action: Action, plan: Plan): string {
+  if (action.segment !== undefined) return segmentName(action.segment, plan);
+  const path = displayPath(action.component ?? "", plan.appliance);
+  return visible(action.device === undefined ? path : `${path}:${action.device}`);
+}
+
+function segmentName(segment: string, plan: Plan): string {
+  return segment === EXTERNAL_SEGMENT ? "external" : visible(displayPath(segment, plan.appliance));
+}
+
+function fetchOf({ kind, component }: Action, { forecast }: Plan): string {
+  if (component === undefined || (kind !== "start" && kind !== "replace")) return "";
+  const bytes = Object.hasOwn(forecast.fetchBytes, component) ? forecast.fetchBytes[component] : undefined;
+  return bytes === undefined ? "" : `fetch ${formatBytes(bytes)}`;
+}
+
+const MOST_OUTAGES = 10;
+
+function renderForecast({ forecast }: Plan): string[] {
+  const { fetchUnknown, outage } = forecast;
+  const unknown =
+    fetchUnknown.length === 0 ? "" : ` and what ${count(fetchUnknown.length, "machine")} will need`;
+  const addresses = forecast.addressesChange;
+  const lines = [
+    `  fetch      ${formatBytes(forecast.fetchBytesTotal)}${unknown}`,
+    `  memory     ${formatBytesChange(forecast.memoryBytesChange)}`,
+    `  addresses  ${addresses === 0 ? "unchanged" : `${addresses > 0 ? "+" : ""}${addresses}`}`,
+  ];
+  if (outage.length === 0) return [...lines, "  outage     none"];
+  const down = new Set(outage.map(({ component }) => component));
+  const shown = outage.slice(0, MOST_OUTAGES).map((entry) => renderOutage(entry, down));
+  if (outage.length > MOST_OUTAGES) shown.push(`and ${outage.length - MOST_OUTAGES} more`);
+  return [...lines, ...shown.map((text, index) => `  ${index === 0 ? "outage " : "       "}    ${text}`)];
+}
+
+/** `d, which w needs`: dependents that go down themselves are listed by themselves. */
+function renderOutage(entry: Plan["forecast"]["outage"][number], down: ReadonlySet<ComponentPath>): string {
+  const name = entry.component === "" ? "the machine" : entry.component;
+  const dependents = entry.dependents.filter((path) => !down.has(path));
+  if (dependents.length === 0) return name;
+  const more = dependents.length > 5 ? ` and ${dependents.length - 5} more` : "";
+  const list = `${dependents.slice(0, 5).join(", ")}${more}`;
+  return `${name}, which ${list} ${dependents.length === 1 ? "needs" : "need"}`;
+}

@@ -1,0 +1,69 @@
+/** What a reader must know beside the actions, and what forbids them. */
+import type { ComponentPath } from "../cvl/tree.ts";
+import { visible } from "../diagnostics.ts";
+import { cut } from "./format.ts";
+import type { MachineChange } from "./machine-change.ts";
+import type { PlanFacts, PlanWarning, Refusal } from "./plan.ts";
+
+const STARTS_SOMETHING: ReadonlySet<string> = new Set(["start", "replace", "restart"]);
+
+export function collectWarnings(
+  changes: ReadonlyMap<ComponentPath, MachineChange>,
+  facts: PlanFacts,
+): PlanWarning[] {
+  const warnings: PlanWarning[] = [];
+  for (const [component, why] of facts.withdrawn ?? []) {
+    warnings.push({
+      component,
+      message: `${component}: its version is withdrawn: ${cut(visible(why), 200)}`,
+    });
+  }
+  for (const [component, why] of facts.blacklisted ?? []) {
+    const change = changes.get(component);
+    if (change !== undefined && STARTS_SOMETHING.has(change.kind)) continue;
+    warnings.push({
+      component,
+      message: `${component}: it runs a blacklisted version: ${cut(visible(why), 200)}`,
+    });
+  }
+  for (const change of changes.values()) {
+    const message = describeNewOwner(change);
+    if (message !== undefined) warnings.push({ component: change.path, message });
+  }
+  return [...warnings, ...(facts.warnings ?? [])];
+}
+
+export function collectRefusals(
+  changes: ReadonlyMap<ComponentPath, MachineChange>,
+  facts: PlanFacts,
+): Refusal[] {
+  const refusals: Refusal[] = [];
+  for (const { path, refusals: found } of changes.values()) {
+    for (const refusal of found)
+      refusals.push({ ...refusal, severity: "error", span: undefined, component: path });
+  }
+  for (const [component, why] of facts.blacklisted ?? []) {
+    const change = changes.get(component);
+    if (change === undefined || !STARTS_SOMETHING.has(change.kind)) continue;
+    refusals.push({
+      code: "PLAN_BLACKLISTED",
+      severity: "error",
+      message: `${component} would start a blacklisted version: ${cut(visible(why), 200)}`,
+      span: undefined,
+      hint: "choose another version of it",
+      component,
+    });
+  }
+  return refusals;
+}
+
+/** Data disks stay with the component's name, so a different appliance of that name finds the data of the one before. */
+function describeNewOwner({ path, kind, running, wanted }: MachineChange): string | undefined {
+  if (kind !== "replace" || running === undefined || wanted === undefined) return undefined;
+  const [before, after] = [running.image.source.url, wanted.image.source.url];
+  const kept = wanted.dataDisks.filter(({ device }) =>
+    running.dataDisks.some((disk) => disk.device === device),
+  );
+  if (before === after || kept.length === 0) return undefined;
+  return `${path}: the data disk ${kept.map((disk) => disk.device).join(", ")} was written by ${cut(visible(before), 100)} and goes to ${cut(visible(after), 100)}`;
+}
