@@ -6,5 +6,5 @@ cd "$(dirname "$0")"
 . guest/build/tiny.sh
 
 tiny_begin
-tiny_copy root
+copy_files root
 tiny_finish 32M

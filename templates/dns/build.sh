@@ -7,5 +7,5 @@ cd "$(dirname "$0")"
 
 tiny_begin
 tiny_program dnsmasq-base /usr/sbin/dnsmasq
-tiny_copy root
+copy_files root
 tiny_finish 32M

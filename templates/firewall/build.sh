@@ -8,5 +8,5 @@ cd "$(dirname "$0")"
 tiny_begin
 tiny_modules nft_chain_nat nft_ct nft_nat nft_masq
 tiny_program nftables /usr/sbin/nft
-tiny_copy root
+copy_files root
 tiny_finish 32M

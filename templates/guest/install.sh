@@ -24,11 +24,17 @@ case $2 in
     printf '127.0.0.1 localhost\n' >"$root/etc/hosts"
     ;;
   systemd)
-    mkdir -p "$root/usr/lib/systemd/system/multi-user.target.wants"
+    units=$root/usr/lib/systemd/system
     for unit in "$here"/systemd/*.service; do
-      cp "$unit" "$root/usr/lib/systemd/system/"
-      ln -sf "../${unit##*/}" "$root/usr/lib/systemd/system/multi-user.target.wants/${unit##*/}"
+      name=${unit##*/}
+      target=$(sed -n 's/^WantedBy=//p' "$unit").wants
+      mkdir -p "$units/$target"
+      cp "$unit" "$units/"
+      ln -sf "../$name" "$units/$target/$name"
     done
+    mkdir -p "$units/serial-getty@ttyS0.service.d" "$root/usr/lib/modules-load.d"
+    cp "$here/systemd/serial-console.conf" "$units/serial-getty@ttyS0.service.d/"
+    cp "$here/systemd/modules.conf" "$root/usr/lib/modules-load.d/collective.conf"
     ;;
   *)
     echo 'usage: sh install.sh ROOT tiny|systemd' >&2

@@ -7,5 +7,5 @@ cd "$(dirname "$0")"
 
 tiny_begin
 tiny_program e2fsprogs /sbin/mke2fs /sbin/e2fsck /sbin/resize2fs
-tiny_copy root
+copy_files root
 tiny_finish 32M
