@@ -3,7 +3,7 @@
 # It writes vmlinuz, initrd.img and root.img. Name the packages of the service behind debian_begin.
 set -eu
 cd "$(dirname "$0")"
-. guest/build/debian.sh
+. guest/builder/debian.sh
 
 debian_begin
 copy_files root

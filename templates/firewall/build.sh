@@ -3,7 +3,7 @@
 # It writes vmlinuz, initrd.img and root.img; an unchanged rebuild gives the same bytes.
 set -eu
 cd "$(dirname "$0")"
-. guest/build/tiny.sh
+. guest/builder/tiny.sh
 
 tiny_begin
 tiny_modules nft_chain_nat nft_ct nft_nat nft_masq
