@@ -11,6 +11,8 @@ export type Element = string | UnknownElement | UnsetElement | SensitiveElement;
 export interface UnknownElement {
   readonly kind: "unknown";
   readonly waitsFor: readonly string[];
+  /** Of a map: its text with nothing where the unknown values will be, so that two versions of it can be told apart. */
+  readonly shape?: string;
 }
 
 /** Made from a required parameter that has no value. */

@@ -34,7 +34,8 @@ export function elementSize(element: Element): number {
   if (typeof element === "string") return element.length + ELEMENT_SIZE;
   let size = ELEMENT_SIZE;
   for (const path of element.waitsFor) size += path.length + ELEMENT_SIZE;
-  if (element.kind !== "sensitive") return size;
+  if (element.kind === "unknown") return size + (element.shape?.length ?? 0);
+  if (element.kind === "unset") return size;
   for (const path of element.from) size += path.length + ELEMENT_SIZE;
   return size + (element.value?.length ?? 0);
 }
@@ -82,13 +83,14 @@ export class MapBuilder {
       return { kind: "sensitive", from, waitsFor, value: this.text };
     }
     if (waitsFor.length === 0) return this.text;
-    return { kind: this.isUnset ? "unset" : "unknown", waitsFor };
+    return this.isUnset ? { kind: "unset", waitsFor } : { kind: "unknown", waitsFor, shape: this.text };
   }
 
-  /** Remembers what the map waits for; the clear value when there is one all the same. */
+  /** Remembers what the map waits for; the clear value when there is one all the same, of an inner map its shape. */
   private note(element: Exclude<Element, string>): string | undefined {
     this.addPaths(this.waitsFor, element.waitsFor);
     if (element.kind === "unset") this.isUnset = true;
+    if (element.kind === "unknown") return element.shape;
     if (element.kind !== "sensitive") return undefined;
     this.isSensitive = true;
     this.addPaths(this.from, element.from);

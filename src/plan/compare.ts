@@ -70,7 +70,7 @@ export function compareInterfaces(running: MachineDescription, wanted: MachineDe
 
 /**
  * Parameters the guest must be told again. An unknown value is the same when it waits for the same assignments, which the
- * utility keeps; a sensitive one unless `sensitiveChanged` says otherwise.
+ * utility keeps, and the rest of its map is the same; a sensitive one unless `sensitiveChanged` says otherwise.
  */
 export function compareParameters(
   running: MachineDescription,
@@ -180,12 +180,10 @@ function sameElements(a: readonly Element[], b: readonly Element[]): boolean {
 
 function sameElement(a: Element, b: Element | undefined): boolean {
   if (typeof a === "string" || typeof b === "string" || b === undefined) return a === b;
-  if (a.kind !== b.kind) return false;
-  return sameStrings(a.waitsFor, b.waitsFor) && (a.kind !== "sensitive" || sameStrings(a.from, originsOf(b)));
-}
-
-function originsOf(element: Exclude<Element, string>): readonly string[] {
-  return element.kind === "sensitive" ? element.from : [];
+  // Whether a sensitive value was at hand when a side was described is no difference.
+  if (a.kind === "sensitive") return b.kind === "sensitive" && sameStrings(a.from, b.from);
+  if (!sameStrings(a.waitsFor, b.waitsFor)) return false;
+  return a.kind === "unknown" ? b.kind === "unknown" && a.shape === b.shape : b.kind === "unset";
 }
 
 function sameStrings(a: readonly string[], b: readonly string[]): boolean {
