@@ -29,6 +29,8 @@ export interface DecodeItem {
 export interface DecodeJob {
   readonly kind: "decode";
   readonly buffer: ArrayBuffer;
+  /** Room for the plain chunks, 64 KiB for each item; answered as the result's buffer. */
+  readonly output: ArrayBuffer;
   readonly items: readonly DecodeItem[];
 }
 

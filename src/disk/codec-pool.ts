@@ -12,12 +12,14 @@ export interface CodecPool {
   readonly jobsInFlight: number;
   /** Takes `buffer` away from the caller. */
   compress(buffer: ArrayBuffer, plainBytes: readonly number[]): Promise<CompressResult>;
-  /** Takes `buffer` away from the caller. */
-  decode(buffer: ArrayBuffer, items: readonly DecodeItem[]): Promise<DecodeResult>;
+  /** Takes both buffers away from the caller; `output` has room for 64 KiB an item and comes back with the result. */
+  decode(buffer: ArrayBuffer, output: ArrayBuffer, items: readonly DecodeItem[]): Promise<DecodeResult>;
   close(): Promise<void>;
 }
 
 const MAX_WORKERS = 8;
+/** A worker holds one batch; small heaps are collected early. WebAssembly memory and buffers are not counted. */
+const WORKER_LIMITS = { maxYoungGenerationSizeMb: 2, maxOldGenerationSizeMb: 64 };
 const WORKER_FILE = "disk-codec-worker.cjs";
 
 /** Runs `work` with a pool that is closed when it ends. Workers start when they are first needed. */
@@ -61,7 +63,7 @@ function createCodecPool(): CodecPool {
   return {
     jobsInFlight: 2 * limit,
     compress: (buffer, plainBytes) => submit({ kind: "compress", buffer, plainBytes }),
-    decode: (buffer, items) => submit({ kind: "decode", buffer, items }),
+    decode: (buffer, output, items) => submit({ kind: "decode", buffer, output, items }),
     close: async () => {
       const workers = [...state.workers];
       state.workers.clear();
@@ -78,12 +80,13 @@ function dispatch(state: PoolState): void {
     const task = worker === undefined ? undefined : state.waiting.shift();
     if (worker === undefined || task === undefined) return;
     state.running.set(worker, task);
-    worker.postMessage(task.job, [task.job.buffer]);
+    const { job } = task;
+    worker.postMessage(job, job.kind === "decode" ? [job.buffer, job.output] : [job.buffer]);
   }
 }
 
 function startWorker(state: PoolState): Worker {
-  const worker = new Worker(workerFile());
+  const worker = new Worker(workerFile(), { resourceLimits: WORKER_LIMITS });
   state.workers.add(worker);
   worker.on("message", (answer: CodecAnswer) => {
     const task = state.running.get(worker);

@@ -52,8 +52,8 @@ function compressChunks(zstd: Zstd, { buffer, plainBytes }: CompressJob): Compre
   return { buffer, stored };
 }
 
-function decodeChunks(zstd: Zstd, { buffer, items }: DecodeJob): DecodeResult {
-  const plain = new Uint8Array(items.length * CHUNK_BYTES);
+function decodeChunks(zstd: Zstd, { buffer, output, items }: DecodeJob): DecodeResult {
+  const plain = new Uint8Array(output);
   const chunks = items.map((item, at) => {
     const stored = new Uint8Array(buffer, item.offset, item.storedBytes);
     const decoded = decodeChunk(zstd, stored, item);
@@ -61,7 +61,7 @@ function decodeChunks(zstd: Zstd, { buffer, items }: DecodeJob): DecodeResult {
     plain.set(decoded, at * CHUNK_BYTES);
     return { plainBytes: decoded.length };
   });
-  return { buffer: plain.buffer, chunks };
+  return { buffer: output, chunks };
 }
 
 /** The plain bytes, or in words what is wrong with the stored ones. */

@@ -25,7 +25,7 @@ export interface FetchOptions {
   readonly pool: CodecPool;
   /** Plain bytes of a chunk that lies here already, verified; asked for bases before the store is. */
   readonly local?: (digest: ChunkDigest) => Promise<Uint8Array | undefined>;
-  /** Gets each chunk once, in any order, several at a time; `plain` is the receiver's. */
+  /** Gets each chunk once, in any order, several at a time; `plain` is overwritten after the promise is settled. */
   readonly onChunk: (chunk: WantedChunk, plain: Uint8Array) => Promise<void>;
   /** Called instead of throwing for a pack or chunk that is not what it should be. */
   readonly onProblem?: (problem: CollectiveError) => void;
@@ -33,7 +33,7 @@ export interface FetchOptions {
 
 const MAX_GAP_BYTES = 256 * 1024;
 const MAX_RANGE_BYTES = 4 * 1024 * 1024;
-const MAX_RANGE_CHUNKS = 32;
+const MAX_RANGE_CHUNKS = 16;
 const CACHED_BASES = 256;
 
 /**
@@ -75,6 +75,8 @@ class Session {
   readonly #readers = new Map<Oid, Promise<ObjectReader>>();
   /** Plain bases, the least recently used first. */
   readonly #bases = new Map<ChunkDigest, Promise<Uint8Array>>();
+  /** Buffers for a whole range of plain chunks, used again and again. */
+  readonly #outputs: ArrayBuffer[] = [];
   #fetchedBytes = 0;
 
   constructor(options: FetchOptions) {
@@ -115,7 +117,8 @@ class Session {
   async #fetchRange({ pack, offset, length, chunks }: Range): Promise<void> {
     const bytes = await this.#read(pack, offset, length);
     const items = chunks.map(({ record, plainBytes }) => itemOf(record, record.offset - offset, plainBytes));
-    const { buffer, chunks: decoded } = await this.#options.pool.decode(ownBuffer(bytes), items);
+    const output = this.#outputs.pop() ?? new ArrayBuffer(MAX_RANGE_CHUNKS * CHUNK_BYTES);
+    const { buffer, chunks: decoded } = await this.#options.pool.decode(ownBuffer(bytes), output, items);
     for (const [at, chunk] of chunks.entries()) {
       const outcome = decoded[at];
       const problem = outcome === undefined ? "it was not decoded" : outcome.problem;
@@ -125,6 +128,7 @@ class Session {
         await this.#options.onChunk(chunk, plain);
       });
     }
+    this.#outputs.push(buffer);
   }
 
   async #fetchDelta(chunk: WantedChunk): Promise<void> {
@@ -135,7 +139,11 @@ class Session {
     const dictionary = record.codec === "delta" ? await this.#dictionaryOf(record) : undefined;
     const bytes = await this.#read(record.pack, record.offset, record.storedBytes);
     const item = { ...itemOf(record, 0, plainBytes), ...(dictionary === undefined ? {} : { dictionary }) };
-    const { buffer, chunks } = await this.#options.pool.decode(ownBuffer(bytes), [item]);
+    const { buffer, chunks } = await this.#options.pool.decode(
+      ownBuffer(bytes),
+      new ArrayBuffer(CHUNK_BYTES),
+      [item],
+    );
     const [outcome] = chunks;
     if (outcome?.plainBytes === undefined) {
       throw corruptChunk(record, outcome?.problem ?? "it was not decoded");

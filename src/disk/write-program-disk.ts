@@ -159,6 +159,7 @@ class CompressionQueue {
   readonly #writer: PackWriter;
   readonly #appending: Promise<void>[] = [];
   #tail: Promise<void> = Promise.resolve();
+  readonly #free: ArrayBuffer[] = [];
   #bytes = new Uint8Array(BATCH_CHUNKS * CHUNK_BYTES);
   #filled = 0;
   #digests: ChunkDigest[] = [];
@@ -197,10 +198,11 @@ class CompressionQueue {
       }));
       const storedBytes = stored.reduce((sum, part) => sum + part.storedBytes, 0);
       await this.#writer.append(entries, new Uint8Array(buffer, 0, storedBytes));
+      this.#free.push(buffer);
     })();
     this.#tail.catch(() => undefined);
     this.#appending.push(this.#tail);
-    this.#bytes = new Uint8Array(BATCH_CHUNKS * CHUNK_BYTES);
+    this.#bytes = new Uint8Array(this.#free.pop() ?? new ArrayBuffer(BATCH_CHUNKS * CHUNK_BYTES));
     this.#filled = 0;
     this.#digests = [];
     this.#lengths = [];
