@@ -86,7 +86,8 @@ function dispatch(state: PoolState): void {
 }
 
 function startWorker(state: PoolState): Worker {
-  const worker = new Worker(workerFile(), { resourceLimits: WORKER_LIMITS });
+  // Nothing of this process's options and environment is for them: less to start, and no secrets.
+  const worker = new Worker(workerFile(), { resourceLimits: WORKER_LIMITS, execArgv: [], env: {} });
   state.workers.add(worker);
   worker.on("message", (answer: CodecAnswer) => {
     const task = state.running.get(worker);

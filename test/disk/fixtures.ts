@@ -7,6 +7,9 @@ import type { ChunkDigest, ObjectReader, ObjectStore, Oid } from "../../src/disk
 import { encodePackHead, encodePackTail, type PackEntry } from "../../src/disk/pack-format.ts";
 import { CollectiveError } from "../../src/errors.ts";
 
+// Once only: initialising again swaps the instance while it is in use.
+await init();
+
 export const CHUNK = CHUNK_BYTES;
 
 export function sha256(bytes: Uint8Array): string {
@@ -40,8 +43,7 @@ export interface HandMadePack {
   readonly records: readonly ChunkRecord[];
 }
 
-export async function makePack(chunks: readonly HandMadeChunk[]): Promise<HandMadePack> {
-  await init();
+export function makePack(chunks: readonly HandMadeChunk[]): HandMadePack {
   const entries: PackEntry[] = [];
   const parts: Uint8Array[] = [encodePackHead()];
   let offset = 16;
@@ -75,9 +77,14 @@ function finishPack(entries: readonly PackEntry[], parts: readonly Uint8Array[])
   return { oid, bytes, entries, records };
 }
 
+/** One frame that states its size. */
+export function compressed(plain: Uint8Array): Buffer {
+  return Buffer.from(compress(Buffer.from(plain), 3));
+}
+
 function store({ plain, codec, bases = [] }: HandMadeChunk): Uint8Array {
   if (codec === "raw") return plain;
-  if (codec === "zstd") return compress(Buffer.from(plain), 3);
+  if (codec === "zstd") return compressed(plain);
   return compressUsingDict(createCCtx(), Buffer.from(plain), Buffer.concat([Buffer.alloc(8), ...bases]), 3);
 }
 
