@@ -2,10 +2,12 @@
  * The one module that runs programs, and the few file operations that must be atomic.
  * A command is data: an argv array, never a shell string.
  */
+import { spawn } from "node:child_process";
 import { randomUUID } from "node:crypto";
 import { open, rename, rm } from "node:fs/promises";
 import { constants } from "node:os";
 import path from "node:path";
+import type { Readable, Writable } from "node:stream";
 import { execa } from "execa";
 import { CollectiveError } from "./errors.ts";
 
@@ -110,6 +112,40 @@ function processError(command: Command<unknown>, result: ProgramResult): Collect
       cause: result.cause,
     },
   );
+}
+
+/** A program that is talked to while it runs. */
+export interface RunningProgram {
+  readonly stdin: Writable;
+  readonly stdout: Readable;
+  /** Resolves when it has ended: to undefined after exit code 0, else to the error `run` would throw. Never rejects. */
+  readonly ended: Promise<CollectiveError | undefined>;
+  /** SIGTERM; no-op when it has ended. */
+  kill(): void;
+}
+
+/** Starts a program and returns at once; `input`, `timeoutMs` and `parse` of the command are not used. */
+export function startProgram(command: Command<unknown>): RunningProgram {
+  const child = spawn(command.file, [...command.args], {
+    stdio: ["pipe", "pipe", "pipe"],
+    env: { ...process.env, ...command.env },
+    ...(command.cwd === undefined ? {} : { cwd: command.cwd }),
+    ...(command.signal === undefined ? {} : { signal: command.signal }),
+  });
+  let stderr = "";
+  child.stderr.setEncoding("utf8").on("data", (text: string) => (stderr = (stderr + text).slice(-4000)));
+  child.stdin.on("error", () => undefined); // the program ended first: `ended` says why
+  const ended = new Promise<CollectiveError | undefined>((resolve) => {
+    child.on("error", (error: NodeJS.ErrnoException) => {
+      resolve(processError(command, { code: error.code, timedOut: false, stderr, cause: error }));
+    });
+    child.on("close", (exitCode, signal) => {
+      const allowed = command.allowedExitCodes ?? [0];
+      const result = { timedOut: false, exitCode: exitCode ?? undefined, signal: signal ?? undefined, stderr };
+      resolve(exitCode !== null && allowed.includes(exitCode) ? undefined : processError(command, result));
+    });
+  });
+  return { stdin: child.stdin, stdout: child.stdout, ended, kill: () => void child.kill() };
 }
 
 /** Replaces `file` as a whole: a reader, or a crash, sees the old content or the new, never a part. */

@@ -20,6 +20,10 @@ export interface LoadOptions {
   readonly refusePaths?: boolean;
   /** Look for new tags on the remotes; false uses the mirrors as they are when they hold what is needed. Default true. */
   readonly fetch?: boolean;
+  /** What relative URLs of the root file are relative to; default the URL of `origin`, else the folder of its repository. */
+  readonly baseUrl?: string;
+  /** Folder of the mirrors; default `$XDG_CACHE_HOME/cui`. */
+  readonly cache?: string;
 }
 
 export interface LoadedAppliance {

@@ -1,0 +1,134 @@
+/**
+ * Reads objects of one repository through a single `git cat-file --batch-command`.
+ *
+ *     > info <name>                      < <oid> SP <type> SP <size> LF
+ *     > contents <name>                  < <oid> SP <type> SP <size> LF <bytes> LF
+ *                                        < <name> SP "missing" LF
+ *
+ * Requests are pipelined; answers come in their order. Only object ids and names made here go in, never a stranger's text.
+ * @see docs/decisions/0002-git-through-its-own-program.md
+ */
+import { CollectiveError } from "../errors.ts";
+import { startProgram, type RunningProgram } from "../io.ts";
+import { gitCommand } from "./git.ts";
+
+export interface ObjectInfo {
+  readonly oid: string;
+  readonly type: string;
+  readonly sizeBytes: number;
+}
+
+export interface GitObject extends ObjectInfo {
+  readonly content: Buffer;
+}
+
+export interface GitObjects {
+  /** Resolves to undefined when there is no such object. */
+  info(name: string): Promise<ObjectInfo | undefined>;
+  /** The object with its content, whatever its size: ask `info` first where a stranger decides it. */
+  contents(name: string): Promise<GitObject | undefined>;
+  /** Ends the git process; requests under way reject. */
+  close(): Promise<void>;
+}
+
+interface Request {
+  readonly wantsContent: boolean;
+  readonly resolve: (object: GitObject | undefined) => void;
+  readonly reject: (error: unknown) => void;
+}
+
+const NAME = /^[A-Za-z0-9/._^{}-]+$/;
+
+/** Opens a repository for reading; the git process starts with the first request. */
+export function openGitObjects(folder: string): GitObjects {
+  let program: RunningProgram | undefined;
+  let closed = false;
+  const waiting: Request[] = [];
+
+  const start = (): RunningProgram => {
+    const started = startProgram(gitCommand({ folder, args: ["cat-file", "--batch-command"] }));
+    readAnswers(started, waiting);
+    void started.ended.then((error) => {
+      program = undefined;
+      for (const request of waiting.splice(0)) request.reject(error ?? readerClosed(folder));
+    });
+    return started;
+  };
+  const ask = (command: "info" | "contents", name: string): Promise<GitObject | undefined> =>
+    new Promise((resolve, reject) => {
+      if (closed) throw readerClosed(folder);
+      if (!NAME.test(name)) throw new TypeError(`not an object name: ${JSON.stringify(name)}`);
+      program ??= start();
+      waiting.push({ wantsContent: command === "contents", resolve, reject });
+      program.stdin.write(`${command} ${name}\n`);
+    });
+  return {
+    info: (name) => ask("info", name),
+    contents: (name) => ask("contents", name),
+    close: async () => {
+      closed = true;
+      program?.stdin.end();
+      await program?.ended;
+    },
+  };
+}
+
+function readerClosed(folder: string): CollectiveError {
+  return new CollectiveError("REPOSITORY_UNREADABLE", `the repository ${folder} could not be read to the end`);
+}
+
+/** Cuts the output into answers. Large contents arrive in many pieces: they are joined once, at the end. */
+function readAnswers(program: RunningProgram, waiting: Request[]): void {
+  let pieces: Buffer[] = [];
+  let length = 0;
+  let header: ObjectInfo | undefined;
+
+  const take = (count: number): Buffer => {
+    const all = pieces.length === 1 ? (pieces[0] ?? Buffer.alloc(0)) : Buffer.concat(pieces, length);
+    pieces = count === all.length ? [] : [all.subarray(count)];
+    length -= count;
+    return all.subarray(0, count);
+  };
+  const answer = (): boolean => {
+    const request = waiting[0];
+    if (request === undefined) return false;
+    if (header === undefined) {
+      const lineEnd = pieces.length === 0 ? -1 : findNewline(pieces);
+      if (lineEnd === -1) return false;
+      const line = take(lineEnd + 1).toString("utf8").trimEnd();
+      header = parseHeader(line);
+      if (header === undefined || !request.wantsContent) {
+        waiting.shift()?.resolve(header === undefined ? undefined : { ...header, content: Buffer.alloc(0) });
+        header = undefined;
+        return true;
+      }
+    }
+    if (length < header.sizeBytes + 1) return false;
+    const content = take(header.sizeBytes + 1).subarray(0, header.sizeBytes);
+    waiting.shift()?.resolve({ ...header, content });
+    header = undefined;
+    return true;
+  };
+  program.stdout.on("data", (piece: Buffer) => {
+    pieces.push(piece);
+    length += piece.length;
+    while (answer());
+  });
+}
+
+function findNewline(pieces: readonly Buffer[]): number {
+  let before = 0;
+  for (const piece of pieces) {
+    const at = piece.indexOf(10);
+    if (at !== -1) return before + at;
+    before += piece.length;
+  }
+  return -1;
+}
+
+/** Undefined for `… missing` (and `… ambiguous`, which full ids never are). */
+function parseHeader(line: string): ObjectInfo | undefined {
+  const match = /^([0-9a-f]{40,64}) (\w+) (\d+)$/.exec(line);
+  if (match === null) return undefined;
+  return { oid: match[1] ?? "", type: match[2] ?? "", sizeBytes: Number(match[3]) };
+}

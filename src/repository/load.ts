@@ -1,0 +1,83 @@
+/** From a CVL file on disk, or in a commit, to a linked program. */
+import { link } from "../cvl/link.ts";
+import type { Diagnostic, TextOf } from "../diagnostics.ts";
+import { writeFileAtomically } from "../io.ts";
+import { createImportResolver, type LockingResolver } from "./import-resolver.ts";
+import type { LoadedAppliance, LoadOptions, Lock } from "./loaded-appliance.ts";
+import { EMPTY_LOCK, formatLock, mergeLock, parseLock } from "./lock.ts";
+import { withMirrors, type Mirrors } from "./mirrors.ts";
+import { baseUrlOf, readRootFile, type RootFile } from "./root-file.ts";
+
+/**
+ * Loads the root file and its import closure. What is wrong with the files, or with an import, is in `diagnostics`; only an
+ * operational failure (no such root file, no git) throws.
+ */
+export async function loadAppliance(options: LoadOptions): Promise<LoadedAppliance> {
+  return withMirrors((mirrors) => loadWith(mirrors, options), { cache: options.cache });
+}
+
+/** `loadAppliance` with the caller's mirrors. */
+export async function loadWith(mirrors: Mirrors, options: LoadOptions): Promise<LoadedAppliance> {
+  const root = await readRootFile(options);
+  const texts = new Map<string, string>([[root.source.displayName, root.source.text]]);
+  const textOf: TextOf = (file) => texts.get(file);
+  const { lock, diagnostics } = readLock(root, texts);
+  if (lock === undefined) return { program: undefined, diagnostics, textOf, lock: EMPTY_LOCK };
+  const resolver = createImportResolver({
+    mirrors,
+    lock,
+    policy: { allow: options.allow, refusePaths: options.refusePaths },
+    versions: options.versions,
+    fetch: options.fetch !== false,
+    rootUrl: async () => options.baseUrl ?? baseUrlOf(root.source.source.url),
+  });
+  const linked = await link(root.source, rememberTexts(resolver, texts), {
+    ...(options.object === undefined ? {} : { object: options.object }),
+  });
+  const loaded: LoadedAppliance = {
+    program: linked.program,
+    diagnostics: [...diagnostics, ...resolver.warnings(), ...linked.diagnostics],
+    textOf,
+    lock: mergeLock(EMPTY_LOCK, resolver.entries()),
+  };
+  if (options.writeLock && options.rev === undefined) await writeLockFile({ root, before: lock, loaded });
+  return loaded;
+}
+
+function readLock(
+  root: RootFile,
+  texts: Map<string, string>,
+): { readonly lock: Lock | undefined; readonly diagnostics: readonly Diagnostic[] } {
+  if (root.lockText === undefined) return { lock: EMPTY_LOCK, diagnostics: [] };
+  const slash = root.source.displayName.search(/[^/:]*$/);
+  const name = `${root.source.displayName.slice(0, slash)}cvl.lock`;
+  texts.set(name, root.lockText);
+  return parseLock(root.lockText, name);
+}
+
+/** Diagnostics are rendered with the texts of imported files too, also of those that did not parse. */
+function rememberTexts(resolver: LockingResolver, texts: Map<string, string>): Pick<LockingResolver, "resolve"> {
+  return {
+    resolve: async (request) => {
+      const result = await resolver.resolve(request);
+      if ("displayName" in result) texts.set(result.displayName, result.text);
+      return result;
+    },
+  };
+}
+
+/** Entries of other root files beside this one stay; nothing is written when something is wrong or nothing changed. */
+async function writeLockFile({
+  root,
+  before,
+  loaded,
+}: {
+  readonly root: RootFile;
+  readonly before: Lock;
+  readonly loaded: LoadedAppliance;
+}): Promise<void> {
+  if (loaded.program === undefined || loaded.diagnostics.some(({ severity }) => severity === "error")) return;
+  const text = formatLock(mergeLock(before, loaded.lock.imports));
+  if (text === formatLock(before)) return;
+  await writeFileAtomically(root.lockPath, text);
+}

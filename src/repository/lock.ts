@@ -1,0 +1,73 @@
+/** `cvl.lock`: which version every import of the closure means, down to the commit. */
+import { Document } from "yaml";
+import { z } from "zod";
+import type { Diagnostic } from "../diagnostics.ts";
+import type { Lock, LockEntry } from "./loaded-appliance.ts";
+import { parseYamlDocument } from "./yaml-document.ts";
+
+export const LOCK_FILE = "cvl.lock";
+export const MAX_LOCK_BYTES = 4 * 1024 * 1024;
+/** The pin of an import without `version`. */
+export const NO_PIN = "*";
+
+const objectId = z.string().regex(/^[0-9a-f]{40}$/, "expected 40 hex digits");
+
+const schema = z.strictObject({
+  format: z.literal(1),
+  imports: z
+    .array(
+      z.strictObject({
+        url: z.string().min(1).max(2048),
+        pin: z.string().regex(/^(\*|[1-9][0-9]{0,8})$/, "expected a version number or *"),
+        version: z.int().min(1).max(999_999_999),
+        commit: objectId,
+        tree: objectId,
+      }),
+    )
+    .max(10_000),
+});
+
+/** Parses a lock file; `lock` is undefined when diagnostics has errors. `file` is what diagnostics show. */
+export function parseLock(
+  text: string,
+  file: string,
+): { readonly lock: Lock | undefined; readonly diagnostics: readonly Diagnostic[] } {
+  const { value, diagnostics } = parseYamlDocument({ text, file, schema, code: "LOCK_INVALID" });
+  return { lock: value, diagnostics };
+}
+
+const HEAD = " Written by cui: the version of every import, down to the commit. `cui lock` moves it to the newest.";
+
+/** The file's text; entries by URL and pin, so that a change is a small diff. */
+export function formatLock(lock: Lock): string {
+  const document = new Document({ format: lock.format, imports: [...lock.imports].sort(compareEntries) });
+  document.commentBefore = HEAD;
+  return document.toString({ lineWidth: 0 });
+}
+
+export function pinOf(version: number | undefined): string {
+  return version === undefined ? NO_PIN : String(version);
+}
+
+/** The entry for a URL and a pin. */
+export function findEntry(lock: Lock, url: string, pin: string): LockEntry | undefined {
+  return lock.imports.find((entry) => entry.url === url && entry.pin === pin);
+}
+
+/** `lock` with `entries` put in the place of those of the same URL and pin. */
+export function mergeLock(lock: Lock, entries: readonly LockEntry[]): Lock {
+  const replaced = new Set(entries.map(keyOf));
+  const imports = [...lock.imports.filter((entry) => !replaced.has(keyOf(entry))), ...entries];
+  return { format: 1, imports: imports.sort(compareEntries) };
+}
+
+export const EMPTY_LOCK: Lock = { format: 1, imports: [] };
+
+function keyOf({ url, pin }: LockEntry): string {
+  return `${pin} ${url}`;
+}
+
+function compareEntries(a: LockEntry, b: LockEntry): number {
+  if (a.url !== b.url) return a.url < b.url ? -1 : 1;
+  return a.pin < b.pin ? -1 : Number(a.pin > b.pin);
+}

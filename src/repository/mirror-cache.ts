@@ -1,0 +1,124 @@
+/** The folder of bare mirrors in the user's cache: names, creation and fetching, safe between processes. */
+import { createHash } from "node:crypto";
+import { mkdir, readFile, rename, rm, stat, writeFile } from "node:fs/promises";
+import { homedir } from "node:os";
+import path from "node:path";
+import { CollectiveError } from "../errors.ts";
+import { writeFileAtomically } from "../io.ts";
+import { withFileLock } from "./file-lock.ts";
+import { git } from "./git.ts";
+import { localFolder, type RepositoryUrl } from "./url.ts";
+
+/** `$XDG_CACHE_HOME/cui`, by default `~/.cache/cui`. */
+export function cacheFolder(env: Readonly<Record<string, string | undefined>> = process.env): string {
+  const base = env["XDG_CACHE_HOME"];
+  return path.join(base === undefined || !path.isAbsolute(base) ? path.join(homedir(), ".cache") : base, "cui");
+}
+
+/** The remote's `HEAD` commit, whatever its branch is called: where `withdrawn.yaml` is read. */
+export const DEFAULT_BRANCH_REF = "refs/cui/default";
+
+/** Where the mirror of a URL lies; the readable part is for people, the digest decides. */
+export function mirrorFolder(url: string, cache: string): string {
+  const readable = url.replace(/[^A-Za-z0-9]+/g, "-").slice(-60).replace(/^-/, "");
+  const digest = createHash("sha256").update(url).digest("hex").slice(0, 16);
+  return path.join(cache, "mirrors", `${readable}-${digest}.git`);
+}
+
+/** Creates the mirror when it is absent: complete under its name, or not there. */
+export async function ensureMirror(folder: string): Promise<void> {
+  if (await exists(path.join(folder, "HEAD"))) return;
+  await mkdir(path.dirname(folder), { recursive: true });
+  await withFileLock(lockFile(folder), async () => {
+    if (await exists(path.join(folder, "HEAD"))) return;
+    const unfinished = `${folder}.new`;
+    await rm(unfinished, { recursive: true, force: true });
+    await git({
+      folder: path.dirname(folder),
+      args: ["init", "--quiet", "--bare", "--template=", "--", unfinished],
+    });
+    // An unborn HEAD: nothing of the repository (its `.lfsconfig`) is taken for the mirror's own.
+    await writeFile(path.join(unfinished, "HEAD"), "ref: refs/cui/none\n");
+    await rename(unfinished, folder);
+  });
+}
+
+/**
+ * Brings branches and version tags up to date. Processes that ask at the same time share one fetch: who waited for the
+ * lock while another fetched does not fetch again.
+ * @throws CollectiveError REPOSITORY_MISSING, REPOSITORY_UNREACHABLE.
+ */
+export async function fetchMirror(folder: string, remote: RepositoryUrl): Promise<void> {
+  const askedAt = Date.now();
+  await withFileLock(lockFile(folder), async () => {
+    const stamp = path.join(folder, "cui-fetch-started");
+    const last = Number(await readFile(stamp, "utf8").catch(() => "0"));
+    if (last >= askedAt && last <= Date.now()) return;
+    const startedAt = Date.now();
+    await fetchRefs(folder, remote);
+    await writeFileAtomically(stamp, String(startedAt));
+  });
+}
+
+const BRANCHES_AND_VERSIONS = ["+refs/heads/*:refs/heads/*", "+refs/tags/v*:refs/tags/v*"];
+
+async function fetchRefs(folder: string, remote: RepositoryUrl): Promise<void> {
+  const local = localFolder(remote);
+  if (local !== undefined && !(await exists(local))) throw repositoryMissing(remote.url);
+  const fetchThese = (refspecs: readonly string[]): Promise<string> =>
+    git({
+      folder,
+      args: [
+        ...["-c", "fetch.fsckObjects=true", "fetch", "--quiet", "--no-tags", "--prune", "--force"],
+        ...["--no-write-fetch-head", "--no-recurse-submodules", "--no-auto-maintenance", "--"],
+        ...[remote.url, ...refspecs],
+      ],
+    });
+  try {
+    await fetchThese([...BRANCHES_AND_VERSIONS, `+HEAD:${DEFAULT_BRANCH_REF}`]);
+  } catch (error) {
+    if (!isWithoutHead(error)) throw unreachable(remote.url, error);
+    // An empty repository, or one whose HEAD names a branch that does not exist.
+    await git({ folder, args: ["update-ref", "-d", DEFAULT_BRANCH_REF] });
+    await fetchThese(BRANCHES_AND_VERSIONS).catch((again: unknown) => {
+      throw unreachable(remote.url, again);
+    });
+  }
+}
+
+/** git's messages are in English because every call sets LC_ALL=C. */
+function isWithoutHead(error: unknown): boolean {
+  return stderrOf(error).includes("couldn't find remote ref HEAD");
+}
+
+function stderrOf(error: unknown): string {
+  const stderr = error instanceof CollectiveError ? error.data["stderr"] : undefined;
+  return typeof stderr === "string" ? stderr : "";
+}
+
+export function repositoryMissing(url: string): CollectiveError {
+  return new CollectiveError("REPOSITORY_MISSING", `there is no repository at ${url}`, {
+    data: { url },
+    hint: "check the path; `cui create <repository>` makes a new one",
+  });
+}
+
+function unreachable(url: string, error: unknown): CollectiveError {
+  const said = stderrOf(error)
+    .split("\n")
+    .find((line) => /^(fatal|error|remote|ssh):/.test(line));
+  const message = said ?? (error instanceof Error ? error.message : String(error));
+  return new CollectiveError("REPOSITORY_UNREACHABLE", `cannot fetch from ${url}: ${message}`, {
+    data: { url },
+    hint: `try \`git ls-remote ${url}\``,
+    cause: error,
+  });
+}
+
+function lockFile(folder: string): string {
+  return `${folder}.lock`;
+}
+
+async function exists(file: string): Promise<boolean> {
+  return (await stat(file).catch(() => undefined)) !== undefined;
+}

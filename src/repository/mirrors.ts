@@ -1,0 +1,27 @@
+/** The mirrors one command uses: each opened and fetched once, all closed at its end. */
+import { openMirror, type Mirror, type MirrorOptions } from "./mirror.ts";
+
+export interface Mirrors {
+  /** The mirror of a normalised URL. */
+  get(url: string): Promise<Mirror>;
+}
+
+/** Runs `work` with a set of mirrors and closes them afterwards, whatever happens. */
+export async function withMirrors<Result>(
+  work: (mirrors: Mirrors) => Promise<Result>,
+  options: MirrorOptions = {},
+): Promise<Result> {
+  const opened = new Map<string, Promise<Mirror>>();
+  const get = (url: string): Promise<Mirror> => {
+    const mirror = opened.get(url) ?? openMirror(url, options);
+    opened.set(url, mirror);
+    return mirror;
+  };
+  try {
+    return await work({ get });
+  } finally {
+    for (const result of await Promise.allSettled(opened.values())) {
+      if (result.status === "fulfilled") await result.value.close();
+    }
+  }
+}

@@ -1,0 +1,147 @@
+/** The root CVL file with its lock: from the working tree, or from a commit of the repository around it. */
+import { lstat, readFile, realpath, stat } from "node:fs/promises";
+import path from "node:path";
+import { MAX_FILE_CHARACTERS } from "../cvl/limits.ts";
+import type { SourceFile } from "../cvl/source.ts";
+import { CollectiveError } from "../errors.ts";
+import { gitStatus } from "./git.ts";
+import { openGitObjects } from "./git-objects.ts";
+import { commitFiles } from "./git-tree.ts";
+import { LOCK_FILE, MAX_LOCK_BYTES } from "./lock.ts";
+import { isUrlProblem, resolveUrl } from "./url.ts";
+
+export interface RootFile {
+  readonly source: SourceFile;
+  /** Absolute path of the lock beside it. */
+  readonly lockPath: string;
+  readonly lockText: string | undefined;
+}
+
+export interface RootFileOptions {
+  readonly file: string;
+  readonly cwd: string;
+  readonly rev?: string | undefined;
+}
+
+/** @throws CollectiveError REPOSITORY_FILE_MISSING, REPOSITORY_FILE_TOO_LARGE, REPOSITORY_REVISION_MISSING. */
+export async function readRootFile({ file, cwd, rev }: RootFileOptions): Promise<RootFile> {
+  const absolute = path.resolve(cwd, file);
+  return rev === undefined ? readWorkingFile(absolute, cwd) : readCommittedFile({ absolute, cwd, rev });
+}
+
+/** The top of the work tree around a folder; undefined when there is none. */
+export async function workTreeTop(folder: string): Promise<string | undefined> {
+  const { stdout, exitCode } = await gitStatus({ folder, args: ["rev-parse", "--show-toplevel"] });
+  return exitCode === 0 ? stdout.replace(/\n$/, "") : undefined;
+}
+
+/**
+ * What relative URLs in a working tree's files are relative to: the URL of `origin`, so that they mean the same before
+ * and after publishing; without one the top of the work tree, without that the folder itself.
+ */
+export async function baseUrlOf(folder: string): Promise<string> {
+  const top = await workTreeTop(folder);
+  if (top === undefined) return folder;
+  const { stdout, exitCode } = await gitStatus({ folder: top, args: ["config", "--get", "remote.origin.url"] });
+  if (exitCode !== 0) return top;
+  const origin = resolveUrl(stdout.trim(), top);
+  return isUrlProblem(origin) ? top : origin.url;
+}
+
+async function readWorkingFile(absolute: string, cwd: string): Promise<RootFile> {
+  const displayName = path.relative(cwd, absolute);
+  const lockPath = path.join(path.dirname(absolute), LOCK_FILE);
+  const text = await readBounded(absolute, MAX_FILE_CHARACTERS);
+  if (text === undefined) throw fileMissing(displayName);
+  return {
+    source: {
+      source: { url: path.dirname(absolute), version: null, commit: null },
+      file: path.basename(absolute),
+      displayName,
+      text,
+    },
+    lockPath,
+    lockText: await readBounded(lockPath, MAX_LOCK_BYTES),
+  };
+}
+
+async function readCommittedFile({
+  absolute,
+  cwd,
+  rev,
+}: {
+  absolute: string;
+  cwd: string;
+  rev: string;
+}): Promise<RootFile> {
+  const folder = path.dirname(absolute);
+  const { top, commit } = await resolveRevision(await nearestFolder(folder), rev);
+  const inside = path.relative(top, path.join(await realpathOrSelf(folder), path.basename(absolute)));
+  const objects = openGitObjects(top);
+  try {
+    const files = commitFiles(objects, commit, `commit ${commit.slice(0, 12)}`);
+    const text = await files.readFile(inside, { maxBytes: MAX_FILE_CHARACTERS });
+    const lockFile = path.join(path.dirname(inside), LOCK_FILE);
+    const lock = await files.readFile(lockFile, { maxBytes: MAX_LOCK_BYTES }).catch((error: unknown) => {
+      if (error instanceof CollectiveError && error.code === "REPOSITORY_FILE_MISSING") return undefined;
+      throw error;
+    });
+    return {
+      source: {
+        source: { url: top, version: null, commit },
+        file: inside,
+        displayName: `${rev}:${path.relative(cwd, absolute)}`,
+        text: text.toString("utf8"),
+      },
+      lockPath: path.join(folder, LOCK_FILE),
+      lockText: lock?.toString("utf8"),
+    };
+  } finally {
+    await objects.close();
+  }
+}
+
+/** `rev` is the user's word; `--end-of-options` keeps it from being an option. */
+async function resolveRevision(folder: string, rev: string): Promise<{ top: string; commit: string }> {
+  const top = await workTreeTop(folder);
+  if (top === undefined) {
+    throw new CollectiveError("REPOSITORY_REVISION_MISSING", `${folder} lies in no git repository, so there is no ${rev}`);
+  }
+  const args = ["rev-parse", "--verify", "--quiet", "--end-of-options", `${rev}^{commit}`];
+  const { stdout, exitCode } = await gitStatus({ folder: top, args });
+  if (exitCode === 0) return { top, commit: stdout.trim() };
+  throw new CollectiveError("REPOSITORY_REVISION_MISSING", `${top} has no revision ${rev}`, {
+    hint: "`git log --oneline` lists commits, `git tag` and `git branch` their names",
+  });
+}
+
+/** The folder may be gone from the working tree while the commit still has it. */
+async function nearestFolder(folder: string): Promise<string> {
+  const found = await stat(folder).catch(() => undefined);
+  return found?.isDirectory() === true || folder === "/" ? folder : nearestFolder(path.dirname(folder));
+}
+
+async function realpathOrSelf(folder: string): Promise<string> {
+  return realpath(folder).catch(() => folder);
+}
+
+async function readBounded(file: string, maxBytes: number): Promise<string | undefined> {
+  const found = await lstat(file).catch(() => undefined);
+  if (found === undefined) return undefined;
+  if (!found.isFile()) {
+    throw new CollectiveError("REPOSITORY_FILE_REFUSED", `${file} is no plain file`, {
+      hint: "symlinks are not followed: give the path of the file itself",
+    });
+  }
+  if (found.size > maxBytes) {
+    throw new CollectiveError("REPOSITORY_FILE_TOO_LARGE", `${file} has ${found.size} bytes; at most ${maxBytes} are read`);
+  }
+  return readFile(file, "utf8");
+}
+
+function fileMissing(file: string): CollectiveError {
+  return new CollectiveError("REPOSITORY_FILE_MISSING", `there is no file ${file}`, {
+    data: { path: file },
+    hint: "give the path of a CVL file",
+  });
+}
