@@ -21,8 +21,9 @@ export async function loadWith(mirrors: Mirrors, options: LoadOptions): Promise<
   const root = await readRootFile(options);
   const texts = new Map<string, string>([[root.source.displayName, root.source.text]]);
   const textOf: TextOf = (file) => texts.get(file);
+  const addText = (file: string, text: string): void => void texts.set(file, text);
   const { lock, diagnostics } = readLock(root, texts);
-  if (lock === undefined) return { program: undefined, diagnostics, textOf, lock: EMPTY_LOCK };
+  if (lock === undefined) return { program: undefined, diagnostics, textOf, addText, lock: EMPTY_LOCK };
   const resolver = createImportResolver({
     mirrors,
     lock,
@@ -38,6 +39,7 @@ export async function loadWith(mirrors: Mirrors, options: LoadOptions): Promise<
     program: linked.program,
     diagnostics: [...diagnostics, ...resolver.warnings(), ...linked.diagnostics],
     textOf,
+    addText,
     lock: mergeLock(EMPTY_LOCK, resolver.entries()),
   };
   if (options.writeLock && options.rev === undefined) await writeLockFile({ root, before: lock, loaded });

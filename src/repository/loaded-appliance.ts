@@ -31,6 +31,8 @@ export interface LoadedAppliance {
   readonly program: LinkedProgram | undefined;
   readonly diagnostics: readonly Diagnostic[];
   readonly textOf: TextOf;
+  /** Adds a text that `textOf` will find: a VM description that a diagnostic points into. */
+  addText(file: string, text: string): void;
   readonly lock: Lock;
 }
 

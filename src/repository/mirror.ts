@@ -5,6 +5,7 @@ import type { ObjectStore, Oid } from "../disk/object-store.ts";
 import { CollectiveError } from "../errors.ts";
 import { run } from "../io.ts";
 import { git, gitCommand, gitStatus } from "./git.ts";
+import { gitFolderOf } from "./git-folder.ts";
 import { openGitObjects, type GitObjects } from "./git-objects.ts";
 import { commitFiles, type CommitFiles } from "./git-tree.ts";
 import { copyObjects, lfsStore, objectMissing } from "./lfs-objects.ts";
@@ -166,12 +167,6 @@ async function fetchObjects({
   const from = lfsStore(await gitFolderOf(local));
   const oids = absent.map(({ oid }) => oid);
   return { fetchedBytes: await copyObjects({ oids, from, to: store, where: remote.url }) };
-}
-
-/** The git folder of a bare repository, a clone or a worktree. */
-export async function gitFolderOf(folder: string): Promise<string> {
-  const answer = await git({ folder, args: ["rev-parse", "--path-format=absolute", "--git-common-dir"] });
-  return answer.trim();
 }
 
 /** git-lfs speaks with the server; the mirror's unborn HEAD keeps it from reading the repository's `.lfsconfig`. */

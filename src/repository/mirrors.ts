@@ -1,7 +1,10 @@
 /** The mirrors one command uses: each opened and fetched once, all closed at its end. */
+import { cacheFolder } from "./mirror-cache.ts";
 import { openMirror, type Mirror, type MirrorOptions } from "./mirror.ts";
 
 export interface Mirrors {
+  /** Folder of the cache. */
+  readonly cache: string;
   /** The mirror of a normalised URL. */
   get(url: string): Promise<Mirror>;
 }
@@ -11,14 +14,15 @@ export async function withMirrors<Result>(
   work: (mirrors: Mirrors) => Promise<Result>,
   options: MirrorOptions = {},
 ): Promise<Result> {
+  const cache = options.cache ?? cacheFolder();
   const opened = new Map<string, Promise<Mirror>>();
   const get = (url: string): Promise<Mirror> => {
-    const mirror = opened.get(url) ?? openMirror(url, options);
+    const mirror = opened.get(url) ?? openMirror(url, { cache });
     opened.set(url, mirror);
     return mirror;
   };
   try {
-    return await work({ get });
+    return await work({ cache, get });
   } finally {
     for (const result of await Promise.allSettled(opened.values())) {
       if (result.status === "fulfilled") await result.value.close();

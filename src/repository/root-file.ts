@@ -5,6 +5,7 @@ import { MAX_FILE_CHARACTERS } from "../cvl/limits.ts";
 import type { SourceFile } from "../cvl/source.ts";
 import { CollectiveError } from "../errors.ts";
 import { gitStatus } from "./git.ts";
+import { workTreeTop } from "./git-folder.ts";
 import { openGitObjects } from "./git-objects.ts";
 import { commitFiles } from "./git-tree.ts";
 import { LOCK_FILE, MAX_LOCK_BYTES } from "./lock.ts";
@@ -27,12 +28,6 @@ export interface RootFileOptions {
 export async function readRootFile({ file, cwd, rev }: RootFileOptions): Promise<RootFile> {
   const absolute = path.resolve(cwd, file);
   return rev === undefined ? readWorkingFile(absolute, cwd) : readCommittedFile({ absolute, cwd, rev });
-}
-
-/** The top of the work tree around a folder; undefined when there is none. */
-export async function workTreeTop(folder: string): Promise<string | undefined> {
-  const { stdout, exitCode } = await gitStatus({ folder, args: ["rev-parse", "--show-toplevel"] });
-  return exitCode === 0 ? stdout.replace(/\n$/, "") : undefined;
 }
 
 /**
