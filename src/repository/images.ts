@@ -47,7 +47,7 @@ async function resolveWith(
   const diagnostics = new Map<string, Diagnostic>();
   const byRequest = new Map<string, Promise<MachineImage | readonly Diagnostic[]>>();
   for (const component of tree.components.values()) {
-    const request = component.kind === "machine" ? requestOf(component) : undefined;
+    const request = component.kind === "machine" ? imageRequestOf(component) : undefined;
     if (request === undefined) continue;
     const key = JSON.stringify([request.source, request.file, request.dataDevices]);
     const known = byRequest.get(key) ?? readImage({ mirrors, loaded, request });
@@ -59,7 +59,7 @@ async function resolveWith(
   return { images, diagnostics: [...diagnostics.values()] };
 }
 
-interface ImageRequest {
+export interface ImageRequest {
   readonly source: MachineImage["source"];
   readonly file: string;
   /** Devices that `datadisks` lists, sorted. */
@@ -67,7 +67,7 @@ interface ImageRequest {
   readonly span: Span;
 }
 
-function requestOf(component: Component): ImageRequest | undefined {
+export function imageRequestOf(component: Component): ImageRequest | undefined {
   const vm = component.parameters.get("vm");
   const file = vm?.elements[0];
   const assigned = vm?.assigned;

@@ -43,10 +43,12 @@ const pathInRepository = z
     if (problem !== undefined) context.addIssue({ code: "custom", message: `the path ${problem}` });
   });
 
-const memory = z.union([z.int(), z.string()]).transform((value, context) => {
+const MEMORY_EXPECTED = "expected a size such as 256MiB or 2GiB (a bare number is MiB)";
+
+const memory = z.union([z.int(), z.string()], { error: MEMORY_EXPECTED }).transform((value, context) => {
   const mebibytes = parseMebibytes(value);
   if (mebibytes !== undefined) return mebibytes * 1024 * 1024;
-  context.addIssue({ code: "custom", message: "expected a size such as 256MiB or 2GiB (a bare number is MiB)" });
+  context.addIssue({ code: "custom", message: MEMORY_EXPECTED });
   return z.NEVER;
 });
 

@@ -1,0 +1,122 @@
+/** Sends a version: its Git LFS objects first, then branch and tag at once; the folder's own refs follow only then. */
+import { rename } from "node:fs/promises";
+import path from "node:path";
+import type { Oid } from "../disk/object-store.ts";
+import { CollectiveError } from "../errors.ts";
+import { git } from "./git.ts";
+import { gitFolderOf } from "./git-folder.ts";
+import { openGitObjects } from "./git-objects.ts";
+import { copyObjects, lfsStore, objectMissing } from "./lfs-objects.ts";
+import { MAX_POINTER_BYTES, parseLfsPointer } from "./lfs-pointer.ts";
+import type { Mirror } from "./mirror.ts";
+import type { BuiltCommit } from "./publish-commit.ts";
+import type { Parent } from "./publish-parent.ts";
+import { configValue } from "./repository-folder.ts";
+import { localFolder, type RepositoryUrl } from "./url.ts";
+
+export interface SendOptions {
+  readonly folder: string;
+  readonly target: RepositoryUrl;
+  readonly mirror: Mirror;
+  readonly parent: Parent;
+  readonly version: number;
+  readonly commit: string;
+}
+
+/** Resolves to the bytes of objects sent. @throws CollectiveError REPOSITORY_PUBLISH_REFUSED, REPOSITORY_UNREACHABLE, REPOSITORY_OBJECT_MISSING. */
+export async function sendVersion(options: SendOptions): Promise<number> {
+  const { folder, target, parent, version, commit } = options;
+  const sentBytes = await sendObjects(options);
+  const args = ["push", "--quiet", "--atomic", "--no-verify", "--no-follow-tags", "--"];
+  const refspecs = [`${commit}:refs/heads/${parent.branch}`, `${commit}:refs/tags/v${version}`];
+  await git({ folder, args: [...args, target.url, ...refspecs] }).catch((error: unknown) => {
+    throw pushError(error, options);
+  });
+  return sentBytes;
+}
+
+/** The folder's branch, tag, remote-tracking branch and index become those of the published commit. */
+export async function recordLocally({
+  folder,
+  target,
+  parent,
+  version,
+  built,
+}: {
+  readonly folder: string;
+  readonly target: RepositoryUrl;
+  readonly parent: Parent;
+  readonly version: number;
+  readonly built: BuiltCommit;
+}): Promise<void> {
+  const branch = `refs/heads/${parent.branch}`;
+  if (parent.head === undefined) await git({ folder, args: ["symbolic-ref", "HEAD", branch] });
+  const isOrigin = (await configValue(folder, "remote.origin.url")) === target.url;
+  const refs = [branch, `refs/tags/v${version}`, ...(isOrigin ? [`refs/remotes/origin/${parent.branch}`] : [])];
+  const input = refs.map((ref) => `update ${ref}\0${built.commit}\0\0`).join("");
+  await git({ folder, args: ["update-ref", "--stdin", "-z"], input });
+  await rename(built.indexFile, path.join(await gitFolderOf(folder), "index"));
+}
+
+async function sendObjects({ folder, target, parent, commit }: SendOptions): Promise<number> {
+  const oids = await newObjects(folder, commit, parent.remoteTip);
+  if (oids.length === 0) return 0;
+  const from = lfsStore(await gitFolderOf(folder));
+  const local = localFolder(target);
+  if (local !== undefined) {
+    return copyObjects({ oids, from, to: lfsStore(await gitFolderOf(local)), where: folder });
+  }
+  let bytes = 0;
+  for (const oid of oids) {
+    if (!(await from.has(oid))) throw objectMissing(oid, folder);
+    const reader = await from.open(oid);
+    bytes += reader.sizeBytes;
+    await reader.close();
+  }
+  await git({ folder, args: ["lfs", "push", "--object-id", target.url, ...oids] });
+  return bytes;
+}
+
+/** Objects that commits point at which the repository does not have yet. */
+async function newObjects(folder: string, commit: string, remoteTip: string | undefined): Promise<readonly Oid[]> {
+  const known = remoteTip === undefined ? [] : ["--not", remoteTip];
+  const listed = await git({ folder, args: ["rev-list", "--objects", "--no-object-names", commit, ...known] });
+  const objects = openGitObjects(folder);
+  try {
+    const oids = new Set<Oid>();
+    const names = listed.split("\n").filter((name) => name !== "");
+    for (const info of await Promise.all(names.map((name) => objects.info(name)))) {
+      if (info?.type !== "blob" || info.sizeBytes > MAX_POINTER_BYTES) continue;
+      const pointer = parseLfsPointer((await objects.contents(info.oid))?.content ?? new Uint8Array());
+      if (pointer !== undefined) oids.add(pointer.oid);
+    }
+    return [...oids];
+  } finally {
+    await objects.close();
+  }
+}
+
+/** git says in English what happened: every call sets LC_ALL=C. */
+function pushError(error: unknown, { mirror, version }: SendOptions): unknown {
+  if (!(error instanceof CollectiveError) || error.code !== "PROCESS_FAILED") return error;
+  const stderr = typeof error.data["stderr"] === "string" ? error.data["stderr"] : "";
+  const lines = stderr.split("\n").filter((line) => /^\s*!|^(fatal|error|remote):/.test(line));
+  const said = (lines.find((line) => line.includes("rejected")) ?? lines[0] ?? error.message).trim();
+  const isRace = /already exists|fetch first|non-fast-forward|cannot lock ref|failed to update ref|stale info/.test(stderr);
+  const isRefused = isRace || /rejected/.test(stderr);
+  if (!isRefused) {
+    return new CollectiveError("REPOSITORY_UNREACHABLE", `cannot push to ${mirror.url}: ${said}`, {
+      data: { url: mirror.url },
+      hint: "nothing was published; check the URL and your access",
+      cause: error,
+    });
+  }
+  const message = isRace
+    ? `somebody else published v${version} of ${mirror.url} at the same time`
+    : `${mirror.url} refused v${version}: ${said}`;
+  return new CollectiveError("REPOSITORY_PUBLISH_REFUSED", message, {
+    data: { url: mirror.url, version, said },
+    hint: isRace ? "`git pull --rebase`, then publish again" : "nothing was published; read what the repository says",
+    cause: error,
+  });
+}

@@ -1,0 +1,67 @@
+/** Real git and git-lfs in a folder of its own, away from the user's configuration and cache. */
+import { execFileSync } from "node:child_process";
+import { mkdirSync, writeFileSync } from "node:fs";
+import path from "node:path";
+import type { Test } from "tap";
+
+// For the code under test as for the tests' own calls.
+process.env["GIT_CONFIG_GLOBAL"] = "/dev/null";
+process.env["GIT_CONFIG_NOSYSTEM"] = "1";
+process.env["GIT_TERMINAL_PROMPT"] = "0";
+for (const name of ["GIT_DIR", "GIT_WORK_TREE", "GIT_INDEX_FILE"]) Reflect.deleteProperty(process.env, name);
+
+export const IDENTITY = ["-c", "user.name=Test", "-c", "user.email=test@localhost"];
+
+/** What `git lfs install` would put into the user's configuration. */
+export const WITH_LFS = [
+  ...["-c", "filter.lfs.process=git-lfs filter-process", "-c", "filter.lfs.required=true"],
+  ...["-c", "filter.lfs.clean=git-lfs clean -- %f", "-c", "filter.lfs.smudge=git-lfs smudge -- %f"],
+];
+
+/** Runs git as a user would; output without the last newline. */
+export function git(folder: string, ...args: readonly string[]): string {
+  return execFileSync("git", [...IDENTITY, ...WITH_LFS, ...args], {
+    cwd: folder,
+    encoding: "utf8",
+    stdio: ["ignore", "pipe", "pipe"],
+  }).replace(/\n$/, "");
+}
+
+/** Whether git succeeds. */
+export function gitSucceeds(folder: string, ...args: readonly string[]): boolean {
+  try {
+    git(folder, ...args);
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+/** Files of a folder, made with their folders. */
+export function writeFiles(folder: string, files: Readonly<Record<string, string | Uint8Array>>): void {
+  for (const [name, content] of Object.entries(files)) {
+    mkdirSync(path.dirname(path.join(folder, name)), { recursive: true });
+    writeFileSync(path.join(folder, name), content);
+  }
+}
+
+/** A work tree whose commits are versions: one object of files for each; tags v1, v2 …. */
+export function makeVersions(
+  folder: string,
+  versions: readonly Readonly<Record<string, string | Uint8Array>>[],
+): void {
+  mkdirSync(folder, { recursive: true });
+  git(folder, "init", "--quiet", "--initial-branch=main", ".");
+  for (const [index, files] of versions.entries()) {
+    writeFiles(folder, files);
+    git(folder, "add", "--all");
+    git(folder, "commit", "--quiet", "--allow-empty", "--message", `v${index + 1}`);
+    git(folder, "tag", `v${index + 1}`);
+  }
+}
+
+/** A folder and a cache of the test's own, removed with it. */
+export function scratch(t: Test): { readonly folder: string; readonly cache: string } {
+  const folder = t.testdir({});
+  return { folder, cache: path.join(folder, ".cache") };
+}
