@@ -2,7 +2,7 @@
  * A lock on a file that the kernel holds (`flock`), so that no owner can be stale: it is gone with the process that held it,
  * however that ended. It works between processes, users and namespaces.
  */
-import { startProgram } from "../io.ts";
+import { run, startProgram, type Command } from "../io.ts";
 
 /** Runs `work` while holding the lock on `file` (created when absent); waits for whoever holds it. */
 export async function withFileLock<Result>(file: string, work: () => Promise<Result>): Promise<Result> {
@@ -23,3 +23,23 @@ export async function withFileLock<Result>(file: string, work: () => Promise<Res
     await holder.ended;
   }
 }
+
+/**
+ * Runs `command` under the lock, which costs one `exec`; resolves to false, and runs nothing, when somebody holds it.
+ * @throws as run
+ */
+export async function runIfUnlocked(file: string, command: Command): Promise<boolean> {
+  return run({
+    ...command,
+    file: "flock",
+    args: [
+      ...["--exclusive", "--nonblock", "--conflict-exit-code", String(HELD)],
+      ...["--no-fork", file, command.file, ...command.args],
+    ],
+    allowedExitCodes: [0, HELD],
+    parse: (_, exitCode) => exitCode === 0,
+  });
+}
+
+/** An exit code git does not use. */
+const HELD = 213;

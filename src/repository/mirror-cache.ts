@@ -4,9 +4,9 @@ import { mkdir, readFile, rename, rm, stat, writeFile } from "node:fs/promises";
 import { homedir } from "node:os";
 import path from "node:path";
 import { CollectiveError } from "../errors.ts";
-import { writeFileAtomically } from "../io.ts";
-import { withFileLock } from "./file-lock.ts";
-import { git } from "./git.ts";
+import { run, type Command } from "../io.ts";
+import { runIfUnlocked, withFileLock } from "./file-lock.ts";
+import { git, gitCommand } from "./git.ts";
 import { localFolder, type RepositoryUrl } from "./url.ts";
 
 /** `$XDG_CACHE_HOME/cui`, by default `~/.cache/cui`. */
@@ -49,41 +49,55 @@ export async function ensureMirror(folder: string): Promise<void> {
  * @throws CollectiveError REPOSITORY_MISSING, REPOSITORY_UNREACHABLE.
  */
 export async function fetchMirror(folder: string, remote: RepositoryUrl): Promise<void> {
+  const local = localFolder(remote);
+  if (local !== undefined && !(await exists(local))) throw repositoryMissing(remote.url);
   const askedAt = Date.now();
-  await withFileLock(lockFile(folder), async () => {
-    const stamp = path.join(folder, "cui-fetch-started");
-    const last = Number(await readFile(stamp, "utf8").catch(() => "0"));
-    if (last >= askedAt && last <= Date.now()) return;
-    const startedAt = Date.now();
-    await fetchRefs(folder, remote);
-    await writeFileAtomically(stamp, String(startedAt));
-  });
+  const everything = fetchCommand(folder, remote, [...BRANCHES_AND_VERSIONS, `+HEAD:${DEFAULT_BRANCH_REF}`]);
+  try {
+    if (await runIfUnlocked(lockFile(folder), everything)) return await stampFetch(folder, askedAt);
+    await withFileLock(lockFile(folder), async () => {
+      const last = Number(await readFile(stampFile(folder), "utf8").catch(() => "0"));
+      if (last >= askedAt && last <= Date.now()) return;
+      const startedAt = Date.now();
+      await run(everything);
+      await stampFetch(folder, startedAt);
+    });
+  } catch (error) {
+    if (!isWithoutHead(error)) throw unreachable(remote.url, error);
+    await fetchWithoutHead(folder, remote);
+  }
 }
 
 const BRANCHES_AND_VERSIONS = ["+refs/heads/*:refs/heads/*", "+refs/tags/v*:refs/tags/v*"];
 
-async function fetchRefs(folder: string, remote: RepositoryUrl): Promise<void> {
-  const local = localFolder(remote);
-  if (local !== undefined && !(await exists(local))) throw repositoryMissing(remote.url);
-  const fetchThese = (refspecs: readonly string[]): Promise<string> =>
-    git({
-      folder,
-      args: [
-        ...["-c", "fetch.fsckObjects=true", "fetch", "--quiet", "--no-tags", "--prune", "--force"],
-        ...["--no-write-fetch-head", "--no-recurse-submodules", "--no-auto-maintenance", "--"],
-        ...[remote.url, ...refspecs],
-      ],
-    });
-  try {
-    await fetchThese([...BRANCHES_AND_VERSIONS, `+HEAD:${DEFAULT_BRANCH_REF}`]);
-  } catch (error) {
-    if (!isWithoutHead(error)) throw unreachable(remote.url, error);
-    // An empty repository, or one whose HEAD names a branch that does not exist.
+function fetchCommand(folder: string, remote: RepositoryUrl, refspecs: readonly string[]): Command {
+  return gitCommand({
+    folder,
+    args: [
+      ...["-c", "fetch.fsckObjects=true", "fetch", "--quiet", "--no-tags", "--prune", "--force"],
+      ...["--no-write-fetch-head", "--no-recurse-submodules", "--no-auto-maintenance", "--"],
+      ...[remote.url, ...refspecs],
+    ],
+  });
+}
+
+/** An empty repository, or one whose HEAD names a branch that does not exist. */
+async function fetchWithoutHead(folder: string, remote: RepositoryUrl): Promise<void> {
+  await withFileLock(lockFile(folder), async () => {
     await git({ folder, args: ["update-ref", "-d", DEFAULT_BRANCH_REF] });
-    await fetchThese(BRANCHES_AND_VERSIONS).catch((again: unknown) => {
-      throw unreachable(remote.url, again);
+    await run(fetchCommand(folder, remote, BRANCHES_AND_VERSIONS)).catch((error: unknown) => {
+      throw unreachable(remote.url, error);
     });
-  }
+  });
+}
+
+/** When the last fetch began: who asked before that need not fetch again. */
+async function stampFetch(folder: string, startedAt: number): Promise<void> {
+  await writeFile(stampFile(folder), String(startedAt));
+}
+
+function stampFile(folder: string): string {
+  return path.join(folder, "cui-fetch-started");
 }
 
 /** git's messages are in English because every call sets LC_ALL=C. */

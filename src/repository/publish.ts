@@ -69,30 +69,32 @@ export async function publish(options: PublishOptions): Promise<PublishReport> {
       const baseUrl = target.url;
       const appliance = await readApplianceFolder(mirrors, { ...options, baseUrl });
       if (appliance.tree === undefined) return refused(appliance);
-      return inRepository(appliance.folder, target, (isNew) =>
-        publishFolder({ options, target, mirrors, mirror, appliance, isNew }),
+      return inRepository(appliance.folder, target, () =>
+        publishFolder({ options, target, mirrors, mirror, appliance }),
       );
     },
     { cache: options.cache },
   );
 }
 
-/** Makes the folder a repository where it is none, and takes that back when publishing fails. */
-async function inRepository<Result>(
+/** Makes the folder a repository where it is none, and takes that back when nothing was published. */
+async function inRepository(
   folder: string,
   target: RepositoryUrl,
-  work: (isNew: boolean) => Promise<Result>,
-): Promise<Result> {
+  work: () => Promise<PublishReport>,
+): Promise<PublishReport> {
   const top = await workTreeTop(folder);
   const isNew = top === undefined || path.relative(top, folder) !== "";
   if (isNew && top !== undefined) await refuseTrackedFolder(folder, top);
   if (isNew) await initRepositoryFolder(folder, { origin: target.url });
   const lock = path.join(await gitFolderOf(folder), "cui-publish.lock");
+  let isPublished = false;
   try {
-    return await withFileLock(lock, () => work(isNew));
-  } catch (error) {
-    if (isNew) await rm(path.join(folder, ".git"), { recursive: true, force: true });
-    throw error;
+    const report = await withFileLock(lock, work);
+    isPublished = report.published !== undefined;
+    return report;
+  } finally {
+    if (isNew && !isPublished) await rm(path.join(folder, ".git"), { recursive: true, force: true });
   }
 }
 
@@ -102,7 +104,6 @@ interface FolderOptions {
   readonly mirrors: Mirrors;
   readonly mirror: Mirror;
   readonly appliance: ApplianceFolder;
-  readonly isNew: boolean;
 }
 
 async function publishFolder(context: FolderOptions): Promise<PublishReport> {

@@ -1,0 +1,89 @@
+/** `cui lock`: moves `cvl.lock` to the newest versions that are not withdrawn. */
+import { readdir } from "node:fs/promises";
+import path from "node:path";
+import type { Diagnostic, TextOf } from "../diagnostics.ts";
+import { CollectiveError } from "../errors.ts";
+import { writeFileAtomically } from "../io.ts";
+import { loadWith } from "./load.ts";
+import type { Lock, LockEntry } from "./loaded-appliance.ts";
+import { EMPTY_LOCK, findEntry, formatLock, LOCK_FILE, mergeLock, parseLock } from "./lock.ts";
+import { withMirrors } from "./mirrors.ts";
+import { readRootFile } from "./root-file.ts";
+
+export interface MoveLockOptions {
+  readonly cwd: string;
+  /** One root file, relative to `cwd`: other entries stay. Default all CVL files of `cwd`: entries nobody needs go. */
+  readonly file?: string;
+  readonly allow?: readonly string[];
+  /** Folder of the mirrors; default `$XDG_CACHE_HOME/cui`. */
+  readonly cache?: string;
+}
+
+/** What happened to one import; `undefined` where it was not there before, or is gone. */
+export interface LockChange {
+  readonly url: string;
+  readonly pin: string;
+  readonly from: number | undefined;
+  readonly to: number | undefined;
+}
+
+export interface MoveLockReport {
+  readonly diagnostics: readonly Diagnostic[];
+  readonly textOf: TextOf;
+  /** Every import with its version before and after, also where they are the same; undefined when diagnostics has errors: then nothing was written. */
+  readonly changes: readonly LockChange[] | undefined;
+}
+
+/** A tag that moved is an error here too: the lock never follows it. */
+export async function moveLock(options: MoveLockOptions): Promise<MoveLockReport> {
+  const files = options.file === undefined ? await cvlFiles(options.cwd) : [options.file];
+  const texts: TextOf[] = [];
+  const textOf: TextOf = (file) => texts.map((find) => find(file)).find((text) => text !== undefined);
+  const diagnostics: Diagnostic[] = [];
+  let wanted: Lock = EMPTY_LOCK;
+  await withMirrors(
+    async (mirrors) => {
+      for (const file of files) {
+        const loaded = await loadWith(mirrors, {
+          file,
+          cwd: options.cwd,
+          versions: "newest",
+          writeLock: false,
+          ...(options.allow === undefined ? {} : { allow: options.allow }),
+        });
+        texts.push(loaded.textOf);
+        diagnostics.push(...loaded.diagnostics.filter(({ code }) => code !== "CVL_ROOT_OBJECT"));
+        wanted = mergeLock(wanted, loaded.lock.imports);
+      }
+    },
+    { cache: options.cache },
+  );
+  if (diagnostics.some(({ severity }) => severity === "error")) return { diagnostics, textOf, changes: undefined };
+  const { before, lockPath } = await readBefore(files[0] ?? "", options.cwd);
+  const after = options.file === undefined ? wanted : mergeLock(before, wanted.imports);
+  if (formatLock(after) !== formatLock(before)) await writeFileAtomically(lockPath, formatLock(after));
+  return { diagnostics, textOf, changes: changesBetween(before, after) };
+}
+
+async function cvlFiles(folder: string): Promise<readonly string[]> {
+  const files = (await readdir(folder)).filter((name) => name.endsWith(".cvl")).sort();
+  if (files.length > 0) return files;
+  throw new CollectiveError("USAGE", `there is no CVL file in ${folder}`, { hint: "name the CVL file" });
+}
+
+async function readBefore(file: string, cwd: string): Promise<{ readonly before: Lock; readonly lockPath: string }> {
+  const { lockPath, lockText } = await readRootFile({ file, cwd });
+  const parsed = lockText === undefined ? undefined : parseLock(lockText, LOCK_FILE).lock;
+  return { before: parsed ?? EMPTY_LOCK, lockPath: path.resolve(lockPath) };
+}
+
+function changesBetween(before: Lock, after: Lock): LockChange[] {
+  const change = ({ url, pin }: LockEntry): LockChange => ({
+    url,
+    pin,
+    from: findEntry(before, url, pin)?.version,
+    to: findEntry(after, url, pin)?.version,
+  });
+  const gone = before.imports.filter(({ url, pin }) => findEntry(after, url, pin) === undefined);
+  return [...after.imports, ...gone].map(change);
+}
