@@ -141,7 +141,12 @@ export function startProgram(command: Command<unknown>): RunningProgram {
     });
     child.on("close", (exitCode, signal) => {
       const allowed = command.allowedExitCodes ?? [0];
-      const result = { timedOut: false, exitCode: exitCode ?? undefined, signal: signal ?? undefined, stderr };
+      const result = {
+        timedOut: false,
+        exitCode: exitCode ?? undefined,
+        signal: signal ?? undefined,
+        stderr,
+      };
       resolve(exitCode !== null && allowed.includes(exitCode) ? undefined : processError(command, result));
     });
   });

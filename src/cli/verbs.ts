@@ -7,4 +7,20 @@ export interface VerbEntry {
   load(): Promise<VerbModule>;
 }
 
-export const VERBS: readonly VerbEntry[] = [];
+export const VERBS: readonly VerbEntry[] = [
+  {
+    name: "create",
+    summary: "make an empty appliance repository",
+    load: () => import("./verbs/create.ts"),
+  },
+  {
+    name: "lock",
+    summary: "move every import to its newest version",
+    load: () => import("./verbs/lock.ts"),
+  },
+  {
+    name: "publish",
+    summary: "publish the next version of an appliance",
+    load: () => import("./verbs/publish.ts"),
+  },
+];

@@ -58,7 +58,11 @@ export interface StoreDisksOptions {
 }
 
 /** Writes index and packs, and what git needs to know of them and of the fat images. */
-export async function storeDisks({ appliance, previous, onProgress }: StoreDisksOptions): Promise<readonly AddedDisk[]> {
+export async function storeDisks({
+  appliance,
+  previous,
+  onProgress,
+}: StoreDisksOptions): Promise<readonly AddedDisk[]> {
   const { folder, programDisks, dataDisks, bootFiles } = appliance;
   await keepOutOfGit(folder, [...programDisks, ...dataDisks]);
   if (programDisks.length + bootFiles.length > 0) await keepInLfs(folder, bootFiles);
@@ -76,7 +80,10 @@ export async function newestReachable(folder: string, mirrors: Mirrors): Promise
   });
   const newest = newestVersion(versions, new Map());
   if (newest === undefined) return undefined;
-  const commit = await git({ folder, args: ["rev-parse", "--verify", `refs/tags/${newest.commit}^{commit}`] });
+  const commit = await git({
+    folder,
+    args: ["rev-parse", "--verify", `refs/tags/${newest.commit}^{commit}`],
+  });
   return openImageTree({ url: folder, version: null, commit: commit.trim() }, mirrors);
 }
 
@@ -86,7 +93,9 @@ async function onlyCvlFile(folder: string): Promise<string> {
   if (only !== undefined && files.length === 1) return path.join(folder, only);
   throw new CollectiveError(
     "USAGE",
-    files.length === 0 ? `there is no CVL file in ${folder}` : `there are several CVL files: ${files.join(", ")}`,
+    files.length === 0
+      ? `there is no CVL file in ${folder}`
+      : `there are several CVL files: ${files.join(", ")}`,
     { hint: "name the CVL file" },
   );
 }

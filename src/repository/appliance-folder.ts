@@ -50,7 +50,11 @@ export async function readApplianceFolder(
   });
   const folder = path.dirname(path.resolve(cwd, cvl));
   const diagnostics: Diagnostic[] = [...loaded.diagnostics];
-  const found = { programDisks: new Set<string>(), dataDisks: new Set<string>(), bootFiles: new Set<string>() };
+  const found = {
+    programDisks: new Set<string>(),
+    dataDisks: new Set<string>(),
+    bootFiles: new Set<string>(),
+  };
   let tree: InstanceTree | undefined;
   if (loaded.program !== undefined) {
     const evaluated = evaluate(loaded.program);
@@ -95,11 +99,18 @@ interface MachineOptions {
   readonly found: Record<"programDisks" | "dataDisks" | "bootFiles", Set<string>>;
 }
 
-async function readMachine({ component, mirrors, loaded, found }: MachineOptions): Promise<readonly Diagnostic[]> {
+async function readMachine({
+  component,
+  mirrors,
+  loaded,
+  found,
+}: MachineOptions): Promise<readonly Diagnostic[]> {
   const request = imageRequestOf(component);
   if (request === undefined || request.source.version !== null) return [];
   const tree = await openImageTree(request.source, mirrors);
-  const content = await tree.readFile(request.file, { maxBytes: MAX_VM_DESCRIPTION_BYTES }).catch(() => undefined);
+  const content = await tree
+    .readFile(request.file, { maxBytes: MAX_VM_DESCRIPTION_BYTES })
+    .catch(() => undefined);
   if (content === undefined) {
     const message = `there is no VM description ${request.file} beside the CVL file`;
     return [{ code: "VM_DESCRIPTION_MISSING", severity: "error", message, span: request.span }];
@@ -110,6 +121,7 @@ async function readMachine({ component, mirrors, loaded, found }: MachineOptions
     if (source === undefined) continue;
     (request.dataDevices.includes(device) ? found.dataDisks : found.programDisks).add(source);
   }
-  for (const file of [description?.kernel, description?.initrd]) if (file !== undefined) found.bootFiles.add(file);
+  for (const file of [description?.kernel, description?.initrd])
+    if (file !== undefined) found.bootFiles.add(file);
   return diagnostics;
 }

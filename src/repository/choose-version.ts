@@ -50,7 +50,10 @@ export async function chooseVersion(options: ChooseOptions): Promise<Chosen> {
   if (entry !== undefined) await checkLocked(mirror, entry);
   const { withdrawn, diagnostics } = await mirror.withdrawn();
   for (const { message } of diagnostics.slice(0, 1)) {
-    warnings.push({ code: "WITHDRAWN_INVALID", message: `withdrawn.yaml of ${target.url} is ignored: ${message}` });
+    warnings.push({
+      code: "WITHDRAWN_INVALID",
+      message: `withdrawn.yaml of ${target.url} is ignored: ${message}`,
+    });
   }
   if (entry !== undefined && options.versions === "locked") {
     warnings.push(...withdrawnWarning(entry, withdrawn, "the lock names"));
@@ -74,12 +77,19 @@ async function bringUpToDate(mirror: Mirror, options: ChooseOptions): Promise<Ch
   } catch (error) {
     const isLocked = options.entry !== undefined && options.versions === "locked";
     if (!(error instanceof CollectiveError) || !isAtHand || !isLocked) throw error;
-    return [{ code: "IMPORT_UNREACHABLE", message: `${error.message}; the locked version is at hand`, hint: error.hint }];
+    return [
+      {
+        code: "IMPORT_UNREACHABLE",
+        message: `${error.message}; the locked version is at hand`,
+        hint: error.hint,
+      },
+    ];
   }
 }
 
 async function hasWhatIsNeeded(mirror: Mirror, { entry, pin, versions }: ChooseOptions): Promise<boolean> {
-  if (entry !== undefined && versions === "locked") return (await mirror.commitOf(entry.version)) !== undefined;
+  if (entry !== undefined && versions === "locked")
+    return (await mirror.commitOf(entry.version)) !== undefined;
   if (pin !== NO_PIN) return (await mirror.commitOf(Number(pin))) !== undefined;
   return false;
 }

@@ -12,7 +12,9 @@ export interface FetchBytesOptions extends DiskIndexOptions {
 /** Stored bytes of the chunks, and of kernel and initrd, that `wanted` has and `have` does not. */
 export async function diskFetchBytes(options: FetchBytesOptions): Promise<number> {
   const { wanted, have } = options;
-  const presentDisks = new Set(have.flatMap(({ programDisks }) => programDisks.map((disk) => disk.indexDigest)));
+  const presentDisks = new Set(
+    have.flatMap(({ programDisks }) => programDisks.map((disk) => disk.indexDigest)),
+  );
   const absentDisks = wanted.programDisks.filter(({ indexDigest }) => !presentDisks.has(indexDigest));
   const localIndexes =
     absentDisks.length === 0
@@ -21,7 +23,8 @@ export async function diskFetchBytes(options: FetchBytesOptions): Promise<number
           have.flatMap((image) => image.programDisks.map((disk) => readDiskIndex(image, disk, options))),
         );
   let bytes = 0;
-  for (const disk of absentDisks) bytes += bytesToFetch(await readDiskIndex(wanted, disk, options), localIndexes);
+  for (const disk of absentDisks)
+    bytes += bytesToFetch(await readDiskIndex(wanted, disk, options), localIndexes);
   const presentFiles = new Set(have.flatMap(bootFiles).map(({ oid }) => oid));
   for (const { oid, sizeBytes } of bootFiles(wanted)) bytes += presentFiles.has(oid) ? 0 : sizeBytes;
   return bytes;

@@ -44,7 +44,8 @@ export async function readIndexSummary(
 ): Promise<{ readonly indexDigest: string; readonly sizeBytes: number }> {
   const id = await tree.folderId(indexPath);
   const remembered = id === undefined ? undefined : path.join(cache, "indexes", id);
-  const known = remembered === undefined ? undefined : await readFile(remembered, "utf8").catch(() => undefined);
+  const known =
+    remembered === undefined ? undefined : await readFile(remembered, "utf8").catch(() => undefined);
   const match = /^([0-9a-f]{64}) (\d{1,15})\n$/.exec(known ?? "");
   if (match !== null) return { indexDigest: match[1] ?? "", sizeBytes: Number(match[2]) };
   const index = await readIndex(tree, indexPath);

@@ -70,7 +70,13 @@ interface AbsentOptions {
   readonly absentFiles: readonly BootFile[];
 }
 
-async function fetchAbsent({ tree, image, directory, absentDisks, absentFiles }: AbsentOptions): Promise<number> {
+async function fetchAbsent({
+  tree,
+  image,
+  directory,
+  absentDisks,
+  absentFiles,
+}: AbsentOptions): Promise<number> {
   let fetchedBytes = 0;
   for (const file of absentFiles) {
     fetchedBytes += (await tree.ensureObjects([file])).fetchedBytes;
@@ -124,8 +130,12 @@ async function fetchingStore(
 }
 
 function imageChanged(disk: ProgramDisk, where: string): CollectiveError {
-  return new CollectiveError("REPOSITORY_DISK_CHANGED", `${disk.indexPath} of ${where} is not the disk that was planned`, {
-    data: { indexPath: disk.indexPath, wanted: disk.indexDigest },
-    hint: "make a new plan",
-  });
+  return new CollectiveError(
+    "REPOSITORY_DISK_CHANGED",
+    `${disk.indexPath} of ${where} is not the disk that was planned`,
+    {
+      data: { indexPath: disk.indexPath, wanted: disk.indexDigest },
+      hint: "make a new plan",
+    },
+  );
 }

@@ -11,7 +11,11 @@ export async function withFileLock<Result>(file: string, work: () => Promise<Res
     // `echo` says that the lock is ours; `cat` holds it until our end of its input closes.
     args: ["--exclusive", "--no-fork", file, "sh", "-c", "echo && exec cat"],
   });
-  const locked = new Promise<void>((resolve) => holder.stdout.once("data", () => { resolve(); }));
+  const locked = new Promise<void>((resolve) =>
+    holder.stdout.once("data", () => {
+      resolve();
+    }),
+  );
   const failed = holder.ended.then((error) => {
     if (error !== undefined) throw error;
   });

@@ -74,7 +74,10 @@ export function openGitObjects(folder: string): GitObjects {
 }
 
 function readerClosed(folder: string): CollectiveError {
-  return new CollectiveError("REPOSITORY_UNREADABLE", `the repository ${folder} could not be read to the end`);
+  return new CollectiveError(
+    "REPOSITORY_UNREADABLE",
+    `the repository ${folder} could not be read to the end`,
+  );
 }
 
 /** Cuts the output into answers. Large contents arrive in many pieces: they are joined once, at the end. */
@@ -95,7 +98,9 @@ function readAnswers(program: RunningProgram, waiting: Request[]): void {
     if (header === undefined) {
       const lineEnd = pieces.length === 0 ? -1 : findNewline(pieces);
       if (lineEnd === -1) return false;
-      const line = take(lineEnd + 1).toString("utf8").trimEnd();
+      const line = take(lineEnd + 1)
+        .toString("utf8")
+        .trimEnd();
       header = parseHeader(line);
       if (header === undefined || !request.wantsContent) {
         waiting.shift()?.resolve(header === undefined ? undefined : { ...header, content: Buffer.alloc(0) });

@@ -51,7 +51,7 @@ export async function openImageTree(source: Source, mirrors: Mirrors): Promise<I
   };
 }
 
-async function openLocalCommit(folder: string, commit: string): Promise<ImageTree> {
+function openLocalCommit(folder: string, commit: string): ImageTree {
   const objects = openGitObjects(folder);
   const where = `commit ${commit.slice(0, 12)}`;
   return {
@@ -173,9 +173,13 @@ function fileRefused(file: string, folder: string, problem: string): CollectiveE
 }
 
 function fileTooLarge(file: string, folder: string, sizeBytes: number): CollectiveError {
-  return new CollectiveError("REPOSITORY_FILE_TOO_LARGE", `${file} in ${folder} is too large: ${sizeBytes} bytes`, {
-    data: { path: file, sizeBytes },
-  });
+  return new CollectiveError(
+    "REPOSITORY_FILE_TOO_LARGE",
+    `${file} in ${folder} is too large: ${sizeBytes} bytes`,
+    {
+      data: { path: file, sizeBytes },
+    },
+  );
 }
 
 function notInLfs(file: string, where: string): CollectiveError {

@@ -101,7 +101,11 @@ interface ReadOptions {
   readonly request: ImageRequest;
 }
 
-async function readImage({ mirrors, loaded, request }: ReadOptions): Promise<MachineImage | readonly Diagnostic[]> {
+async function readImage({
+  mirrors,
+  loaded,
+  request,
+}: ReadOptions): Promise<MachineImage | readonly Diagnostic[]> {
   let tree: ImageTree | undefined;
   try {
     tree = await openImageTree(request.source, mirrors);
@@ -165,10 +169,14 @@ function isMissing(error: unknown): boolean {
 }
 
 function diskUnpublished(source: string, indexPath: string, where: string): CollectiveError {
-  return new CollectiveError("REPOSITORY_DISK_UNPUBLISHED", `${where} has no ${indexPath} for the disk ${source}`, {
-    data: { source, indexPath },
-    hint: "`cui disk add` makes it from the disk image; `cui publish` runs that too",
-  });
+  return new CollectiveError(
+    "REPOSITORY_DISK_UNPUBLISHED",
+    `${where} has no ${indexPath} for the disk ${source}`,
+    {
+      data: { source, indexPath },
+      hint: "`cui disk add` makes it from the disk image; `cui publish` runs that too",
+    },
+  );
 }
 
 /** What a repository lacks is told at the assignment of `vm`; what is not about the repository is thrown. */

@@ -8,7 +8,14 @@ import type { Lock, LockEntry } from "./loaded-appliance.ts";
 import { findEntry, pinOf } from "./lock.ts";
 import type { Mirrors } from "./mirrors.ts";
 import { repositoryPathProblem, withoutLeadingDot } from "./repository-path.ts";
-import { isRelativeUrl, isUrlProblem, policyProblem, resolveUrl, type RepositoryUrl, type UrlPolicy } from "./url.ts";
+import {
+  isRelativeUrl,
+  isUrlProblem,
+  policyProblem,
+  resolveUrl,
+  type RepositoryUrl,
+  type UrlPolicy,
+} from "./url.ts";
 
 export interface ResolverOptions {
   readonly mirrors: Mirrors;
@@ -37,7 +44,8 @@ export function createImportResolver(options: ResolverOptions): LockingResolver 
   const choose = (target: RepositoryUrl, request: ImportRequest): Promise<Chosen> => {
     const pin = pinOf(request.version);
     const key = `${pin} ${target.url}`;
-    const known = chosen.get(key) ?? chooseVersion({ ...options, target, pin, entry: lockEntry(target, pin) });
+    const known =
+      chosen.get(key) ?? chooseVersion({ ...options, target, pin, entry: lockEntry(target, pin) });
     chosen.set(key, known);
     return known;
   };
@@ -61,7 +69,12 @@ export function createImportResolver(options: ResolverOptions): LockingResolver 
     const target = await resolveTarget(request, options);
     if ("code" in target) return target;
     if (target.kind === "http") {
-      warn(request, "IMPORT_URL_INSECURE", `${target.url} is fetched without encryption`, "use its https URL");
+      warn(
+        request,
+        "IMPORT_URL_INSECURE",
+        `${target.url} is fetched without encryption`,
+        "use its https URL",
+      );
     }
     try {
       const choice = await choose(target, request);

@@ -58,7 +58,10 @@ function readLock(
 }
 
 /** Diagnostics are rendered with the texts of imported files too, also of those that did not parse. */
-function rememberTexts(resolver: LockingResolver, texts: Map<string, string>): Pick<LockingResolver, "resolve"> {
+function rememberTexts(
+  resolver: LockingResolver,
+  texts: Map<string, string>,
+): Pick<LockingResolver, "resolve"> {
   return {
     resolve: async (request) => {
       const result = await resolver.resolve(request);

@@ -64,7 +64,8 @@ export async function findBase(options: {
     const index = await readKeptIndex(path.join(directory, name), url);
     if (index === undefined) continue;
     const shared = index.chunks.filter(({ record }) => digests.has(record.digest)).length;
-    if (shared > (best?.shared ?? 0)) best = { path: diskFile(directory, { indexDigest: digest }), index, shared };
+    if (shared > (best?.shared ?? 0))
+      best = { path: diskFile(directory, { indexDigest: digest }), index, shared };
   }
   return best;
 }

@@ -36,7 +36,8 @@ export function parseLock(
   return { lock: value, diagnostics };
 }
 
-const HEAD = " Written by cui: the version of every import, down to the commit. `cui lock` moves it to the newest.";
+const HEAD =
+  " Written by cui: the version of every import, down to the commit. `cui lock` moves it to the newest.";
 
 /** The file's text; entries by URL and pin, so that a change is a small diff. */
 export function formatLock(lock: Lock): string {

@@ -12,7 +12,10 @@ import { localFolder, type RepositoryUrl } from "./url.ts";
 /** `$XDG_CACHE_HOME/cui`, by default `~/.cache/cui`. */
 export function cacheFolder(env: Readonly<Record<string, string | undefined>> = process.env): string {
   const base = env["XDG_CACHE_HOME"];
-  return path.join(base === undefined || !path.isAbsolute(base) ? path.join(homedir(), ".cache") : base, "cui");
+  return path.join(
+    base === undefined || !path.isAbsolute(base) ? path.join(homedir(), ".cache") : base,
+    "cui",
+  );
 }
 
 /** The remote's `HEAD` commit, whatever its branch is called: where `withdrawn.yaml` is read. */
@@ -20,7 +23,10 @@ export const DEFAULT_BRANCH_REF = "refs/cui/default";
 
 /** Where the mirror of a URL lies; the readable part is for people, the digest decides. */
 export function mirrorFolder(url: string, cache: string): string {
-  const readable = url.replace(/[^A-Za-z0-9]+/g, "-").slice(-60).replace(/^-/, "");
+  const readable = url
+    .replace(/[^A-Za-z0-9]+/g, "-")
+    .slice(-60)
+    .replace(/^-/, "");
   const digest = createHash("sha256").update(url).digest("hex").slice(0, 16);
   return path.join(cache, "mirrors", `${readable}-${digest}.git`);
 }
@@ -54,7 +60,10 @@ export async function fetchMirror(folder: string, remote: RepositoryUrl): Promis
   const askedAt = Date.now();
   const everything = fetchCommand(folder, remote, [...BRANCHES_AND_VERSIONS, `+HEAD:${DEFAULT_BRANCH_REF}`]);
   try {
-    if (await runIfUnlocked(lockFile(folder), everything)) return await stampFetch(folder, askedAt);
+    if (await runIfUnlocked(lockFile(folder), everything)) {
+      await stampFetch(folder, askedAt);
+      return;
+    }
     await withFileLock(lockFile(folder), async () => {
       const last = Number(await readFile(stampFile(folder), "utf8").catch(() => "0"));
       if (last >= askedAt && last <= Date.now()) return;

@@ -45,10 +45,7 @@ export interface Mirror {
   /** Makes sure that a commit is here, fetching when it is not. @throws REPOSITORY_COMMIT_MISSING. */
   ensureCommit(commit: string): Promise<void>;
   /** Fetches the objects that are not here; each is verified by its SHA-256. @throws REPOSITORY_OBJECT_MISSING, DISK_PACK_CORRUPT. */
-  ensureObjects(
-    commit: string,
-    objects: readonly WantedObject[],
-  ): Promise<{ readonly fetchedBytes: number }>;
+  ensureObjects(commit: string, objects: readonly WantedObject[]): Promise<{ readonly fetchedBytes: number }>;
   /** Objects that are here. */
   objectStore(): ObjectStore;
   close(): Promise<void>;
@@ -72,7 +69,8 @@ export async function openMirror(url: string, options: MirrorOptions = {}): Prom
   let fetched: Promise<void> | undefined;
   const fetch = (): Promise<void> => (fetched ??= fetchMirror(folder, remote));
   const files = (commit: string): CommitFiles => {
-    const known = filesByCommit.get(commit) ?? commitFiles(objects, commit, `${remote.url} at ${commit.slice(0, 12)}`);
+    const known =
+      filesByCommit.get(commit) ?? commitFiles(objects, commit, `${remote.url} at ${commit.slice(0, 12)}`);
     filesByCommit.set(commit, known);
     return known;
   };
@@ -180,7 +178,15 @@ async function fetchRemoteObjects({
   await run(
     gitCommand({
       folder,
-      args: ["-c", `remote.origin.url=${remote.url}`, "lfs", "fetch", `--include=${include}`, "origin", commit],
+      args: [
+        "-c",
+        `remote.origin.url=${remote.url}`,
+        "lfs",
+        "fetch",
+        `--include=${include}`,
+        "origin",
+        commit,
+      ],
     }),
   );
   const store = lfsStore(folder);

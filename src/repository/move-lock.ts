@@ -58,7 +58,8 @@ export async function moveLock(options: MoveLockOptions): Promise<MoveLockReport
     },
     { cache: options.cache },
   );
-  if (diagnostics.some(({ severity }) => severity === "error")) return { diagnostics, textOf, changes: undefined };
+  if (diagnostics.some(({ severity }) => severity === "error"))
+    return { diagnostics, textOf, changes: undefined };
   const { before, lockPath } = await readBefore(files[0] ?? "", options.cwd);
   const after = options.file === undefined ? wanted : mergeLock(before, wanted.imports);
   if (formatLock(after) !== formatLock(before)) await writeFileAtomically(lockPath, formatLock(after));
@@ -71,7 +72,10 @@ async function cvlFiles(folder: string): Promise<readonly string[]> {
   throw new CollectiveError("USAGE", `there is no CVL file in ${folder}`, { hint: "name the CVL file" });
 }
 
-async function readBefore(file: string, cwd: string): Promise<{ readonly before: Lock; readonly lockPath: string }> {
+async function readBefore(
+  file: string,
+  cwd: string,
+): Promise<{ readonly before: Lock; readonly lockPath: string }> {
   const { lockPath, lockText } = await readRootFile({ file, cwd });
   const parsed = lockText === undefined ? undefined : parseLock(lockText, LOCK_FILE).lock;
   return { before: parsed ?? EMPTY_LOCK, lockPath: path.resolve(lockPath) };

@@ -47,7 +47,13 @@ export async function writeProgramDisks(options: WriteDisksOptions): Promise<rea
     const { index, addedBytes, isUnchanged } = await writeDisk(options, source);
     await writeIndexFolder(path.join(folder, diskIndexPath(source)), index);
     indexes.push(index);
-    added.push({ source, indexPath: diskIndexPath(source), sizeBytes: index.sizeBytes, addedBytes, isUnchanged });
+    added.push({
+      source,
+      indexPath: diskIndexPath(source),
+      sizeBytes: index.sizeBytes,
+      addedBytes,
+      isUnchanged,
+    });
   }
   await removeOtherIndexes(folder, sources);
   await keepNeededPacks(folder, indexes);
@@ -83,7 +89,10 @@ async function writeDisk(options: WriteDisksOptions, source: string): Promise<Di
   return { index: kept, addedBytes: 0, isUnchanged: true };
 }
 
-async function previousIndex(previous: ImageTree | undefined, source: string): Promise<DiskIndex | undefined> {
+async function previousIndex(
+  previous: ImageTree | undefined,
+  source: string,
+): Promise<DiskIndex | undefined> {
   if (previous === undefined) return undefined;
   return readIndex(previous, diskIndexPath(source)).catch((error: unknown) => {
     if (error instanceof CollectiveError && error.code === "REPOSITORY_FILE_MISSING") return undefined;
@@ -117,7 +126,8 @@ async function removeOtherIndexes(folder: string, sources: readonly string[]): P
   const wanted = new Set(sources.map(diskIndexPath));
   for (const name of await readdir(path.join(folder, "disks")).catch(() => [])) {
     const inside = `disks/${name}`;
-    if (inside.endsWith(".index") && !wanted.has(inside)) await rm(path.join(folder, inside), { recursive: true });
+    if (inside.endsWith(".index") && !wanted.has(inside))
+      await rm(path.join(folder, inside), { recursive: true });
   }
 }
 
@@ -127,7 +137,8 @@ async function keepNeededPacks(folder: string, indexes: readonly DiskIndex[]): P
   for (const index of indexes) for (const { oid, sizeBytes } of index.packs) sizes.set(oid, sizeBytes);
   const needed = new Set(indexes.flatMap((index) => listPacks(index)));
   for (const name of await readdir(packs).catch(() => [])) {
-    if (/^[0-9a-f]{64}\.pack$/.test(name) && !needed.has(name.slice(0, 64) as Oid)) await rm(path.join(packs, name));
+    if (/^[0-9a-f]{64}\.pack$/.test(name) && !needed.has(name.slice(0, 64) as Oid))
+      await rm(path.join(packs, name));
   }
   for (const oid of needed) {
     const file = path.join(packs, `${oid}.pack`);
@@ -142,8 +153,12 @@ async function isPresent(file: string): Promise<boolean> {
 }
 
 function diskMissing(source: string, folder: string): CollectiveError {
-  return new CollectiveError("REPOSITORY_DISK_MISSING", `the disk ${source} is neither in ${folder} nor in a version before`, {
-    data: { source },
-    hint: "make the disk image, or correct `source` in the VM description",
-  });
+  return new CollectiveError(
+    "REPOSITORY_DISK_MISSING",
+    `the disk ${source} is neither in ${folder} nor in a version before`,
+    {
+      data: { source },
+      hint: "make the disk image, or correct `source` in the VM description",
+    },
+  );
 }

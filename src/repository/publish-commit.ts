@@ -22,7 +22,12 @@ export interface BuildCommitOptions {
 }
 
 /** The parent itself when the folder is just what it holds. */
-export async function buildCommit({ folder, parent, message, keptOut }: BuildCommitOptions): Promise<BuiltCommit> {
+export async function buildCommit({
+  folder,
+  parent,
+  message,
+  keptOut,
+}: BuildCommitOptions): Promise<BuiltCommit> {
   const gitFolder = await gitFolderOf(folder);
   const indexFile = path.join(gitFolder, `cui-index-${randomUUID()}`);
   const env = { GIT_INDEX_FILE: indexFile };
@@ -47,14 +52,20 @@ export async function buildCommit({ folder, parent, message, keptOut }: BuildCom
 }
 
 async function treeOf(folder: string, commit: string): Promise<string> {
-  const { stdout } = await gitStatus({ folder, args: ["rev-parse", "--verify", "--quiet", `${commit}^{tree}`] });
+  const { stdout } = await gitStatus({
+    folder,
+    args: ["rev-parse", "--verify", "--quiet", `${commit}^{tree}`],
+  });
   return stdout.trim();
 }
 
 /** Who never told git their name can publish all the same. */
 async function identity(folder: string): Promise<Record<string, string>> {
   const env: Record<string, string> = {};
-  for (const [who, setting] of [["AUTHOR", "author"], ["COMMITTER", "committer"]] as const) {
+  for (const [who, setting] of [
+    ["AUTHOR", "author"],
+    ["COMMITTER", "committer"],
+  ] as const) {
     const email = process.env[`GIT_${who}_EMAIL`] ?? process.env["EMAIL"];
     const isKnown =
       email !== undefined ||

@@ -44,7 +44,10 @@ export async function commitOf(folder: string, name: string): Promise<string | u
 }
 
 async function currentBranch(folder: string): Promise<string> {
-  const { stdout, exitCode } = await gitStatus({ folder, args: ["symbolic-ref", "--quiet", "--short", "HEAD"] });
+  const { stdout, exitCode } = await gitStatus({
+    folder,
+    args: ["symbolic-ref", "--quiet", "--short", "HEAD"],
+  });
   if (exitCode === 0) return stdout.trim();
   throw new CollectiveError("REPOSITORY_PUBLISH_REFUSED", `HEAD of ${folder} is on no branch`, {
     hint: "check out the branch that is to be published: `git switch main`",
@@ -53,7 +56,12 @@ async function currentBranch(folder: string): Promise<string> {
 
 /** The default branch's name: the mirror knows its commit. */
 async function remoteBranch(mirror: Mirror): Promise<string> {
-  const args = ["for-each-ref", `--points-at=${DEFAULT_BRANCH_REF}`, "--format=%(refname:lstrip=2)", "refs/heads"];
+  const args = [
+    "for-each-ref",
+    `--points-at=${DEFAULT_BRANCH_REF}`,
+    "--format=%(refname:lstrip=2)",
+    "refs/heads",
+  ];
   const { stdout } = await gitStatus({ folder: mirror.folder, args, allowedExitCodes: [0, 128, 129] });
   const names = stdout.split("\n").filter((name) => name !== "");
   return ["main", "master"].find((name) => names.includes(name)) ?? names[0] ?? "main";
@@ -74,9 +82,13 @@ async function isAncestor(folder: string, ancestor: string, commit: string): Pro
 async function refuseTag(folder: string, head: string, version: number): Promise<void> {
   const tagged = await commitOf(folder, `refs/tags/v${version}`);
   if (tagged === undefined || tagged === head) return;
-  throw new CollectiveError("REPOSITORY_PUBLISH_REFUSED", `there is a tag v${version} in ${folder} that is not HEAD`, {
-    hint: `publish it with \`git push\`, or delete it with \`git tag -d v${version}\``,
-  });
+  throw new CollectiveError(
+    "REPOSITORY_PUBLISH_REFUSED",
+    `there is a tag v${version} in ${folder} that is not HEAD`,
+    {
+      hint: `publish it with \`git push\`, or delete it with \`git tag -d v${version}\``,
+    },
+  );
 }
 
 function behind(mirror: Mirror, branch: string): CollectiveError {

@@ -52,7 +52,11 @@ export async function recordLocally({
   const branch = `refs/heads/${parent.branch}`;
   if (parent.head === undefined) await git({ folder, args: ["symbolic-ref", "HEAD", branch] });
   const isOrigin = (await configValue(folder, "remote.origin.url")) === target.url;
-  const refs = [branch, `refs/tags/v${version}`, ...(isOrigin ? [`refs/remotes/origin/${parent.branch}`] : [])];
+  const refs = [
+    branch,
+    `refs/tags/v${version}`,
+    ...(isOrigin ? [`refs/remotes/origin/${parent.branch}`] : []),
+  ];
   const input = refs.map((ref) => `update ${ref}\0${built.commit}\0\0`).join("");
   await git({ folder, args: ["update-ref", "--stdin", "-z"], input });
   await rename(built.indexFile, path.join(await gitFolderOf(folder), "index"));
@@ -78,9 +82,16 @@ async function sendObjects({ folder, target, parent, commit }: SendOptions): Pro
 }
 
 /** Objects that commits point at which the repository does not have yet. */
-async function newObjects(folder: string, commit: string, remoteTip: string | undefined): Promise<readonly Oid[]> {
+async function newObjects(
+  folder: string,
+  commit: string,
+  remoteTip: string | undefined,
+): Promise<readonly Oid[]> {
   const known = remoteTip === undefined ? [] : ["--not", remoteTip];
-  const listed = await git({ folder, args: ["rev-list", "--objects", "--no-object-names", commit, ...known] });
+  const listed = await git({
+    folder,
+    args: ["rev-list", "--objects", "--no-object-names", commit, ...known],
+  });
   const objects = openGitObjects(folder);
   try {
     const oids = new Set<Oid>();
@@ -102,7 +113,10 @@ function pushError(error: unknown, { mirror, version }: SendOptions): unknown {
   const stderr = typeof error.data["stderr"] === "string" ? error.data["stderr"] : "";
   const lines = stderr.split("\n").filter((line) => /^\s*!|^(fatal|error|remote):/.test(line));
   const said = (lines.find((line) => line.includes("rejected")) ?? lines[0] ?? error.message).trim();
-  const isRace = /already exists|fetch first|non-fast-forward|cannot lock ref|failed to update ref|stale info/.test(stderr);
+  const isRace =
+    /already exists|fetch first|non-fast-forward|cannot lock ref|failed to update ref|stale info/.test(
+      stderr,
+    );
   const isRefused = isRace || /rejected/.test(stderr);
   if (!isRefused) {
     return new CollectiveError("REPOSITORY_UNREACHABLE", `cannot push to ${mirror.url}: ${said}`, {
@@ -116,7 +130,9 @@ function pushError(error: unknown, { mirror, version }: SendOptions): unknown {
     : `${mirror.url} refused v${version}: ${said}`;
   return new CollectiveError("REPOSITORY_PUBLISH_REFUSED", message, {
     data: { url: mirror.url, version, said },
-    hint: isRace ? "`git pull --rebase`, then publish again" : "nothing was published; read what the repository says",
+    hint: isRace
+      ? "`git pull --rebase`, then publish again"
+      : "nothing was published; read what the repository says",
     cause: error,
   });
 }

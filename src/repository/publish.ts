@@ -121,7 +121,8 @@ async function publishFolder(context: FolderOptions): Promise<PublishReport> {
   if (appliance.tree === undefined) return refused(appliance);
   const { diagnostics } = await resolveImages(appliance.loaded, appliance.tree, { mirrors });
   const all = [...appliance.diagnostics, ...diagnostics];
-  if (diagnostics.some(({ severity }) => severity === "error")) return refused({ ...appliance, diagnostics: all });
+  if (diagnostics.some(({ severity }) => severity === "error"))
+    return refused({ ...appliance, diagnostics: all });
   const built = await buildCommit({
     folder,
     parent: parent.commit,
@@ -180,9 +181,13 @@ async function refuseSameTree({
   readonly tree: string;
 }): Promise<void> {
   if ((await mirror.commitOf(newest.version))?.tree !== tree) return;
-  throw new CollectiveError("REPOSITORY_NOTHING_NEW", `${folder} is what v${newest.version} of ${mirror.url} holds`, {
-    hint: "change something first",
-  });
+  throw new CollectiveError(
+    "REPOSITORY_NOTHING_NEW",
+    `${folder} is what v${newest.version} of ${mirror.url} holds`,
+    {
+      hint: "change something first",
+    },
+  );
 }
 
 /** A folder that another repository keeps cannot be one itself. */

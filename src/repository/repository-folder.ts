@@ -16,7 +16,10 @@ export interface InitFolderOptions {
  */
 export async function initRepositoryFolder(folder: string, options: InitFolderOptions = {}): Promise<void> {
   await mkdir(folder, { recursive: true });
-  if ((await gitStatus({ folder, args: ["rev-parse", "--resolve-git-dir", path.join(folder, ".git")] })).exitCode !== 0) {
+  if (
+    (await gitStatus({ folder, args: ["rev-parse", "--resolve-git-dir", path.join(folder, ".git")] }))
+      .exitCode !== 0
+  ) {
     await git({ folder, args: ["init", "--quiet", "--initial-branch=main", "--template=", "--", "."] });
   }
   await keepInLfs(folder, []);
@@ -50,7 +53,10 @@ export async function keepOutOfGit(folder: string, images: readonly string[]): P
   const present = new Set((await readText(file)).split("\n").map((line) => line.trim()));
   const isIgnored = (line: string): boolean =>
     present.has(line) || present.has(line.slice(1)) || present.has(`*${path.extname(line)}`);
-  await appendLines(file, lines.filter((line) => !isIgnored(line)));
+  await appendLines(
+    file,
+    lines.filter((line) => !isIgnored(line)),
+  );
 }
 
 /** The value of a setting as git sees it in `folder`. */

@@ -37,7 +37,10 @@ export async function readRootFile({ file, cwd, rev }: RootFileOptions): Promise
 export async function baseUrlOf(folder: string): Promise<string> {
   const top = await workTreeTop(folder);
   if (top === undefined) return folder;
-  const { stdout, exitCode } = await gitStatus({ folder: top, args: ["config", "--get", "remote.origin.url"] });
+  const { stdout, exitCode } = await gitStatus({
+    folder: top,
+    args: ["config", "--get", "remote.origin.url"],
+  });
   if (exitCode !== 0) return top;
   const origin = resolveUrl(stdout.trim(), top);
   return isUrlProblem(origin) ? top : origin.url;
@@ -100,7 +103,10 @@ async function readCommittedFile({
 async function resolveRevision(folder: string, rev: string): Promise<{ top: string; commit: string }> {
   const top = await workTreeTop(folder);
   if (top === undefined) {
-    throw new CollectiveError("REPOSITORY_REVISION_MISSING", `${folder} lies in no git repository, so there is no ${rev}`);
+    throw new CollectiveError(
+      "REPOSITORY_REVISION_MISSING",
+      `${folder} lies in no git repository, so there is no ${rev}`,
+    );
   }
   const args = ["rev-parse", "--verify", "--quiet", "--end-of-options", `${rev}^{commit}`];
   const { stdout, exitCode } = await gitStatus({ folder: top, args });
@@ -129,7 +135,10 @@ async function readBounded(file: string, maxBytes: number): Promise<string | und
     });
   }
   if (found.size > maxBytes) {
-    throw new CollectiveError("REPOSITORY_FILE_TOO_LARGE", `${file} has ${found.size} bytes; at most ${maxBytes} are read`);
+    throw new CollectiveError(
+      "REPOSITORY_FILE_TOO_LARGE",
+      `${file} has ${found.size} bytes; at most ${maxBytes} are read`,
+    );
   }
   return readFile(file, "utf8");
 }

@@ -27,7 +27,8 @@ export interface UrlProblem {
   readonly hint: string;
 }
 
-const FORMS = "write https://…, ssh://…, git@host:path, file://…, a path, or a URL relative to this repository";
+const FORMS =
+  "write https://…, ssh://…, git@host:path, file://…, a path, or a URL relative to this repository";
 const MAX_URL_LENGTH = 2048;
 
 /** Resolves `written` as found in a file of the repository `base` (a normalised URL or an absolute path). */
@@ -40,7 +41,10 @@ export function resolveUrl(written: string, base: string): RepositoryUrl | UrlPr
 /** Whether policy lets `target` be fetched; undefined when it does. */
 export function policyProblem(target: RepositoryUrl, policy: UrlPolicy): UrlProblem | undefined {
   if (policy.refusePaths === true && isLocal(target)) {
-    return { message: `${target.url} is a path, which is not allowed here`, hint: "import it by its https URL" };
+    return {
+      message: `${target.url} is a path, which is not allowed here`,
+      hint: "import it by its https URL",
+    };
   }
   if (policy.allow === undefined) return undefined;
   if (policy.allow.some((prefix) => hasPrefix(target, prefix))) return undefined;
@@ -94,7 +98,9 @@ function absoluteUrl(written: string): RepositoryUrl | UrlProblem | undefined {
   if (written.startsWith("/")) return pathUrl(written);
   const scp = /^([^/:@]+)@([^/:@]+):(.+)$/.exec(written);
   if (scp !== null) return scpUrl(written, scp[1] ?? "", scp[2] ?? "", scp[3] ?? "");
-  return /^[^/]*:/.test(written) ? { message: `the URL ${written} is of no known form`, hint: FORMS } : undefined;
+  return /^[^/]*:/.test(written)
+    ? { message: `the URL ${written} is of no known form`, hint: FORMS }
+    : undefined;
 }
 
 function schemeUrl(written: string, scheme: string): RepositoryUrl | UrlProblem {
@@ -134,7 +140,12 @@ function remoteProblem(parsed: URL, scheme: string): UrlProblem | undefined {
 
 function fileUrl(written: string): RepositoryUrl | UrlProblem {
   const parsed = URL.canParse(written) ? new URL(written) : undefined;
-  if (parsed === undefined || parsed.host !== "" || parsed.pathname === "/" || parsed.search + parsed.hash !== "") {
+  if (
+    parsed === undefined ||
+    parsed.host !== "" ||
+    parsed.pathname === "/" ||
+    parsed.search + parsed.hash !== ""
+  ) {
     return { message: `the URL ${written} is malformed`, hint: "write file:///folder" };
   }
   if (/%(2f|00)/i.test(parsed.pathname) || !isDecodable(parsed.pathname)) {
@@ -154,10 +165,18 @@ function isDecodable(text: string): boolean {
 
 function scpUrl(written: string, user: string, host: string, path: string): RepositoryUrl | UrlProblem {
   const parts = normalise(path);
-  if (!/^[A-Za-z0-9_][A-Za-z0-9._-]*$/.test(user) || !isHost(host) || parts === undefined || path.startsWith("-")) {
+  if (
+    !/^[A-Za-z0-9_][A-Za-z0-9._-]*$/.test(user) ||
+    !isHost(host) ||
+    parts === undefined ||
+    path.startsWith("-")
+  ) {
     return { message: `the URL ${written} is malformed`, hint: FORMS };
   }
-  return { url: `${user}@${host.toLowerCase()}:${path.startsWith("/") ? "/" : ""}${parts.join("/")}`, kind: "scp" };
+  return {
+    url: `${user}@${host.toLowerCase()}:${path.startsWith("/") ? "/" : ""}${parts.join("/")}`,
+    kind: "scp",
+  };
 }
 
 function pathUrl(written: string): RepositoryUrl | UrlProblem {
@@ -176,14 +195,18 @@ function relativeUrl(written: string, base: string): RepositoryUrl | UrlProblem 
   const { root, path } = splitRoot(from);
   const parts = normalise(`${path}/${written}`);
   if (parts === undefined || parts.length === 0) {
-    return { message: `${written} leads out of ${root === "/" ? base : root}`, hint: `it is relative to ${base}` };
+    return {
+      message: `${written} leads out of ${root === "/" ? base : root}`,
+      hint: `it is relative to ${base}`,
+    };
   }
   return absoluteUrl(root + parts.join("/")) ?? { message: `${written} leads nowhere`, hint: FORMS };
 }
 
 /** What a relative URL cannot leave, and the path below it. */
 function splitRoot({ url, kind }: RepositoryUrl): { root: string; path: string } {
-  const length = (/^[a-z]+:\/\/[^/]*\/?/.exec(url) ?? /^[^/:]+@[^:]+:\/?/.exec(url) ?? /^\//.exec(url))?.[0].length;
+  const length = (/^[a-z]+:\/\/[^/]*\/?/.exec(url) ?? /^[^/:]+@[^:]+:\/?/.exec(url) ?? /^\//.exec(url))?.[0]
+    .length;
   const root = url.slice(0, length ?? 0);
   return { root: kind === "scp" || root.endsWith("/") ? root : `${root}/`, path: url.slice(length ?? 0) };
 }

@@ -34,9 +34,7 @@ export const MAX_WITHDRAWN_BYTES = 256 * 1024;
 const withdrawnSchema = z.strictObject({
   format: z.literal(1),
   withdrawn: z
-    .array(
-      z.strictObject({ version: z.int().min(1).max(999_999_999), why: z.string().min(1).max(2000) }),
-    )
+    .array(z.strictObject({ version: z.int().min(1).max(999_999_999), why: z.string().min(1).max(2000) }))
     .max(10_000),
 });
 
@@ -52,7 +50,12 @@ export function parseWithdrawn(
   text: string,
   file: string,
 ): { readonly withdrawn: Withdrawn; readonly diagnostics: readonly Diagnostic[] } {
-  const { value, diagnostics } = parseYamlDocument({ text, file, schema: withdrawnSchema, code: "WITHDRAWN_INVALID" });
+  const { value, diagnostics } = parseYamlDocument({
+    text,
+    file,
+    schema: withdrawnSchema,
+    code: "WITHDRAWN_INVALID",
+  });
   const withdrawn = new Map(value?.withdrawn.map(({ version, why }) => [version, why]));
   return { withdrawn, diagnostics };
 }
@@ -62,7 +65,8 @@ export function newestVersion(versions: readonly Version[], withdrawn: Withdrawn
   return versions
     .filter(({ version }) => !withdrawn.has(version))
     .reduce<Version | undefined>(
-      (newest, candidate) => (newest === undefined || candidate.version > newest.version ? candidate : newest),
+      (newest, candidate) =>
+        newest === undefined || candidate.version > newest.version ? candidate : newest,
       undefined,
     );
 }

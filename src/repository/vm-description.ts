@@ -81,16 +81,19 @@ const schema = z.strictObject({
 });
 
 function parseVmYaml(text: string, file: string): VmDescriptionResult {
-  const { value, diagnostics, spanOf } = parseYamlDocument({ text, file, schema, code: "VM_DESCRIPTION_INVALID" });
+  const { value, diagnostics, spanOf } = parseYamlDocument({
+    text,
+    file,
+    schema,
+    code: "VM_DESCRIPTION_INVALID",
+  });
   if (value === undefined) return { description: undefined, diagnostics };
-  const problems = crossChecks(value).map(
-    ({ message, path }): Diagnostic => ({
-      code: "VM_DESCRIPTION_INVALID",
-      severity: "error",
-      message,
-      span: spanOf(path),
-    }),
-  );
+  const problems = crossChecks(value).map(({ message, path }): Diagnostic => ({
+    code: "VM_DESCRIPTION_INVALID",
+    severity: "error",
+    message,
+    span: spanOf(path),
+  }));
   if (problems.length > 0) return { description: undefined, diagnostics: problems };
   const description: VmDescription = {
     arch: value.arch,

@@ -89,13 +89,16 @@ function choice<Value extends string>(
 ): Value {
   const setting = settings.get(key);
   const chosen = values.find((value) => value === setting?.value);
-  if (setting !== undefined && chosen === undefined) report(`${key}: expected one of ${values.join(", ")}`, setting);
+  if (setting !== undefined && chosen === undefined)
+    report(`${key}: expected one of ${values.join(", ")}`, setting);
   return chosen ?? values[0];
 }
 
 /** VMware's own and Intel's cards have one driver in common with ours: e1000e; a machine made for QEMU may say virtio. */
 function networkCard(settings: Settings): "virtio" | "e1000e" {
-  const cards = [...settings].filter(([key]) => /^ethernet\d+\.virtualdev$/.test(key)).map(([, { value }]) => value);
+  const cards = [...settings]
+    .filter(([key]) => /^ethernet\d+\.virtualdev$/.test(key))
+    .map(([, { value }]) => value);
   return cards.length > 0 && cards.every((card) => card.toLowerCase() === "virtio") ? "virtio" : "e1000e";
 }
 
@@ -115,11 +118,13 @@ function findDisks(settings: Settings, report: Report): VmDescription["disks"] {
     else if (!/^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$/.test(name)) {
       report(`${device}: the disk's file name has characters other than letters, digits, . _ -`, setting);
     } else if (names.has(name)) report(`${device}: two disks are named ${name}`, setting);
-    if (match?.[2] === "nvme") report(`${device}: NVMe disks are given to the machine as SATA`, setting, "warning");
+    if (match?.[2] === "nvme")
+      report(`${device}: NVMe disks are given to the machine as SATA`, setting, "warning");
     names.add(name);
     disks.push({ device, bus: BUS[match?.[2] ?? ""] ?? "sata", source });
   }
-  if (disks.length > MAX_DISKS) report(`expected at most ${MAX_DISKS} disks, found ${disks.length}`, undefined);
+  if (disks.length > MAX_DISKS)
+    report(`expected at most ${MAX_DISKS} disks, found ${disks.length}`, undefined);
   return disks.sort((a, b) => (a.device < b.device ? -1 : 1));
 }
 

@@ -20,7 +20,7 @@ export interface YamlDocumentResult<Value> {
   readonly value: Value | undefined;
   readonly diagnostics: readonly Diagnostic[];
   /** The place of a path in the document, of the nearest parent that is there, for checks a schema cannot make. */
-  spanOf(path: readonly PropertyKey[], at?: "key" | "value"): Span;
+  readonly spanOf: (path: readonly PropertyKey[], at?: "key" | "value") => Span;
 }
 
 const MAX_ISSUES = 100;
@@ -52,14 +52,17 @@ export function parseYamlDocument<Schema extends z.ZodType>(
     return { value: undefined, diagnostics, spanOf };
   }
   const plain = toPlain(document);
-  if (plain.problem !== undefined) return { value: undefined, diagnostics: [report(plain.problem, [])], spanOf };
+  if (plain.problem !== undefined)
+    return { value: undefined, diagnostics: [report(plain.problem, [])], spanOf };
   const formatProblem = checkFormat(plain.value, options.formats ?? [1]);
   if (formatProblem !== undefined) {
     return { value: undefined, diagnostics: [report(formatProblem, ["format"])], spanOf };
   }
   const parsed = schema.safeParse(plain.value);
   if (parsed.success) return { value: parsed.data, diagnostics: [], spanOf };
-  const diagnostics = parsed.error.issues.slice(0, MAX_ISSUES).flatMap((issue) => issueDiagnostics(issue, report));
+  const diagnostics = parsed.error.issues
+    .slice(0, MAX_ISSUES)
+    .flatMap((issue) => issueDiagnostics(issue, report));
   return { value: undefined, diagnostics, spanOf };
 }
 
@@ -79,12 +82,18 @@ function toPlain(document: Document): { value?: unknown; problem?: string } {
   try {
     return { value: document.toJS({ maxAliasCount: 0 }) };
   } catch (error) {
-    return { problem: error instanceof ReferenceError ? "aliases (*name) are not allowed here" : "the file is nested too deeply" };
+    return {
+      problem:
+        error instanceof ReferenceError
+          ? "aliases (*name) are not allowed here"
+          : "the file is nested too deeply",
+    };
   }
 }
 
 function checkFormat(value: unknown, formats: readonly number[]): string | undefined {
-  if (typeof value !== "object" || value === null || Array.isArray(value)) return "expected a map with `format: 1`";
+  if (typeof value !== "object" || value === null || Array.isArray(value))
+    return "expected a map with `format: 1`";
   const format: unknown = "format" in value ? value.format : undefined;
   if (typeof format === "number" && formats.includes(format)) return undefined;
   const understood = `understood: ${formats.join(", ")}`;

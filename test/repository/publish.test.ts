@@ -47,26 +47,42 @@ test("publishing, and reading what was published", async (t) => {
   const { repository, work, disks, reports } = await publishThree(folder, cache);
 
   t.test("versions count from 1, and the folder is a repository afterwards", (t) => {
-    t.same(reports.map(({ published }) => published?.version), [1, 2, 3]);
-    t.same(reports.map(({ diagnostics }) => diagnostics), [[], [], []]);
+    t.same(
+      reports.map(({ published }) => published?.version),
+      [1, 2, 3],
+    );
+    t.same(
+      reports.map(({ diagnostics }) => diagnostics),
+      [[], [], []],
+    );
     t.equal(git(repository, "tag"), "v1\nv2\nv3");
     t.equal(git(repository, "rev-parse", "main"), git(repository, "rev-parse", "v3^{commit}"));
     t.equal(git(work, "rev-parse", "HEAD"), git(repository, "rev-parse", "v3^{commit}"));
     t.equal(git(work, "status", "--porcelain"), "", "nothing is left to commit");
     t.equal(git(work, "log", "-1", "--format=%an <%ae>"), "Collective <collective@localhost>");
     t.equal(git(work, "log", "--format=%s"), "Publish v3\nPublish v2\nPublish v1");
-    t.same(readdirSync(path.join(work, ".git")).filter((name) => name.startsWith("cui-index")), []);
+    t.same(
+      readdirSync(path.join(work, ".git")).filter((name) => name.startsWith("cui-index")),
+      [],
+    );
     t.end();
   });
 
   t.test("packs and kernel are Git LFS objects; disk images are in no commit", (t) => {
     const files = git(repository, "ls-tree", "-r", "--name-only", "v3").split("\n");
     const lfsFiles = git(work, "lfs", "ls-files", "--name-only").split("\n");
-    t.same(files.filter((file) => !file.startsWith("disks/")), [".gitattributes", ".gitignore", "DNS.cvl", "dns.vm.yaml", "vmlinuz"]);
-    t.same(lfsFiles.filter((file) => !file.endsWith(".pack")), ["vmlinuz"]);
+    t.same(
+      files.filter((file) => !file.startsWith("disks/")),
+      [".gitattributes", ".gitignore", "DNS.cvl", "dns.vm.yaml", "vmlinuz"],
+    );
+    t.same(
+      lfsFiles.filter((file) => !file.endsWith(".pack")),
+      ["vmlinuz"],
+    );
     t.ok(lfsFiles.filter((file) => /^disks\/packs\/[0-9a-f]{64}\.pack$/.test(file)).length >= 2);
     t.notMatch(git(repository, "log", "--all", "--name-only", "--format="), /\.img/);
-    for (const file of lfsFiles) t.match(git(repository, "cat-file", "blob", `v3:${file}`), /^version https:\/\/git-lfs/);
+    for (const file of lfsFiles)
+      t.match(git(repository, "cat-file", "blob", `v3:${file}`), /^version https:\/\/git-lfs/);
     t.end();
   });
 
@@ -84,11 +100,14 @@ test("publishing, and reading what was published", async (t) => {
 
   t.test("stock git clone and git lfs pull give byte-identical packs", (t) => {
     const clone = path.join(folder, "clone");
-    execFileSync("git", ["clone", "--quiet", repository, clone], { env: { ...process.env, GIT_LFS_SKIP_SMUDGE: "1" } });
+    execFileSync("git", ["clone", "--quiet", repository, clone], {
+      env: { ...process.env, GIT_LFS_SKIP_SMUDGE: "1" },
+    });
     git(clone, "lfs", "pull");
     const packs = path.join(clone, "disks/packs");
     t.ok(readdirSync(packs).length >= 2);
-    for (const name of readdirSync(packs)) t.equal(`${sha256(readFileSync(path.join(packs, name)))}.pack`, name);
+    for (const name of readdirSync(packs))
+      t.equal(`${sha256(readFileSync(path.join(packs, name)))}.pack`, name);
     t.same(readFileSync(path.join(clone, "vmlinuz")), readFileSync(path.join(work, "vmlinuz")));
     t.end();
   });
@@ -109,34 +128,43 @@ test("publishing, and reading what was published", async (t) => {
     }
   });
 
-  t.test("fetchImage brings disks and kernel to a host, patches the next version, and is idempotent", async (t) => {
-    const directory = path.join(folder, "images");
-    const hostCache = path.join(folder, "host-cache");
-    const [one, two] = await Promise.all([
-      imageOf(path.join(folder, "site-1"), "x.cvl", cache),
-      imageOf(path.join(folder, "site-2"), "x.cvl", cache),
-    ]);
-    const first = await fetchImage({ image: one, directory, cache: hostCache });
-    t.ok(readFileSync(first.disks[0]!.path).equals(disks[0]!));
-    t.same(readFileSync(first.kernel!), readFileSync(path.join(work, "vmlinuz")));
-    t.ok(first.fetchedBytes > 8 * 65536);
-    t.equal(statSync(first.disks[0]!.path).mode & 0o222, 0, "read-only");
-    const again = await fetchImage({ image: one, directory, cache: hostCache });
-    t.same(again, { ...first, fetchedBytes: 0 });
-    const second = await fetchImage({ image: two, directory, cache: hostCache });
-    t.ok(readFileSync(second.disks[0]!.path).equals(disks[1]!));
-    t.ok(second.fetchedBytes < 1.2 * 65536, `${second.fetchedBytes} bytes: only the pack of v2`);
-    const both = { cache, wanted: two, have: [one] };
-    t.ok((await diskFetchBytes(both)) < 1.2 * 65536);
-    t.equal(await diskFetchBytes({ cache, wanted: two, have: [two] }), 0);
-    t.ok((await diskFetchBytes({ cache, wanted: one, have: [] })) > 8 * 65536);
-    t.notOk(readdirSync(directory).some((name) => name.endsWith(".tmp")), "nothing unfinished is left");
-  });
+  t.test(
+    "fetchImage brings disks and kernel to a host, patches the next version, and is idempotent",
+    async (t) => {
+      const directory = path.join(folder, "images");
+      const hostCache = path.join(folder, "host-cache");
+      const [one, two] = await Promise.all([
+        imageOf(path.join(folder, "site-1"), "x.cvl", cache),
+        imageOf(path.join(folder, "site-2"), "x.cvl", cache),
+      ]);
+      const first = await fetchImage({ image: one, directory, cache: hostCache });
+      t.ok(readFileSync(first.disks[0]!.path).equals(disks[0]!));
+      t.same(readFileSync(first.kernel!), readFileSync(path.join(work, "vmlinuz")));
+      t.ok(first.fetchedBytes > 8 * 65536);
+      t.equal(statSync(first.disks[0]!.path).mode & 0o222, 0, "read-only");
+      const again = await fetchImage({ image: one, directory, cache: hostCache });
+      t.same(again, { ...first, fetchedBytes: 0 });
+      const second = await fetchImage({ image: two, directory, cache: hostCache });
+      t.ok(readFileSync(second.disks[0]!.path).equals(disks[1]!));
+      t.ok(second.fetchedBytes < 1.2 * 65536, `${second.fetchedBytes} bytes: only the pack of v2`);
+      const both = { cache, wanted: two, have: [one] };
+      t.ok((await diskFetchBytes(both)) < 1.2 * 65536);
+      t.equal(await diskFetchBytes({ cache, wanted: two, have: [two] }), 0);
+      t.ok((await diskFetchBytes({ cache, wanted: one, have: [] })) > 8 * 65536);
+      t.notOk(
+        readdirSync(directory).some((name) => name.endsWith(".tmp")),
+        "nothing unfinished is left",
+      );
+    },
+  );
 
   t.test("an image with everything at hand needs no repository", async (t) => {
     const image = await imageOf(path.join(folder, "site-1"), "x.cvl", cache);
     const lost = { ...image, source: { ...image.source, url: "/nowhere" } };
-    t.equal((await fetchImage({ image: lost, directory: path.join(folder, "images"), cache })).fetchedBytes, 0);
+    t.equal(
+      (await fetchImage({ image: lost, directory: path.join(folder, "images"), cache })).fetchedBytes,
+      0,
+    );
   });
 
   t.test("an appliance that is being developed is read from its folder", async (t) => {
@@ -144,12 +172,18 @@ test("publishing, and reading what was published", async (t) => {
     t.same(image.source, { url: work, version: null, commit: null });
     const published = await imageOf(path.join(folder, "site-3"), "x.cvl", cache);
     t.equal(image.digest, published.digest, "it is the same machine as the published one");
-    const fetched = await fetchImage({ image, directory: path.join(folder, "dev-images"), cache: path.join(folder, "dev") });
+    const fetched = await fetchImage({
+      image,
+      directory: path.join(folder, "dev-images"),
+      cache: path.join(folder, "dev"),
+    });
     t.ok(readFileSync(fetched.disks[0]!.path).equals(disks[2]!));
   });
 
   t.test("the same content again is refused, and so is a repository that is not there", async (t) => {
-    await t.rejects(publish({ repository, cvl: "DNS.cvl", cwd: work, cache }), { code: "REPOSITORY_NOTHING_NEW" });
+    await t.rejects(publish({ repository, cvl: "DNS.cvl", cwd: work, cache }), {
+      code: "REPOSITORY_NOTHING_NEW",
+    });
     await t.rejects(publish({ repository: "../nowhere", cvl: "DNS.cvl", cwd: work, cache }), {
       code: "REPOSITORY_MISSING",
     });
@@ -194,7 +228,9 @@ test("publishing is all or nothing", async (t) => {
     const before = refs();
     const disk = readFileSync(path.join(work, "root.img"));
     rmSync(path.join(work, "root.img"));
-    await t.rejects(publish({ repository, cvl: "DNS.cvl", cwd: work, cache }), { code: "REPOSITORY_DISK_MISSING" });
+    await t.rejects(publish({ repository, cvl: "DNS.cvl", cwd: work, cache }), {
+      code: "REPOSITORY_DISK_MISSING",
+    });
     writeFileSync(path.join(work, "root.img"), disk);
     const kernel = readFileSync(path.join(work, "vmlinuz"));
     rmSync(path.join(work, "vmlinuz"));
@@ -224,7 +260,9 @@ test("publishing is all or nothing", async (t) => {
       publish({ repository, cvl: "DNS.cvl", cwd: work, cache }),
       publish({ repository, cvl: "DNS.cvl", cwd: other, cache: path.join(folder, "cache-2") }),
     ]);
-    const versions = results.map((result) => (result.status === "fulfilled" ? result.value.published?.version : 0));
+    const versions = results.map((result) =>
+      result.status === "fulfilled" ? result.value.published?.version : 0,
+    );
     const tags = git(repository, "tag").split("\n");
     t.same(tags, ["v1", "v2"].slice(0, tags.length));
     if (tags.length === 1) {
@@ -277,7 +315,9 @@ test("a folder without history continues the repository's", async (t) => {
   t.equal(git(fresh, "status", "--porcelain"), "");
 
   const site = path.join(folder, "site");
-  writeFiles(site, { "x.cvl": `import { url => "${repository}", cvl => "DNS.cvl" } DNS;\nX extends DNS {}\n` });
+  writeFiles(site, {
+    "x.cvl": `import { url => "${repository}", cvl => "DNS.cvl" } DNS;\nX extends DNS {}\n`,
+  });
   const image = await imageOf(site, "x.cvl", cache);
   const fetched = await fetchImage({ image, directory: path.join(folder, "images"), cache });
   t.ok(readFileSync(fetched.disks[0]!.path).equals(readFileSync(path.join(fresh, "root.img"))));

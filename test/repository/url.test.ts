@@ -34,7 +34,8 @@ test("a relative URL starts from the importing repository's own URL, of every fo
     ["../DNS", "file:///srv/Groupware", "file:///srv/DNS"],
     ["../DNS", "/srv/Groupware", "/srv/DNS"],
   ];
-  for (const [written, base, url] of cases) t.match(resolveUrl(written, base), { url }, `${written} from ${base}`);
+  for (const [written, base, url] of cases)
+    t.match(resolveUrl(written, base), { url }, `${written} from ${base}`);
   for (const base of [HTTPS, "git@example.org:a/b", "file:///a/b", "/a/b", "ssh://h/a/b"]) {
     t.ok(isUrlProblem(resolveUrl("../../../x", base)), `out of ${base}`);
   }
@@ -81,7 +82,10 @@ test("what is option-like, runs a helper, hides a separator or holds credentials
   ] as const;
   for (const [written, says] of refused) {
     const result = resolveUrl(written, HTTPS);
-    t.ok(isUrlProblem(result) && result.message.includes(says), `${JSON.stringify(written)}: ${JSON.stringify(result)}`);
+    t.ok(
+      isUrlProblem(result) && result.message.includes(says),
+      `${JSON.stringify(written)}: ${JSON.stringify(result)}`,
+    );
   }
   const secret = resolveUrl("https://user:secret@example.org/x", HTTPS);
   t.notMatch(JSON.stringify(secret), /secret/, "the message does not repeat the password");

@@ -60,7 +60,10 @@ test("every mistake is a diagnostic at its place", (t) => {
   const cases: readonly (readonly [string, readonly string[]])[] = [
     ["memory: 1\n", ["1:1 VM_DESCRIPTION_INVALID expected the line `format: 1` (understood: 1)"]],
     ["format: 2\nmemory: 1\n", ["1:9 VM_DESCRIPTION_INVALID format 2 is not understood (understood: 1)"]],
-    ["format: 1\n", ["1:1 VM_DESCRIPTION_INVALID memory: expected a size such as 256MiB or 2GiB (a bare number is MiB)"]],
+    [
+      "format: 1\n",
+      ["1:1 VM_DESCRIPTION_INVALID memory: expected a size such as 256MiB or 2GiB (a bare number is MiB)"],
+    ],
     [
       "format: 1\nmemory: 256 bananas\ncolour: red\n",
       [
@@ -84,17 +87,26 @@ test("every mistake is a diagnostic at its place", (t) => {
       "format: 1\nmemory: 1\ndisks:\n  - {device: vda, source: ../root.raw}\n",
       ["4:27 VM_DESCRIPTION_INVALID disks.0.source: the path leaves its repository"],
     ],
-    ["format: 1\nmemory: 1\nkernel: /etc/passwd\n", ["3:9 VM_DESCRIPTION_INVALID kernel: the path is absolute"]],
+    [
+      "format: 1\nmemory: 1\nkernel: /etc/passwd\n",
+      ["3:9 VM_DESCRIPTION_INVALID kernel: the path is absolute"],
+    ],
     ["format: 1\nmemory: 1\ninitrd: x\n", ["3:9 VM_DESCRIPTION_INVALID an initrd needs a kernel beside it"]],
-    ["format: 1\nmemory: 1\ncmdline: x\n", ["3:10 VM_DESCRIPTION_INVALID cmdline is for direct boot: it needs a kernel beside it"]],
-    ["format: 1\nmemory: &a 1\ncpus: *a\n", ["1:1 VM_DESCRIPTION_INVALID aliases (*name) are not allowed here"]],
+    [
+      "format: 1\nmemory: 1\ncmdline: x\n",
+      ["3:10 VM_DESCRIPTION_INVALID cmdline is for direct boot: it needs a kernel beside it"],
+    ],
+    [
+      "format: 1\nmemory: &a 1\ncpus: *a\n",
+      ["1:1 VM_DESCRIPTION_INVALID aliases (*name) are not allowed here"],
+    ],
     ["- 1\n", ["1:1 VM_DESCRIPTION_INVALID expected a map with `format: 1`"]],
   ];
   for (const [text, expected] of cases) t.same(mistakes(text), expected, text);
   t.ok(mistakes("format: 1\nmemory: [1\n").length > 0, "broken YAML");
   t.ok(mistakes("format: 1\nmemory: 1\nmemory: 2\n")[0]?.startsWith("3:1"), "a key twice");
   t.ok(mistakes(`format: 1\nmemory: ${"[".repeat(30_000)}`).length > 0, "deep nesting ends");
-  t.ok(mistakes("format: 1\nmemory: 1\ncmdline: \"a\\u0007\"\nkernel: k\n")[0]?.includes("control character"));
+  t.ok(mistakes('format: 1\nmemory: 1\ncmdline: "a\\u0007"\nkernel: k\n')[0]?.includes("control character"));
   t.end();
 });
 

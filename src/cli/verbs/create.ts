@@ -7,7 +7,10 @@ import type { CliContext } from "../context.ts";
 export function configure(command: Command, context: CliContext): void {
   command
     .argument("<repository>", "path of the new repository")
-    .addHelpText("after", "\nExample:\n  cui create /srv/appliances/DNS && cui publish /srv/appliances/DNS DNS.cvl\n")
+    .addHelpText(
+      "after",
+      "\nExample:\n  cui create /srv/appliances/DNS && cui publish /srv/appliances/DNS DNS.cvl\n",
+    )
     .action(async (repository: string) => {
       await createRepository(path.resolve(context.cwd, repository));
       context.print(`Created the repository ${repository}.`);
