@@ -60,6 +60,8 @@ export async function openStateStore(directory: string): Promise<StateStore> {
 
   const work = async (): Promise<void> => {
     isWorking = true;
+    // What several steps want at the same moment goes into one commit.
+    await new Promise((resolve) => setImmediate(resolve));
     while (waiting.length > 0) {
       const batch = waiting;
       waiting = [];

@@ -11,9 +11,15 @@ import type { MachineImage } from "../../src/repository/machine-image.ts";
 export const MIB = 1024 ** 2;
 
 export function sampleImage(
-  options: { version?: number; memoryMiB?: number; arch?: string; name?: string } = {},
+  options: {
+    version?: number;
+    memoryMiB?: number;
+    arch?: string;
+    name?: string;
+    dataDevices?: readonly string[];
+  } = {},
 ): MachineImage {
-  const { version = 1, memoryMiB = 128, arch = "x86_64", name = "app" } = options;
+  const { version = 1, memoryMiB = 128, arch = "x86_64", name = "app", dataDevices = [] } = options;
   const digest = Buffer.from(`${name}-${version}-${memoryMiB}-${arch}`)
     .toString("hex")
     .padEnd(64, "0")
@@ -30,7 +36,10 @@ export function sampleImage(
       initrd: undefined,
       cmdline: undefined,
       nic: "virtio",
-      disks: [{ device: "vda", bus: "virtio", source: "root.qcow2" }],
+      disks: [
+        { device: "vda", bus: "virtio", source: "root.qcow2" },
+        ...dataDevices.map((device) => ({ device, bus: "virtio" as const, source: undefined })),
+      ],
       ready: "guest",
       parameters: "fw_cfg",
     },

@@ -30,6 +30,10 @@ export interface MemoryHostOptions {
   readonly name: string;
   readonly memoryBytes?: number;
   readonly arch?: string;
+  /** Code of the error `inventory` fails with, as on a host that lacks something. */
+  readonly broken?: string;
+  /** Where calls are noted; shared by hosts whose order matters together. */
+  readonly calls?: string[];
   /** By component and version, `w@2`, else by component. */
   readonly guests?: Readonly<Record<string, GuestBehaviour>>;
 }
@@ -58,7 +62,7 @@ export interface MemoryHost extends Host {
 
 export function createMemoryHost(options: MemoryHostOptions): MemoryHost {
   const machines = new Map<string, Running>();
-  const calls: string[] = [];
+  const calls = options.calls ?? [];
   const failures = new Map<string, CollectiveError>();
   const disks: DataDiskReport[] = [];
   const images = new Set<string>();
@@ -106,11 +110,14 @@ export function createMemoryHost(options: MemoryHostOptions): MemoryHost {
         if (machine.spec.id.component === component) machine.state = state;
     },
     describe: async () => describe(options),
-    inventory: async () => ({
-      machines: [...machines.values()].map(reportOf),
-      dataDisks: disks.map((disk) => ({ ...disk })),
-      images: [...images],
-    }),
+    inventory: async () => {
+      if (options.broken !== undefined) throw hostError(options.broken, "the host lacks something");
+      return {
+        machines: [...machines.values()].map(reportOf),
+        dataDisks: disks.map((disk) => ({ ...disk })),
+        images: [...images],
+      };
+    },
     prepareImage: async (fence, image) => {
       fenced(fence);
       call("prepare", `${image.source.url.split("/").at(-1)}@${image.source.version}`);

@@ -1,0 +1,49 @@
+/** Program disks, kernels and initrds are on their hosts before anything is stopped. */
+import pLimit from "p-limit";
+import type { Fence } from "../host/host.ts";
+import type { Decision } from "./decide.ts";
+import { displayName } from "./operation.ts";
+import type { Progress } from "./progress.ts";
+import { requireHost, type Survey } from "./survey.ts";
+import type { Timeline } from "./timeline.ts";
+
+const PARALLEL = 8;
+const NEEDS_IMAGE = new Set(["start", "replace", "restart"]);
+
+/** Each image once a host, in parallel; the first failure is thrown when all have ended. */
+export async function prepareImages(options: {
+  readonly fence: Fence;
+  readonly decision: Decision;
+  readonly survey: Survey;
+  readonly timeline: Timeline;
+  readonly progress: Progress;
+}): Promise<void> {
+  const { decision, survey, timeline, progress } = options;
+  const limit = pLimit(PARALLEL);
+  const wanted = new Map<string, () => Promise<void>>();
+  for (const { component, kind } of decision.plan.actions) {
+    const goal = component === undefined ? undefined : decision.goals.get(component);
+    if (component === undefined || goal === undefined || !NEEDS_IMAGE.has(kind)) continue;
+    const { image } = goal.incarnation.description;
+    const key = `${goal.host}\0${image.digest}`;
+    if (wanted.has(key)) continue;
+    wanted.set(key, async () => {
+      const host = requireHost(survey, goal.host, `${displayName(component)} belongs on ${goal.host}`);
+      const id = `prepare ${component}`;
+      progress.begin(id, `prepare the image of ${displayName(component)} on ${goal.host}`);
+      try {
+        const { fetchedBytes } = await timeline.measure(id, () => host.prepareImage(options.fence, image));
+        progress.end(
+          id,
+          fetchedBytes === 0 ? "already there" : `${(fetchedBytes / 1024 ** 2).toFixed(1)} MiB fetched`,
+        );
+      } catch (error) {
+        progress.fail(id, error instanceof Error ? error.message : String(error));
+        throw error;
+      }
+    });
+  }
+  const results = await Promise.allSettled([...wanted.values()].map((work) => limit(work)));
+  const failed = results.find((result) => result.status === "rejected");
+  if (failed !== undefined) throw failed.reason;
+}
