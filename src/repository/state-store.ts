@@ -6,7 +6,7 @@
  * - Changes of one process that wait for each other are put into one commit.
  * - A refused change is computed anew on the new tip, so that independent changes of two managers both arrive.
  */
-import { mkdir, stat } from "node:fs/promises";
+import { mkdir, mkdtemp, rename, rm, stat } from "node:fs/promises";
 import path from "node:path";
 import { CollectiveError } from "../errors.ts";
 import { run } from "../io.ts";
@@ -247,12 +247,20 @@ async function readBlobs(directory: string, oids: readonly string[]): Promise<st
   });
 }
 
+/** Made beside its place and renamed, so that of two managers that begin at once both find one whole repository. */
 async function ensureRepository(directory: string): Promise<void> {
   if (await stat(path.join(directory, "HEAD")).catch(() => undefined)) return;
   await mkdir(path.dirname(directory), { recursive: true });
-  await run({
-    file: "git",
-    args: ["init", "--quiet", "--bare", "--template=", "--initial-branch=main", "--", directory],
-    env: GIT_ENVIRONMENT,
-  });
+  const made = await mkdtemp(`${directory}.`);
+  try {
+    await run({
+      file: "git",
+      args: ["init", "--quiet", "--bare", "--template=", "--initial-branch=main", "--", made],
+      env: GIT_ENVIRONMENT,
+    });
+    await rename(made, directory);
+  } catch (error) {
+    await rm(made, { recursive: true, force: true });
+    if (!["ENOTEMPTY", "EEXIST"].includes((error as NodeJS.ErrnoException).code ?? "")) throw error;
+  }
 }
