@@ -65,6 +65,8 @@ export type ErrorCode =
   | "REPOSITORY_UNREACHABLE"
   | "REPOSITORY_UNREADABLE"
   | "REPOSITORY_URL_REFUSED"
+  // plan
+  | "GRAPH_TOO_LARGE"
   // cli
   | "USAGE"
   | "INVALID_INPUT";
