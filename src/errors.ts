@@ -67,6 +67,7 @@ export type ErrorCode =
   | "REPOSITORY_URL_REFUSED"
   // plan
   | "GRAPH_TOO_LARGE"
+  | "PLAN_REFUSED"
   // cli
   | "USAGE"
   | "INVALID_INPUT";

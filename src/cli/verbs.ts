@@ -14,6 +14,16 @@ export const VERBS: readonly VerbEntry[] = [
     load: () => import("./verbs/create.ts"),
   },
   {
+    name: "diff",
+    summary: "show what a change between two commits would do",
+    load: () => import("./verbs/diff.ts"),
+  },
+  {
+    name: "graph",
+    summary: "draw a network as Mermaid, DOT or SVG",
+    load: () => import("./verbs/graph.ts"),
+  },
+  {
     name: "lock",
     summary: "move every import to its newest version",
     load: () => import("./verbs/lock.ts"),

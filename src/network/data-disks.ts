@@ -1,4 +1,5 @@
 /** The `datadisks` parameter: a list of maps `{ device => "vdb", size => "100MiB" }`, checked against the VM description. */
+import { decodeMap } from "../cvl/map-text.ts";
 import type { Component } from "../cvl/tree.ts";
 import type { VmDescription } from "../repository/machine-image.ts";
 import { placeOf, readKnown, report, type BuildContext } from "./build-context.ts";
@@ -88,28 +89,6 @@ function parseSize(text: string): number | undefined {
   if (match === null || unit === undefined) return undefined;
   const bytes = Number(match[1]) * unit;
   return bytes >= MIB && bytes <= LARGEST_BYTES ? bytes : undefined;
-}
-
-/** The pairs of a map's string, `a=b&c=%64`; undefined when it is none or a key comes twice. */
-function decodeMap(text: string): Map<string, string> | undefined {
-  const pairs = new Map<string, string>();
-  for (const pair of text.split("&")) {
-    const equals = pair.indexOf("=");
-    if (equals === -1) return undefined;
-    const key = decodePercent(pair.slice(0, equals));
-    const value = decodePercent(pair.slice(equals + 1));
-    if (key === undefined || value === undefined || pairs.has(key)) return undefined;
-    pairs.set(key, value);
-  }
-  return pairs;
-}
-
-function decodePercent(text: string): string | undefined {
-  try {
-    return decodeURIComponent(text);
-  } catch {
-    return undefined;
-  }
 }
 
 function reportUnknownDevice(

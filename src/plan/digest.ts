@@ -27,7 +27,7 @@ export function collectInputs(program: LinkedProgram, policy: unknown): PlanInpu
       url: beside ? null : source.url,
       version: beside ? null : source.version,
       commit: beside ? null : source.commit,
-      file,
+      file: beside ? file.slice(file.lastIndexOf("/") + 1) : file,
       digest: createHash("sha256").update(text).digest("hex"),
     };
   });

@@ -149,7 +149,9 @@ function buildClusters(
     if (parent === undefined) root = cluster;
     else pushTo(clusters, parent, cluster);
   }
-  return root ?? { id: "n0", name: "", title: network.appliance, segment: undefined, machines: [], clusters: [] };
+  return (
+    root ?? { id: "n0", name: "", title: network.appliance, segment: undefined, machines: [], clusters: [] }
+  );
 }
 
 function gatewayPaths(network: NetworkDescription): ReadonlySet<ComponentPath> {

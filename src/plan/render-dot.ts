@@ -125,7 +125,3 @@ function quote(text: string): string {
 function quoted(text: string): string {
   return cut(visible(text), 100).replaceAll("\\", "\\\\").replaceAll('"', '\\"');
 }
-
-function escapeHtml(text: string): string {
-  return cut(visible(text), 100).replace(/[&<>"']/g, (character) => `&#${character.charCodeAt(0)};`);
-}

@@ -100,7 +100,7 @@ async function readCommittedFile({
 }
 
 /** `rev` is the user's word; `--end-of-options` keeps it from being an option. */
-async function resolveRevision(folder: string, rev: string): Promise<{ top: string; commit: string }> {
+export async function resolveRevision(folder: string, rev: string): Promise<{ top: string; commit: string }> {
   const top = await workTreeTop(folder);
   if (top === undefined) {
     throw new CollectiveError(
