@@ -1,0 +1,183 @@
+// npm run quickstart: from nothing to a running, updated and stopped network of three virtual machines on two hosts.
+// Everything it makes lies in one temporary folder and in network namespaces; both are gone afterwards, also when it is killed.
+import { spawnSync } from "node:child_process";
+import { existsSync } from "node:fs";
+import { writeFile } from "node:fs/promises";
+import path from "node:path";
+import { debianPackages, install } from "../prerequisites.mjs";
+import { cui, endLab, indent, openSession, program, root, startLab, step } from "./session.mjs";
+import { proveOnlyWebRestarted, requireBothHosts, showSummary } from "./proof.mjs";
+
+const APPLIANCES = ["Firewall", "Dns", "Web"];
+const DOMAIN = "acme.example";
+const NAME = `www.${DOMAIN}`;
+
+let session;
+let tidying;
+
+for (const [signal, code] of [
+  ["SIGINT", 130],
+  ["SIGTERM", 143],
+  ["SIGHUP", 129],
+]) {
+  process.once(signal, () => {
+    console.error(`\n${signal}: cleaning up`);
+    void tidyUp().then(() => process.exit(code));
+  });
+}
+
+try {
+  await main();
+} catch (error) {
+  if (tidying === undefined) console.error(`\nThe quickstart failed: ${error.message}`);
+  process.exitCode = 1;
+} finally {
+  await tidyUp();
+}
+
+async function main() {
+  if (process.getuid() !== 0)
+    throw new Error("a lab of hypervisor hosts needs root: sudo npm run quickstart");
+  const early = { timings: [] };
+  await step(early, "Look for what this machine lacks, and install it", installMissing);
+  await step(early, "Build cui", build);
+  session = await openSession();
+  await step(
+    early,
+    "Fetch the Debian packages the appliances are made of (kept for the next time)",
+    fetchPackages,
+  );
+
+  const startedAt = performance.now();
+  await step(session, "Make three appliances: a firewall, a DNS server, a web server", makeAppliances);
+  await step(
+    session,
+    "Publish them, the network Office made of them, and AcmeOffice derived from it",
+    publishAll,
+  );
+  await step(
+    session,
+    "Bring up a lab: two hypervisor hosts, a VLAN trunk between them, and the world outside",
+    openLab,
+  );
+  const start = await step(session, "Start AcmeOffice", () => report("start"));
+  const before = await step(session, `Ask from outside for http://${NAME}/`, lookAndAsk);
+  requireBothHosts(before);
+  await step(session, "Publish version 2 of the web appliance", publishWeb2);
+  await step(session, "Show what taking it would mean", showPlan);
+  const update = await step(session, "Update", () => report("update"));
+  const after = await step(session, "Ask again", lookAndAsk);
+  proveOnlyWebRestarted(before, after);
+  await step(session, "Stop AcmeOffice", () => inSite(["stop", "AcmeOffice.cvl"]));
+  await step(session, "Take the lab down, remove every file", tidyUp);
+  await showSummary({ session, start, update, before, after, totalMs: performance.now() - startedAt });
+}
+
+function installMissing() {
+  const problem = install(debianPackages);
+  if (problem !== undefined) throw new Error(problem);
+  console.log("   every Debian and npm package is there");
+}
+
+function build() {
+  const { status } = spawnSync(process.execPath, ["scripts/build.mjs"], { cwd: root, stdio: "inherit" });
+  if (status !== 0 || !existsSync(path.join(root, "dist/cui.js"))) throw new Error("the build failed");
+}
+
+async function fetchPackages() {
+  const script =
+    'guest=$1; . "$guest/builder/packages.sh"; . "$guest/builder/kernel.sh"; use_kernel; ' +
+    "package_tree busybox-static; package_trees nftables; package_trees dnsmasq-base; package_trees e2fsprogs";
+  await program(session, "sh", ["-euc", script, "fetch", path.join(root, "templates/guest")]);
+}
+
+async function makeAppliances() {
+  await Promise.all(
+    APPLIANCES.map(async (name) => {
+      await cui(session, ["init", name.toLowerCase(), session.at(name)]);
+      await program(session, "sh", ["build.sh"], { cwd: session.at(name) });
+    }),
+  );
+}
+
+async function publishAll() {
+  await Promise.all(APPLIANCES.map((name) => createAndPublish(name)));
+  await cui(session, ["init", "network", session.at("Office")]);
+  await createAndPublish("Office");
+  await cui(session, ["init", "site", session.at("AcmeOffice"), "--base", session.at("repositories/Office")]);
+  await writeFile(session.at("AcmeOffice/AcmeOffice.cvl"), acmeOffice());
+  process.stdout.write(indent(acmeOffice()));
+  await createAndPublish("AcmeOffice");
+}
+
+async function createAndPublish(name) {
+  const repository = session.at("repositories", name);
+  await cui(session, ["create", repository]);
+  await cui(session, ["publish", repository, session.at(name, `${name}.cvl`)]);
+}
+
+function acmeOffice() {
+  return `CVL = "0.8";
+
+import {
+  url => ${JSON.stringify(session.at("repositories/Office"))},
+  cvl => "Office.cvl"
+} Office;
+
+AcmeOffice extends Office {
+  domain = "${DOMAIN}";
+  motd = "Welcome to Acme";
+}
+`;
+}
+
+async function openLab() {
+  await startLab(session);
+  await inSite(["host", "add", "--lab", session.at("lab")]);
+}
+
+function inSite(args, options = {}) {
+  return cui(session, args, { cwd: session.at("AcmeOffice"), ...options });
+}
+
+/** Runs start or update, shows its last line, returns its report. */
+async function report(verb) {
+  const result = JSON.parse(await inSite([verb, "AcmeOffice.cvl", "--json"]));
+  console.log(indent(JSON.stringify(result)));
+  return result;
+}
+
+/** The network's status, and the answers from outside: the name from the DNS appliance, the page, everybody's uptime. */
+async function lookAndAsk() {
+  await inSite(["status", "AcmeOffice.cvl"], { show: true });
+  const status = JSON.parse(await inSite(["status", "AcmeOffice.cvl", "--json"]));
+  const gateway = status.machines.find(({ component }) => component === "firewall").addresses.ethernet1;
+  const ask = [process.execPath, path.join(root, "scripts/quickstart/ask.mjs"), gateway, NAME];
+  const answer = JSON.parse(
+    await cui(session, ["lab", "exec", "--dir", session.at("lab"), "outside", "--", ...ask]),
+  );
+  console.log(
+    indent(`${NAME} is ${answer.address}, its page says:\n${answer.page.replace(/<[^>]+>/g, "").trim()}`),
+  );
+  return { status, answer };
+}
+
+async function publishWeb2() {
+  await writeFile(session.at("Web/VERSION"), "2\n");
+  await program(session, "sh", ["build.sh"], { cwd: session.at("Web") });
+  await cui(session, ["publish", session.at("repositories/Web"), session.at("Web/Web.cvl")]);
+}
+
+async function showPlan() {
+  await inSite(["lock", "AcmeOffice.cvl"], { show: true });
+  await inSite(["plan", "AcmeOffice.cvl"], { show: true });
+}
+
+/** Ends everything once; later calls wait for the first. */
+function tidyUp() {
+  tidying ??= (async () => {
+    if (session?.lab !== undefined) await endLab(session.lab);
+    await session?.close();
+  })();
+  return tidying;
+}

@@ -1,0 +1,140 @@
+// The quickstart's surroundings: its temporary folder, running programs, the steps with their times, cleaning up.
+import { spawn } from "node:child_process";
+import { mkdir, mkdtemp, rm, symlink } from "node:fs/promises";
+import os from "node:os";
+import path from "node:path";
+import { fileURLToPath } from "node:url";
+
+export const root = path.dirname(path.dirname(path.dirname(fileURLToPath(import.meta.url))));
+const cuiProgram = path.join(root, "dist/cui.js");
+
+/** One run: `at(part)` is a path in its folder; every program runs with its caches and state in that folder. */
+export async function openSession() {
+  const folder = await mkdtemp(path.join(os.tmpdir(), "cui-quickstart-"));
+  const environment = {
+    ...process.env,
+    XDG_CACHE_HOME: path.join(folder, "cache"),
+    CUI_STATE: path.join(folder, "state.git"),
+    GIT_CONFIG_GLOBAL: "/dev/null",
+    CI: "true",
+  };
+  await shareDebianPackages(environment.XDG_CACHE_HOME);
+  const watchdog = startWatchdog(folder);
+  const session = {
+    folder,
+    environment,
+    children: new Set(),
+    timings: [],
+    lab: undefined,
+    at: (...parts) => path.join(folder, ...parts),
+    async close() {
+      if (session.lab !== undefined) await endLab(session.lab);
+      for (const child of session.children) child.kill("SIGTERM");
+      await rm(folder, { recursive: true, force: true, maxRetries: 20, retryDelay: 200 });
+      watchdog.stdin.end();
+    },
+  };
+  return session;
+}
+
+/** Debian packages are downloaded once and kept in the user's cache, as building by hand does. */
+async function shareDebianPackages(cache) {
+  const users = path.join(process.env.XDG_CACHE_HOME ?? path.join(os.homedir(), ".cache"), "cui");
+  await mkdir(path.join(cache, "cui"), { recursive: true });
+  for (const name of ["debs", "trees", "lists"]) {
+    await mkdir(path.join(users, name), { recursive: true });
+    await symlink(path.join(users, name), path.join(cache, "cui", name));
+  }
+}
+
+/** Removes the folder when this process ends without having done so: killed, its end of the pipe closes. */
+function startWatchdog(folder) {
+  const script =
+    'cat >/dev/null; for try in 1 2 3 4 5 6 7 8 9 10; do rm -rf -- "$1" 2>/dev/null && exit; sleep 1; done';
+  const watchdog = spawn("setsid", ["sh", "-c", script, "watchdog", folder], {
+    stdio: ["pipe", "ignore", "ignore"],
+    detached: true,
+  });
+  watchdog.stdin.on("error", () => undefined);
+  watchdog.unref();
+  watchdog.stdin.unref?.();
+  return watchdog;
+}
+
+/** Runs one step of the quickstart and says how long it took. */
+export async function step(session, title, action) {
+  console.log(`\n── ${title}`);
+  const startedAt = performance.now();
+  const result = await action();
+  const seconds = (performance.now() - startedAt) / 1000;
+  session.timings.push({ title, seconds });
+  console.log(`   done in ${seconds.toFixed(1)} s`);
+  return result;
+}
+
+/** Runs `cui`, shows the command line, and with `show` what it prints; resolves to its standard output. */
+export function cui(session, args, { cwd, show = false } = {}) {
+  const shown = args.map((arg) => arg.replaceAll(`${session.folder}/`, "").replace(session.folder, "."));
+  console.log(`   $ cui ${shown.join(" ")}`);
+  return program(session, process.execPath, [cuiProgram, ...args], { cwd, show });
+}
+
+/** Runs a program to its end; its output is shown when it fails. */
+export function program(session, file, args, { cwd = session.folder, show = false } = {}) {
+  return new Promise((resolve, reject) => {
+    const child = spawn(file, args, { cwd, env: session.environment, stdio: ["ignore", "pipe", "pipe"] });
+    session.children.add(child);
+    let output = "";
+    let errors = "";
+    child.stdout.on("data", (data) => (output += data));
+    child.stderr.on("data", (data) => (errors += data));
+    child.on("error", reject);
+    child.on("close", (code, signal) => {
+      session.children.delete(child);
+      if (show || code !== 0) process.stdout.write(indent(output));
+      if (code === 0) resolve(output);
+      else
+        reject(
+          new Error(
+            `${path.basename(file)} ${args.join(" ")} ended with ${code ?? signal}\n${indent(errors)}`,
+          ),
+        );
+    });
+  });
+}
+
+export function indent(text) {
+  return text
+    .trimEnd()
+    .split("\n")
+    .map((line) => `     ${line}\n`)
+    .join("");
+}
+
+/** The lab lives as long as a pipe from this process: ended or killed, this process takes the lab with it. */
+export async function startLab(session) {
+  const args = ["lab", "up", "--hosts", "2", "--dir", session.at("lab"), "--until-stdin-ends"];
+  console.log("   $ cui lab up --hosts 2 --until-stdin-ends");
+  const child = spawn(process.execPath, [cuiProgram, ...args], {
+    cwd: session.folder,
+    env: session.environment,
+    stdio: ["pipe", "pipe", "inherit"],
+  });
+  session.lab = child;
+  let output = "";
+  await new Promise((resolve, reject) => {
+    child.on("exit", (code) => (code === 0 ? resolve() : reject(new Error(`cui lab up ended with ${code}`))));
+    child.stdout.on("data", (data) => {
+      output += data;
+      if (output.includes("up in")) resolve();
+    });
+  });
+  process.stdout.write(indent(output.replaceAll(session.folder, "…")));
+}
+
+/** Takes the lab down and waits until its processes are gone. */
+export async function endLab(child) {
+  child.stdin.end();
+  if (child.exitCode !== null || child.signalCode !== null) return;
+  await new Promise((resolve) => child.once("exit", resolve));
+}
