@@ -1,0 +1,156 @@
+/** The network of the quickstart, made for a test: three appliances, Office, a site, a lab; all in one temporary folder. */
+import { spawn, type ChildProcess } from "node:child_process";
+import { cp, mkdir, mkdtemp, rm, symlink, writeFile } from "node:fs/promises";
+import os from "node:os";
+import path from "node:path";
+import { CuiFailure, runProgram, type Outcome } from "./programs.ts";
+
+export const REPOSITORY_ROOT = process.cwd();
+const CUI = path.join(REPOSITORY_ROOT, "dist/cui.js");
+
+export interface Office {
+  readonly folder: string;
+  readonly environment: Readonly<Record<string, string>>;
+  at(...parts: string[]): string;
+  /** Runs `cui` in the site; throws CuiFailure when it does not end with 0. */
+  cui(...args: string[]): Promise<string>;
+  /** Runs `cui` in the site and tells how it ended. */
+  tryCui(args: readonly string[], options?: { env?: Record<string, string>; cwd?: string }): Promise<Outcome>;
+  /** Runs a program in the lab's outside namespace. */
+  outside(...command: string[]): Promise<string>;
+  build(name: string): Promise<void>;
+  publish(name: string): Promise<void>;
+  close(): Promise<void>;
+}
+
+/** Makes everything but the lab; `openLab` adds it. */
+export async function createOffice(): Promise<Office> {
+  const folder = await mkdtemp(path.join(os.tmpdir(), "cui-e2e-"));
+  const environment = {
+    XDG_CACHE_HOME: path.join(folder, "cache"),
+    CUI_STATE: path.join(folder, "state.git"),
+    GIT_CONFIG_GLOBAL: "/dev/null",
+    CI: "true",
+  };
+  await shareDebianPackages(environment.XDG_CACHE_HOME);
+  const watchdog = startWatchdog(folder);
+  const at = (...parts: string[]): string => path.join(folder, ...parts);
+  const tryCui: Office["tryCui"] = (args, { env = {}, cwd = at("AcmeOffice") } = {}) =>
+    runProgram(process.execPath, [CUI, ...args], { cwd, env: { ...environment, ...env } });
+  const cui = async (...args: string[]): Promise<string> => {
+    const outcome = await tryCui(args);
+    if (outcome.code !== 0) throw new CuiFailure(args, outcome);
+    return outcome.stdout;
+  };
+  const office: Office = {
+    folder,
+    environment,
+    at,
+    cui,
+    tryCui,
+    outside: (...command) => cui("lab", "exec", "--dir", at("lab"), "outside", "--", ...command),
+    build: async (name) => {
+      const outcome = await runProgram("sh", ["build.sh"], { cwd: at(name), env: environment });
+      if (outcome.code !== 0) throw new CuiFailure(["build.sh", name], outcome);
+    },
+    publish: async (name) => {
+      await cui("publish", at("repositories", name), at(name, `${name}.cvl`));
+    },
+    close: async () => {
+      await rm(folder, { recursive: true, force: true, maxRetries: 20, retryDelay: 200 });
+      watchdog.stdin?.end();
+    },
+  };
+  await mkdir(at("AcmeOffice"));
+  return office;
+}
+
+/** Firewall, Dns, Web and Office, published, and a site deriving from Office. */
+export async function publishOffice(office: Office): Promise<void> {
+  const { at, cui } = office;
+  await rm(at("AcmeOffice"), { recursive: true });
+  await mkdir(at("AcmeOffice"));
+  await Promise.all(
+    ["Firewall", "Dns", "Web"].map(async (name) => {
+      await cui("init", name.toLowerCase(), at(name));
+      await office.build(name);
+      await cui("create", at("repositories", name));
+      await office.publish(name);
+    }),
+  );
+  await cui("init", "network", at("Office"));
+  await cui("create", at("repositories/Office"));
+  await office.publish("Office");
+  await cui("init", "site", at("AcmeOffice"), "--base", at("repositories/Office"));
+}
+
+export interface RunningLab {
+  readonly child: ChildProcess;
+  down(): Promise<void>;
+}
+
+/** A lab of two hosts that ends with this process, added to the site's inventory. */
+export async function openLab(office: Office): Promise<RunningLab> {
+  const directory = office.at("lab");
+  const child = spawn(
+    process.execPath,
+    [CUI, "lab", "up", "--hosts", "2", "--dir", directory, "--until-stdin-ends"],
+    {
+      env: { ...process.env, ...office.environment },
+      stdio: ["pipe", "pipe", "inherit"],
+    },
+  );
+  await new Promise<void>((resolve, reject) => {
+    let output = "";
+    child.stdout.on("data", (data: Buffer) => {
+      output += data.toString();
+      if (output.includes("up in")) resolve();
+    });
+    child.once("exit", (code) => {
+      reject(new Error(`cui lab up ended with ${String(code)}: ${output}`));
+    });
+  });
+  await office.cui("host", "add", "--lab", directory);
+  return {
+    child,
+    down: async () => {
+      const ended = new Promise((resolve) => child.once("exit", resolve));
+      child.stdin.end();
+      if (child.exitCode === null) await ended;
+    },
+  };
+}
+
+/** A copy of the site with another root file, to try something that must be refused. */
+export async function copySite(
+  office: Office,
+  name: string,
+  changes: Readonly<Record<string, string>>,
+): Promise<string> {
+  const copy = office.at(name);
+  await cp(office.at("AcmeOffice"), copy, { recursive: true });
+  for (const [file, text] of Object.entries(changes)) await writeFile(path.join(copy, file), text);
+  return copy;
+}
+
+/** Debian packages are downloaded once and kept in the user's cache, as building by hand does. */
+async function shareDebianPackages(cache: string): Promise<void> {
+  const users = path.join(process.env["XDG_CACHE_HOME"] ?? path.join(os.homedir(), ".cache"), "cui");
+  await mkdir(path.join(cache, "cui"), { recursive: true });
+  for (const name of ["debs", "trees", "lists"]) {
+    await mkdir(path.join(users, name), { recursive: true });
+    await symlink(path.join(users, name), path.join(cache, "cui", name));
+  }
+}
+
+/** Removes the folder when this process is killed: its end of the pipe closes. */
+function startWatchdog(folder: string): ChildProcess {
+  const script =
+    'cat >/dev/null; for try in 1 2 3 4 5 6 7 8 9 10; do rm -rf -- "$1" 2>/dev/null && exit; sleep 1; done';
+  const watchdog = spawn("setsid", ["sh", "-c", script, "watchdog", folder], {
+    stdio: ["pipe", "ignore", "ignore"],
+  });
+  watchdog.stdin.on("error", () => undefined);
+  watchdog.unref();
+  return watchdog;
+}
