@@ -21,6 +21,9 @@ export type ErrorCode =
   | "DISK_CHUNK_CORRUPT"
   | "DISK_WRITE_FAILED"
   | "DISK_WORKER_FAILED"
+  // templates
+  | "INIT_FOLDER_NOT_EMPTY"
+  | "INIT_TEMPLATES_MISSING"
   // utility
   | "STATE_CONFLICT"
   | "UTILITY_NO_SITE"

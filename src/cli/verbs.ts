@@ -24,6 +24,11 @@ export const VERBS: readonly VerbEntry[] = [
     load: () => import("./verbs/graph.ts"),
   },
   {
+    name: "init",
+    summary: "start an appliance, a network or a site from a template",
+    load: () => import("./verbs/init.ts"),
+  },
+  {
     name: "lock",
     summary: "move every import to its newest version",
     load: () => import("./verbs/lock.ts"),

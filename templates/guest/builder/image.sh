@@ -1,4 +1,5 @@
 # shellcheck shell=sh
+# shellcheck disable=SC2154 # work, busybox and cache are set by common.sh and packages.sh
 # From a folder to an ext4 image that is the same, byte for byte, whenever and by whomever it is made.
 
 # make_image FOLDER FILE SIZE LABEL: SIZE as mke2fs reads it (`48M`). Root owns everything in it when `owner_is_root` is set.

@@ -1,4 +1,5 @@
 # shellcheck shell=sh
+# shellcheck disable=SC2154 # work, busybox and cache are set by common.sh and packages.sh
 # Debian's cloud kernel, taken from its package: vmlinuz, modules, and an initrd that only mounts the root disk.
 
 # use_kernel: sets kernel_tree and kernel_release.

@@ -79,7 +79,7 @@ unlock() {
 
 # valid_lines: copies the lines of standard input that are `name=value`; what else a file holds is no parameter.
 valid_lines() {
-  sed -n '/^[A-Za-z][A-Za-z0-9_.]*=/p'
+  awk '/^[A-Za-z][A-Za-z0-9_.]*=/'
 }
 
 # changed_names OLD NEW: names whose lists differ, one a line, in the order of their first element.

@@ -1,8 +1,7 @@
 #!/bin/sh
 read -r uptime _ </proc/uptime
+printf 'Content-Type: text/html; charset=utf-8\r\n\r\n'
 cat <<END
-Content-Type: text/html; charset=utf-8
-
 <!doctype html>
 <title>$(cat /run/web/title)</title>
 <h1>$(cat /run/web/title)</h1>

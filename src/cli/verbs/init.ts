@@ -1,0 +1,60 @@
+/** `cui init <template> <dir>`: starts an appliance, a network or a site from a template. */
+import path from "node:path";
+import type { Command } from "commander";
+import { initAppliance, type InitReport } from "../../repository/init.ts";
+import { TEMPLATES } from "../../repository/template.ts";
+import type { CliContext } from "../context.ts";
+import { quoteForShell } from "../on-manager.ts";
+
+export function configure(command: Command, context: CliContext): void {
+  const width = Math.max(...TEMPLATES.map(({ name }) => name.length));
+  command
+    .argument("<template>", `one of ${TEMPLATES.map(({ name }) => name).join(", ")}`)
+    .argument("<dir>", "a new or empty folder")
+    .option("--name <Name>", "name of the appliance (default: made from the folder's name)")
+    .option("--base <url>", "derived, site: the repository to derive from (default: ../Office)")
+    .addHelpText(
+      "after",
+      [
+        "",
+        "Templates:",
+        ...TEMPLATES.map(({ name, summary }) => `  ${name.padEnd(width)}  ${summary}`),
+        "",
+        "Example:",
+        "  cui init web Web && cd Web && sh build.sh",
+      ].join("\n"),
+    )
+    .action(async (template: string, dir: string, options: { name?: string; base?: string }) => {
+      const report = await initAppliance({
+        template,
+        directory: dir,
+        cwd: context.cwd,
+        name: options.name,
+        base: options.base,
+      });
+      context.print(`Made ${report.names.object} in ${dir}: ${report.template.summary}. Next:`);
+      for (const line of nextSteps(report, context.cwd)) context.print(`  ${line}`);
+    });
+}
+
+function nextSteps({ template, directory, names }: InitReport, cwd: string): string[] {
+  const enter = `cd ${quoteForShell(path.relative(cwd, directory) || ".")}`;
+  if (template.kind === "site") {
+    const file = `${names.file}.cvl`;
+    return [
+      enter,
+      "cui host add … && cui vlan add … && cui address add …",
+      `cui plan ${file}`,
+      `cui start ${file}`,
+    ];
+  }
+  const file = `${names.object}.cvl`;
+  const repository = `../repositories/${names.object}`;
+  const make =
+    template.kind !== "machine"
+      ? `cui check ${file}`
+      : template.name === "debian"
+        ? "sudo sh build.sh"
+        : "sh build.sh";
+  return [enter, make, `cui create ${repository}`, `cui publish ${repository} ${file}`];
+}

@@ -1,0 +1,44 @@
+/** `cui init`: from a template to a folder that is a git repository. */
+import path from "node:path";
+import { CollectiveError } from "../errors.ts";
+import { initRepositoryFolder } from "./repository-folder.ts";
+import { TEMPLATES, templateNames, writeTemplate, type Template, type TemplateNames } from "./template.ts";
+
+export interface InitOptions {
+  readonly template: string;
+  /** Relative to `cwd`. */
+  readonly directory: string;
+  readonly cwd: string;
+  /** Name of the object; by default made from the folder's name. */
+  readonly name: string | undefined;
+  /** URL of the repository to derive from. */
+  readonly base: string | undefined;
+}
+
+export interface InitReport {
+  readonly template: Template;
+  readonly directory: string;
+  readonly names: TemplateNames;
+}
+
+/**
+ * Copies a template, fills the names in and makes the folder a git repository.
+ * @throws CollectiveError USAGE, INIT_FOLDER_NOT_EMPTY, INIT_TEMPLATES_MISSING
+ */
+export async function initAppliance(options: InitOptions): Promise<InitReport> {
+  const template = TEMPLATES.find(({ name }) => name === options.template);
+  if (template === undefined) {
+    throw new CollectiveError(
+      "USAGE",
+      `there is no template ${JSON.stringify(options.template.slice(0, 80))}`,
+      {
+        hint: `the templates are ${TEMPLATES.map(({ name }) => name).join(", ")}`,
+      },
+    );
+  }
+  const directory = path.resolve(options.cwd, options.directory);
+  const names = templateNames(template, { directory, name: options.name, base: options.base });
+  await writeTemplate(template, directory, names);
+  await initRepositoryFolder(directory);
+  return { template, directory, names };
+}

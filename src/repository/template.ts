@@ -1,0 +1,214 @@
+/**
+ * Templates: folders under `templates/` that `cui init` copies. In file names and texts `@Name@` stands for the appliance's
+ * name (AcmeOffice), `@name@` for it as a file name (acme-office), `@Base@` and `@base_url@` for what it derives from; a
+ * name that begins with `dot-` gets its dot back.
+ */
+import { access, chmod, mkdir, readdir, readFile, rm, stat, writeFile } from "node:fs/promises";
+import path from "node:path";
+import { fileURLToPath } from "node:url";
+import { CollectiveError } from "../errors.ts";
+
+export interface Template {
+  readonly name: string;
+  readonly summary: string;
+  /** What it makes; only a `machine` gets the guest scripts and is built. */
+  readonly kind: "machine" | "network" | "derived" | "site";
+  /** Names its CVL binds already. */
+  readonly taken: readonly string[];
+}
+
+export const TEMPLATES: readonly Template[] = [
+  {
+    name: "appliance",
+    summary: "a tiny appliance: kernel, busybox and a service",
+    kind: "machine",
+    taken: [],
+  },
+  { name: "debian", summary: "a Debian system with systemd", kind: "machine", taken: [] },
+  { name: "firewall", summary: "a gateway: NAT and forwarded services", kind: "machine", taken: [] },
+  { name: "dns", summary: "a name server", kind: "machine", taken: [] },
+  { name: "web", summary: "a web server with a data disk", kind: "machine", taken: [] },
+  {
+    name: "network",
+    summary: "a gateway, a name server and a web server",
+    kind: "network",
+    taken: ["Firewall", "Dns", "Web"],
+  },
+  { name: "derived", summary: "an appliance that derives from another", kind: "derived", taken: [] },
+  { name: "site", summary: "what a site runs, and where", kind: "site", taken: [] },
+];
+
+export interface TemplateNames {
+  /** Of the object, `AcmeOffice`. */
+  readonly object: string;
+  /** Of files, `acme-office`. */
+  readonly file: string;
+  readonly base: { readonly object: string; readonly url: string };
+}
+
+export interface NameOptions {
+  /** Where the template goes; its last part gives the name when none is given. */
+  readonly directory: string;
+  readonly name: string | undefined;
+  /** URL of the repository to derive from. */
+  readonly base: string | undefined;
+}
+
+const PREDEFINED = ["Appliance", "VMAppliance", "VANAppliance", "Interface"];
+const DEFAULT_BASE = "../Office";
+
+/**
+ * The names a template is filled in with.
+ * @throws CollectiveError USAGE when a name is no CVL identifier, or taken.
+ */
+export function templateNames(template: Template, options: NameOptions): TemplateNames {
+  const object = options.name ?? toIdentifier(path.basename(path.resolve(options.directory)));
+  const url = options.base ?? DEFAULT_BASE;
+  const base = { url, object: baseName(url) };
+  const taken = [...PREDEFINED, ...template.taken, ...(usesBase(template) ? [base.object] : [])];
+  if (!/^[A-Za-z][A-Za-z0-9_]{0,63}$/.test(object)) {
+    throw new CollectiveError(
+      "USAGE",
+      `"${object.slice(0, 80)}" is no name: expected a letter, then up to 63 letters, digits and _`,
+      {
+        hint: "name the appliance with --name, for example --name AcmeOffice",
+      },
+    );
+  }
+  if (taken.includes(object)) {
+    throw new CollectiveError(
+      "USAGE",
+      `the name ${object} has a meaning already in the template ${template.name}`,
+      {
+        hint: "name the appliance with --name",
+      },
+    );
+  }
+  return { object, file: toFileName(object), base };
+}
+
+/** Whether the template derives from `--base`. */
+export function usesBase(template: Template): boolean {
+  return template.kind === "derived" || template.kind === "site";
+}
+
+/**
+ * Writes a template into a folder that is absent or empty; when that fails, what was written is taken back.
+ * @throws CollectiveError INIT_FOLDER_NOT_EMPTY, INIT_TEMPLATES_MISSING
+ */
+export async function writeTemplate(
+  template: Template,
+  directory: string,
+  names: TemplateNames,
+): Promise<void> {
+  const source = await findTemplates();
+  const existed = await refuseUsedFolder(directory);
+  try {
+    await copyFilled(path.join(source, template.name), directory, names);
+    if (template.kind === "machine") {
+      await copyFilled(path.join(source, "guest"), path.join(directory, "guest"), names);
+    }
+  } catch (error) {
+    await clear(directory, existed);
+    throw error;
+  }
+}
+
+/** `acme-web` and `acme web` become AcmeWeb; what has capitals already keeps them. */
+function toIdentifier(text: string): string {
+  return text
+    .split(/[^A-Za-z0-9_]+/)
+    .map((word) => word.charAt(0).toUpperCase() + word.slice(1))
+    .join("");
+}
+
+/** AcmeOffice becomes acme-office, DNS dns. */
+function toFileName(object: string): string {
+  return object
+    .replace(/([a-z0-9])([A-Z])/g, "$1-$2")
+    .replace(/([A-Z])([A-Z][a-z])/g, "$1-$2")
+    .toLowerCase();
+}
+
+/** The object a repository holds by custom is the one its URL names: `https://…/Office.git` has Office. */
+function baseName(url: string): string {
+  const name = /([A-Za-z][A-Za-z0-9_]*?)(\.git)?\/*$/.exec(url)?.[1];
+  if (name === undefined || /^-|[\s"\\\u0000-\u001f\u007f]/.test(url)) {
+    throw new CollectiveError(
+      "USAGE",
+      "--base expects the URL of a repository whose last part names its appliance",
+      {
+        hint: "for example --base https://appliances.example.org/Office",
+      },
+    );
+  }
+  return name;
+}
+
+/** The bundled command lies in `dist/` or `dist/chunks/`, a test in `build/`; `templates/` lies beside those. */
+async function findTemplates(): Promise<string> {
+  let folder = path.dirname(fileURLToPath(import.meta.url));
+  for (let level = 0; level < 5; level += 1, folder = path.dirname(folder)) {
+    const candidate = path.join(folder, "templates");
+    if (await exists(path.join(candidate, "guest", "install.sh"))) return candidate;
+  }
+  throw new CollectiveError("INIT_TEMPLATES_MISSING", "the folder templates is not where cui is installed", {
+    hint: "install cui anew; its package holds dist and templates side by side",
+  });
+}
+
+async function refuseUsedFolder(directory: string): Promise<boolean> {
+  const entries = await readdir(directory).catch((error: unknown) => {
+    if (isCode(error, "ENOENT")) return undefined;
+    if (isCode(error, "ENOTDIR")) return ["."];
+    throw error;
+  });
+  if (entries !== undefined && entries.length > 0) {
+    throw new CollectiveError("INIT_FOLDER_NOT_EMPTY", `${directory} is not an empty folder`, {
+      hint: "name a new folder, or one without files",
+    });
+  }
+  return entries !== undefined;
+}
+
+async function copyFilled(source: string, target: string, names: TemplateNames): Promise<void> {
+  await mkdir(target, { recursive: true });
+  for (const entry of await readdir(source, { withFileTypes: true })) {
+    const from = path.join(source, entry.name);
+    const to = path.join(target, fill(entry.name.replace(/^dot-/, "."), names));
+    if (entry.isDirectory()) await copyFilled(from, to, names);
+    else await copyFile(from, to, names);
+  }
+}
+
+async function copyFile(from: string, to: string, names: TemplateNames): Promise<void> {
+  const { mode } = await stat(from);
+  await writeFile(to, fill(await readFile(from, "utf8"), names), { flag: "wx" });
+  // A package may have lost all of a file's mode but this.
+  await chmod(to, (mode & 0o100) === 0 ? 0o644 : 0o755);
+}
+
+function fill(text: string, { object, file, base }: TemplateNames): string {
+  return text
+    .replaceAll("@Name@", () => object)
+    .replaceAll("@name@", () => file)
+    .replaceAll("@Base@", () => base.object)
+    .replaceAll("@base_url@", () => base.url);
+}
+
+async function clear(directory: string, existed: boolean): Promise<void> {
+  if (!existed) await rm(directory, { recursive: true, force: true });
+  else
+    for (const entry of await readdir(directory)) await rm(path.join(directory, entry), { recursive: true });
+}
+
+async function exists(file: string): Promise<boolean> {
+  return access(file).then(
+    () => true,
+    () => false,
+  );
+}
+
+function isCode(error: unknown, code: string): boolean {
+  return error instanceof Error && "code" in error && error.code === code;
+}

@@ -1,0 +1,229 @@
+/** Boots a built appliance under QEMU without libvirt and plays the host's part on its channel. */
+import { spawn, execFileSync, type ChildProcess } from "node:child_process";
+import { once } from "node:events";
+import { mkdtempSync, readFileSync, rmSync, writeFileSync, openSync, closeSync, existsSync } from "node:fs";
+import net from "node:net";
+import { tmpdir } from "node:os";
+import path from "node:path";
+import { setTimeout as sleep } from "node:timers/promises";
+import type { Test } from "tap";
+
+export interface NetworkCard {
+  readonly mac: string;
+  /** A QEMU `-netdev` without its id: `user,restrict=on,…` or `stream,…`; several are joined by a hub. */
+  readonly netdevs: readonly string[];
+}
+
+export interface GuestOptions {
+  readonly folder: string;
+  readonly memoryMib?: number;
+  /** What fw_cfg holds: a line each. */
+  readonly parameters?: readonly string[];
+  /** What the host sends when the guest says HELLO=1; default `parameters`, null: nothing. */
+  readonly sent?: readonly string[] | null;
+  readonly cards?: readonly NetworkCard[];
+  /** Further disks, vdb, vdc …: qcow2 or raw files. */
+  readonly disks?: readonly { readonly file: string; readonly format: "qcow2" | "raw" }[];
+  readonly append?: string;
+}
+
+export class GuestMachine {
+  /** Every line the guest said. */
+  readonly lines: string[] = [];
+  readonly startedAt = performance.now();
+  private readonly scratch: string;
+  private readonly process: ChildProcess;
+  private channel: net.Socket | undefined;
+  private sent: readonly string[] | null;
+
+  private constructor(scratch: string, process: ChildProcess, sent: readonly string[] | null) {
+    this.scratch = scratch;
+    this.process = process;
+    this.sent = sent;
+  }
+
+  static async boot(t: Test, options: GuestOptions): Promise<GuestMachine> {
+    const scratch = mkdtempSync(path.join(tmpdir(), "cui-guest-"));
+    const parameters = options.parameters ?? [];
+    writeFileSync(path.join(scratch, "parameters"), parameters.map((line) => `${line}\n`).join(""));
+    execFileSync("qemu-img", [
+      ...["create", "-q", "-f", "qcow2", "-F", "raw"],
+      ...["-b", path.join(options.folder, "root.img"), path.join(scratch, "root.qcow2")],
+    ]);
+    const log = openSync(path.join(scratch, "qemu.log"), "w");
+    // QEMU goes when this process goes, however it goes.
+    const child = spawn("setpriv", ["--pdeathsig", "KILL", "qemu-system-x86_64", ...qemuArguments(scratch, options)], {
+      stdio: ["ignore", log, log],
+    });
+    closeSync(log);
+    const sent = options.sent === undefined ? parameters : options.sent;
+    const machine = new GuestMachine(scratch, child, sent);
+    t.teardown(() => machine.destroy());
+    await machine.connect();
+    return machine;
+  }
+
+  /** Opens the channel, as a host manager does; the guest says HELLO=1 each time. */
+  async connect(): Promise<void> {
+    this.channel = await connectSocket(path.join(this.scratch, "channel.sock"), () => this.process.exitCode !== null);
+    let buffer = "";
+    this.channel.setEncoding("utf8").on("data", (text: string) => {
+      const parts = (buffer + text).split("\n");
+      buffer = parts.pop() ?? "";
+      for (const line of parts) this.hear(line);
+    });
+    this.channel.on("error", () => undefined);
+  }
+
+  disconnect(): void {
+    this.channel?.destroy();
+  }
+
+  /** Sends a set of parameters; later HELLOs get it too. Resolves to the guest's answer. */
+  async send(parameters: readonly string[], timeoutMs = 20_000): Promise<string> {
+    this.sent = parameters;
+    const from = this.lines.length;
+    this.channel?.write(setText(parameters));
+    return this.waitFor(/^(RELOADED=1|FAILED=.*)$/, { timeoutMs, from });
+  }
+
+  /** The first line that matches, of those said and those to come. */
+  async waitFor(pattern: RegExp, { timeoutMs = 60_000, from = 0 } = {}): Promise<string> {
+    const deadline = performance.now() + timeoutMs;
+    for (;;) {
+      const line = this.lines.slice(from).find((candidate) => pattern.test(candidate));
+      if (line !== undefined) return line;
+      if (this.process.exitCode !== null) throw this.failure(`QEMU ended while waiting for ${pattern.source}`);
+      if (performance.now() > deadline) throw this.failure(`no line ${pattern.source} in ${timeoutMs} ms`);
+      await sleep(20);
+    }
+  }
+
+  /** READY=1, or an error that says what the guest said instead. Resolves to the milliseconds since the start. */
+  async ready(timeoutMs = 60_000): Promise<number> {
+    const line = await this.waitFor(/^(READY=1|FAILED=.*)$/, { timeoutMs });
+    if (line !== "READY=1") throw this.failure(line);
+    return performance.now() - this.startedAt;
+  }
+
+  /** Types a command at the serial console and resolves to what it printed. */
+  async console(command: string, timeoutMs = 20_000): Promise<string> {
+    const socket = await connectSocket(path.join(this.scratch, "console.sock"), () => false);
+    let text = "";
+    socket.setEncoding("utf8").on("data", (part: string) => (text += part));
+    socket.write("\n");
+    await sleep(500);
+    const mark = `done-${Math.random().toString(36).slice(2)}`;
+    // Split, so that the echo of what was typed is not the mark.
+    socket.write(`${command}; echo ${mark.slice(0, 6)}""${mark.slice(6)}\n`);
+    const deadline = performance.now() + timeoutMs;
+    while (!text.includes(mark)) {
+      if (performance.now() > deadline) throw this.failure(`console: ${command} gave ${JSON.stringify(text)}`);
+      await sleep(50);
+    }
+    socket.destroy();
+    return text;
+  }
+
+  /** Presses the power button; resolves to the milliseconds until the machine was off. */
+  async powerDown(timeoutMs = 60_000): Promise<number> {
+    const from = performance.now();
+    const monitor = await connectSocket(path.join(this.scratch, "qmp.sock"), () => false);
+    monitor.on("error", () => undefined).resume();
+    monitor.write('{"execute":"qmp_capabilities"}\n{"execute":"system_powerdown"}\n');
+    const exited = this.process.exitCode === null ? once(this.process, "exit") : Promise.resolve();
+    const timer = setTimeout(() => this.process.kill("SIGKILL"), timeoutMs);
+    await exited;
+    clearTimeout(timer);
+    monitor.destroy();
+    if (this.process.signalCode !== null) throw this.failure(`still on after ${timeoutMs} ms`);
+    return performance.now() - from;
+  }
+
+  /** Pulls the plug. */
+  async destroy(): Promise<void> {
+    this.channel?.destroy();
+    if (this.process.exitCode === null && this.process.signalCode === null) {
+      const exited = once(this.process, "exit");
+      this.process.kill("SIGKILL");
+      await exited;
+    }
+    rmSync(this.scratch, { recursive: true, force: true });
+  }
+
+  private hear(line: string): void {
+    this.lines.push(line);
+    if (line === "HELLO=1" && this.sent !== null) this.channel?.write(setText(this.sent));
+  }
+
+  private failure(message: string): Error {
+    const log = existsSync(this.scratch) ? readFileSync(path.join(this.scratch, "qemu.log"), "utf8") : "";
+    const serial = path.join(this.scratch, "console.log");
+    const printed = existsSync(serial) ? readFileSync(serial, "utf8").slice(-3000) : "";
+    return new Error(`${message}\nsaid: ${this.lines.join(" | ")}\nqemu: ${log}\nconsole: ${printed}`);
+  }
+}
+
+/** A TCP port of 127.0.0.1 that is free now. */
+export async function freePort(): Promise<number> {
+  const server = net.createServer().listen(0, "127.0.0.1");
+  await once(server, "listening");
+  const { port } = server.address() as net.AddressInfo;
+  server.close();
+  return port;
+}
+
+function qemuArguments(scratch: string, options: GuestOptions): string[] {
+  const file = (name: string): string => path.join(scratch, name);
+  const disks = [{ file: file("root.qcow2"), format: "qcow2" }, ...(options.disks ?? [])];
+  return [
+    ...["-machine", "q35,accel=tcg", "-m", String(options.memoryMib ?? 128), "-nodefaults", "-display", "none"],
+    "-no-reboot",
+    ...["-kernel", path.join(options.folder, "vmlinuz"), "-initrd", path.join(options.folder, "initrd.img")],
+    ...["-append", `console=ttyS0 root=/dev/vda quiet ${options.append ?? ""}`],
+    ...disks.flatMap((disk) => ["-drive", `file=${disk.file},format=${disk.format},if=virtio,cache=unsafe`]),
+    ...["-fw_cfg", `name=opt/org.collective/parameters,file=${file("parameters")}`],
+    ...["-chardev", `socket,id=console,path=${file("console.sock")},server=on,wait=off,logfile=${file("console.log")}`],
+    ...["-serial", "chardev:console"],
+    ...["-device", "virtio-serial-pci", "-device", "virtio-rng-pci"],
+    ...["-chardev", `socket,id=channel,path=${file("channel.sock")},server=on,wait=off`],
+    ...["-device", "virtserialport,chardev=channel,name=org.collective.guest"],
+    ...["-qmp", `unix:${file("qmp.sock")},server=on,wait=off`],
+    ...(options.cards ?? []).flatMap(cardArguments),
+  ];
+}
+
+function cardArguments({ mac, netdevs }: NetworkCard, index: number): string[] {
+  const device = ["-device", `virtio-net-pci,netdev=card${index},mac=${mac}`];
+  if (netdevs.length === 1) return ["-netdev", insertId(netdevs[0]!, `card${index}`), ...device];
+  return [
+    ...netdevs.flatMap((netdev, part) => {
+      const id = `card${index}part${part}`;
+      return ["-netdev", insertId(netdev, id), "-netdev", `hubport,id=${id}hub,hubid=${index},netdev=${id}`];
+    }),
+    ...["-netdev", `hubport,id=card${index},hubid=${index}`],
+    ...device,
+  ];
+}
+
+function insertId(netdev: string, id: string): string {
+  return netdev.replace(/^([a-z]+)/, `$1,id=${id}`);
+}
+
+function setText(parameters: readonly string[]): string {
+  return `${parameters.map((line) => `${line}\n`).join("")}\n`;
+}
+
+async function connectSocket(file: string, isHopeless: () => boolean): Promise<net.Socket> {
+  for (let tries = 0; ; tries += 1) {
+    const socket = net.connect(file);
+    // `once` rejects when the socket says error first.
+    const connected = await once(socket, "connect").then(
+      () => true,
+      () => false,
+    );
+    if (connected) return socket;
+    if (tries > 200 || isHopeless()) throw new Error(`${file} cannot be reached`);
+    await sleep(50);
+  }
+}
