@@ -8,6 +8,7 @@ export interface VerbEntry {
 }
 
 export const VERBS: readonly VerbEntry[] = [
+  { name: "check", summary: "report every mistake in CVL files", load: () => import("./verbs/check.ts") },
   {
     name: "create",
     summary: "make an empty appliance repository",
@@ -18,6 +19,12 @@ export const VERBS: readonly VerbEntry[] = [
     summary: "show what a change between two commits would do",
     load: () => import("./verbs/diff.ts"),
   },
+  {
+    name: "eval",
+    summary: "show what a CVL file's parameters come to",
+    load: () => import("./verbs/eval.ts"),
+  },
+  { name: "fmt", summary: "format CVL files", load: () => import("./verbs/fmt.ts") },
   {
     name: "graph",
     summary: "draw a network as Mermaid, DOT or SVG",

@@ -62,7 +62,7 @@ async function linkInto(
   if (rootClass === undefined) return undefined;
   const files = new Map([[PREDEFINED_FILE.displayName, PREDEFINED_FILE]]);
   for (const [name, { file }] of loaded) files.set(name, file);
-  return { root, object: rootClass.name, files, rootClass };
+  return { root, object: rootClass.name, files, rootClass, objects: linker.objectsOf(rootFile) };
 }
 
 class Linker {
@@ -100,9 +100,13 @@ class Linker {
     for (const classes of this.bound.values()) yield* classes.values();
   }
 
+  objectsOf(loaded: LoadedFile): Classes {
+    return this.bound.get(loaded) ?? new Map<string, ObjectClass>();
+  }
+
   /** The object a file stands for; nothing but an error when that is not clear. */
   pickRoot(loaded: LoadedFile, wanted: string | undefined): ObjectClass | undefined {
-    const classes = this.bound.get(loaded) ?? new Map<string, ObjectClass>();
+    const classes = this.objectsOf(loaded);
     const object = wanted === undefined ? pickObject(loaded, classes) : classes.get(wanted);
     if (object !== undefined || loaded.isDamaged) return object;
     const names = [...classes.keys()];
@@ -155,7 +159,7 @@ class Linker {
     statement: ImportSyntax,
     target: LoadedFile,
   ): ObjectClass | undefined {
-    const classes = this.bound.get(target) ?? new Map<string, ObjectClass>();
+    const classes = this.objectsOf(target);
     const object = pickObject(target, classes);
     if (object !== undefined || target.isDamaged) return object;
     const message =
@@ -185,9 +189,14 @@ class Linker {
   }
 }
 
-/** The only object, or the one named like the file. */
 function pickObject({ file }: LoadedFile, classes: Classes): ObjectClass | undefined {
-  if (classes.size === 1) return [...classes.values()][0];
-  const baseName = file.file.slice(file.file.lastIndexOf("/") + 1).replace(/\.cvl$/, "");
-  return classes.get(baseName);
+  const name = rootObjectName(file.file, [...classes.keys()]);
+  return name === undefined ? undefined : classes.get(name);
+}
+
+/** Which of a file's objects the file stands for: the only one, or the one named like the file. */
+export function rootObjectName(file: string, names: readonly string[]): string | undefined {
+  if (names.length === 1) return names[0];
+  const baseName = file.slice(file.lastIndexOf("/") + 1).replace(/\.cvl$/, "");
+  return names.includes(baseName) ? baseName : undefined;
 }

@@ -10,4 +10,6 @@ export interface LinkedProgram {
   readonly files: ReadonlyMap<string, SourceFile>;
   /** The root object, bound to everything it derives from and contains. */
   readonly rootClass: ObjectClass;
+  /** Every object of the root file by name: each may be evaluated in place of `rootClass`. */
+  readonly objects: ReadonlyMap<string, ObjectClass>;
 }

@@ -1,4 +1,4 @@
-/** The instance tree as `cui eval --json` prints it, in pieces: the whole may be larger than a string should be. */
+/** The instance tree as `cui eval --json` prints it; in pieces, because the whole may be larger than a string should be. */
 import { Instance } from "./instance.ts";
 import type { Layout } from "./object-class.ts";
 import type { Component, Element, InstanceTree } from "./tree.ts";
@@ -17,7 +17,7 @@ export function elementToJson(element: Element): JsonElement {
   return element.kind === "unset" ? { unset: element.waitsFor } : { sensitive: true };
 }
 
-/** The JSON text in pieces to be written one after the other; `isWanted` chooses components by path. */
+/** The JSON text in pieces of whole lines, to be joined by line ends; `isWanted` chooses components by path. */
 export function* writeTreeJson(
   tree: InstanceTree,
   isWanted: (path: string) => boolean = () => true,
@@ -27,18 +27,21 @@ export function* writeTreeJson(
   const writer = new ComponentWriter();
   for (const component of tree.components.values()) {
     if (!isWanted(component.path)) continue;
-    piece += `\n${comma}${JSON.stringify(component.path)}:${writer.write(component)}`;
+    const line = `${comma}${JSON.stringify(component.path)}:${writer.write(component)}`;
     comma = ",";
-    if (piece.length < PIECE_CHARACTERS) continue;
-    yield piece;
-    piece = "";
+    if (piece.length + line.length < PIECE_CHARACTERS) {
+      piece += `\n${line}`;
+    } else {
+      yield piece;
+      piece = line;
+    }
   }
   yield `${piece}\n}}`;
 }
 
 /** The whole JSON text, for small trees and tests. */
 export function treeToJson(tree: InstanceTree): string {
-  return [...writeTreeJson(tree)].join("");
+  return [...writeTreeJson(tree)].join("\n");
 }
 
 const PIECE_CHARACTERS = 256 * 1024;

@@ -1,0 +1,46 @@
+/** The CVL files of a folder: what git tracks or would, or without git all there are. */
+import { readdir } from "node:fs/promises";
+import path from "node:path";
+import { CollectiveError } from "../errors.ts";
+import { run } from "../io.ts";
+
+/** Paths relative to `folder`, sorted. */
+export async function listCvlFiles(folder: string): Promise<string[]> {
+  const files = (await listWithGit(folder)) ?? (await listAll(folder));
+  return files.sort();
+}
+
+/** Undefined when the folder is in no git repository, or there is no git. */
+async function listWithGit(folder: string): Promise<string[] | undefined> {
+  try {
+    return await run({
+      file: "git",
+      args: [
+        ...QUIET_GIT,
+        "ls-files",
+        "-z",
+        "--cached",
+        "--others",
+        "--exclude-standard",
+        "--deduplicate",
+        "--",
+        "*.cvl",
+      ],
+      cwd: folder,
+      parse: (text) => text.split("\0").filter((file) => file !== ""),
+    });
+  } catch (error) {
+    if (error instanceof CollectiveError) return undefined;
+    throw error;
+  }
+}
+
+/** A repository's own settings must not start programs. */
+const QUIET_GIT = ["-c", "core.fsmonitor=false", "-c", "core.hooksPath=/dev/null"];
+
+async function listAll(folder: string): Promise<string[]> {
+  const entries = await readdir(folder, { recursive: true, withFileTypes: true });
+  return entries
+    .filter((entry) => entry.isFile() && entry.name.endsWith(".cvl"))
+    .map((entry) => path.relative(folder, path.join(entry.parentPath, entry.name)));
+}

@@ -1,0 +1,22 @@
+/** The mistakes of a linked program that show only when its values are made. */
+import type { Diagnostic } from "../diagnostics.ts";
+import { measureExtent } from "./containment.ts";
+import { evaluate } from "./evaluate.ts";
+import { MAX_PARAMETERS } from "./limits.ts";
+import { rootObjectName } from "./link.ts";
+import type { LinkedProgram } from "./program.ts";
+
+/** Evaluates the object the file stands for, or each of them where that is not clear. */
+export function checkProgram(program: LinkedProgram): readonly Diagnostic[] {
+  if (rootObjectName(program.root.file, [...program.objects.keys()]) !== undefined) {
+    return evaluate(program).diagnostics;
+  }
+  const diagnostics: Diagnostic[] = [];
+  let parameters = 0;
+  for (const [object, rootClass] of program.objects) {
+    parameters += measureExtent(rootClass).parameters;
+    diagnostics.push(...evaluate({ ...program, object, rootClass }).diagnostics);
+    if (parameters > MAX_PARAMETERS) break;
+  }
+  return diagnostics;
+}
