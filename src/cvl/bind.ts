@@ -1,5 +1,5 @@
 /** One file's objects to classes: names looked up, bases followed, parameters and components laid out, all checked. */
-import { checkStatements } from "./check-statements.ts";
+import { bindStatements } from "./bind-statements.ts";
 import { declareStatements } from "./declare.ts";
 import { MAX_INHERITANCE_DEPTH } from "./limits.ts";
 import type { ClassKind, Layout, Members, ObjectClass } from "./object-class.ts";
@@ -8,7 +8,6 @@ import { quote, type Reporter } from "./report.ts";
 import { reportUnknownClass, spanOf, type Budget, type Scope } from "./scope.ts";
 import type { SourceFile } from "./source.ts";
 import type { ObjectSyntax, SyntaxFile } from "./syntax.ts";
-import { collectTargets } from "./targets.ts";
 
 export type Classes = ReadonlyMap<string, ObjectClass>;
 
@@ -50,11 +49,10 @@ export function bindFile(input: BindInput): {
   for (const draft of ordered) inherit(draft, scope);
   for (const { syntax, class: owner } of ordered)
     Object.assign(owner, declareStatements(owner, syntax, scope));
-  for (const { class: owner } of ordered) {
-    const target = collectTargets(owner.assignments, owner);
+  for (const { syntax, class: owner } of ordered) {
+    const target = bindStatements(owner, syntax, scope);
     owner.targets = [...(target === undefined ? [] : [target]), ...(owner.base?.targets ?? [])];
   }
-  for (const { syntax, class: owner } of ordered) checkStatements(owner, syntax, scope);
   const classes = new Map(ordered.map((draft) => [draft.class.name, draft.class]));
   return { classes, usedNames };
 }
@@ -81,7 +79,7 @@ function draftObjects({ file, syntax, imports, predefined, reporter }: BindInput
   return drafts;
 }
 
-function emptyClass({ name, isDamaged }: ObjectSyntax, file: SourceFile): Writable<ObjectClass> {
+function emptyClass({ name, statements, isDamaged }: ObjectSyntax, file: SourceFile): Writable<ObjectClass> {
   return {
     name: name.text,
     file,
@@ -92,7 +90,7 @@ function emptyClass({ name, isDamaged }: ObjectSyntax, file: SourceFile): Writab
     ancestors: [],
     layout: EMPTY_LAYOUT,
     members: EMPTY_MEMBERS,
-    assignments: [],
+    statements,
     targets: [],
     isOpen: isDamaged,
   };

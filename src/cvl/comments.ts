@@ -34,7 +34,7 @@ export function attachComments(
   const entries: (TokenWithComments & { trailing: readonly PlacedComment[] })[] = [];
   let next = 0;
   let start = 0;
-  for (const token of [...tokens, new CvlToken(EOF, "", text.length, text.length)]) {
+  for (const token of [...tokens, new CvlToken().set(EOF, "", text.length, text.length)]) {
     const first = next;
     while (next < comments.length && (comments[next]?.start ?? 0) < token.startOffset) next += 1;
     const gap: Gap = { text, start, end: token.startOffset, comments: comments.slice(first, next) };

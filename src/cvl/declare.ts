@@ -1,5 +1,5 @@
 /** `var` statements and component declarations of one object: what they add to what it inherits. */
-import type { Assignment, Layout, Member, Members, ObjectClass, Slot } from "./object-class.ts";
+import type { Layout, Member, Members, ObjectClass, Slot } from "./object-class.ts";
 import { isSameObject } from "./object-class.ts";
 import { hintNearest } from "./nearest.ts";
 import { INTERFACE, PREDEFINED_FILE, RESERVED_NAMES } from "./predefined.ts";
@@ -11,21 +11,18 @@ import type { Place } from "./tree.ts";
 export interface Declarations {
   readonly layout: Layout;
   readonly members: Members;
-  readonly assignments: readonly Assignment[];
   readonly isOpen: boolean;
 }
 
 /** The layout and components of `owner`, whose base is complete. What adds nothing shares the base's tables. */
 export function declareStatements(owner: ObjectClass, syntax: ObjectSyntax, scope: Scope): Declarations {
   const draft = new DeclarationDraft(owner, scope);
-  const assignments: Assignment[] = [];
   for (const statement of syntax.statements) {
     if (statement.kind === "variable") draft.declareVariables(statement);
     else if (statement.kind === "component") draft.declareComponents(statement);
-    else assignments.push({ syntax: statement, file: scope.file, scope: owner });
   }
-  scope.budget.spend(assignments.length);
-  return { layout: draft.layout, members: draft.members, assignments, isOpen: draft.isOpen };
+  scope.budget.spend(syntax.statements.length);
+  return { layout: draft.layout, members: draft.members, isOpen: draft.isOpen };
 }
 
 interface WritableLayout extends Layout {

@@ -12,6 +12,7 @@ import { createReporter, quote, type Reporter } from "./report.ts";
 import { spanOf } from "./scope.ts";
 import type { EvaluateOptions, InstanceTree } from "./tree.ts";
 import { ParameterEvaluator } from "./parameter-evaluator.ts";
+import { ShapeTable } from "./shape.ts";
 
 export interface EvaluateResult {
   readonly tree: InstanceTree;
@@ -25,7 +26,7 @@ export function evaluate(program: LinkedProgram, options: EvaluateOptions = {}):
   if (!isWithinLimits(program, reporter)) {
     return { tree: { appliance, components: new Map() }, diagnostics: reporter.diagnostics };
   }
-  const components = instantiate(program.rootClass);
+  const components = instantiate(program.rootClass, new ShapeTable(options));
   const evaluator = new ParameterEvaluator(options, reporter);
   for (const instance of components.values()) {
     evaluator.evaluateInstance(instance);

@@ -1,5 +1,6 @@
 /** One component of the instance tree. What the tree's readers see is made when they look. */
 import type { Assignment, ObjectClass, Slot, TargetNode } from "./object-class.ts";
+import { positionsOf, type Shape, type ShapeTable } from "./shape.ts";
 import type { Source } from "./source.ts";
 import type { Component, ComponentPath, Element, Parameter, Place } from "./tree.ts";
 import { OWN_NAME, UNKNOWN_SELF, type Value } from "./value.ts";
@@ -14,6 +15,15 @@ export interface Overlay {
 export interface Candidate {
   readonly assignment: Assignment;
   readonly scope: Instance;
+  /** Of the body that wrote it: the enclosing objects' first, outermost first, then those of the own class's chain. */
+  readonly body: number;
+}
+
+interface InstanceParts {
+  readonly type: ObjectClass;
+  readonly declared: Place;
+  readonly overlays: readonly Overlay[];
+  readonly shape: Shape;
 }
 
 export class Instance implements Component {
@@ -25,23 +35,21 @@ export class Instance implements Component {
   readonly overlays: readonly Overlay[];
   /** A network's components, in the order of `type.members.list`. */
   instances: readonly Instance[] = [];
+  readonly shape: Shape;
   /** By position in `type.layout.slots`; undefined: not evaluated yet. */
   readonly values: (Value | undefined)[];
   /** Positions whose assignment gave an empty list, so that the default holds. */
   defaulted: Set<number> | undefined;
   private parameterMap: ReadonlyMap<string, Parameter> | undefined;
 
-  constructor(
-    path: ComponentPath,
-    name: string,
-    { type, declared, overlays }: { type: ObjectClass; declared: Place; overlays: readonly Overlay[] },
-  ) {
+  constructor(path: ComponentPath, name: string, { type, declared, overlays, shape }: InstanceParts) {
     this.path = path;
     this.name = name;
     this.type = type;
     this.declared = declared;
     this.overlays = overlays;
-    this.values = new Array<Value | undefined>(type.layout.slots.length).fill(undefined);
+    this.shape = shape;
+    this.values = shape.values.slice();
   }
 
   get kind(): "network" | "machine" {
@@ -89,22 +97,22 @@ export class Instance implements Component {
     return value === OWN_NAME ? [this.name] : value.elements;
   }
 
-  /** The winning assignment to a parameter for `rank` 0, the one it hides for 1, and so on. */
-  candidate(name: string, rank = 0): Candidate | undefined {
-    let skip = rank;
-    for (const { node, scope } of this.overlays) {
-      const assignments = node.parameters.get(name);
-      if (assignments === undefined) continue;
-      const assignment = assignments[skip];
-      if (assignment !== undefined) return { assignment, scope };
-      skip -= assignments.length;
+  /** The winning assignment to a parameter, or the one that would win without `after`. */
+  candidate(name: string, after?: Candidate): Candidate | undefined {
+    const hidden = after?.assignment.hidden;
+    if (after !== undefined && hidden !== undefined) return { ...after, assignment: hidden };
+    const { overlays } = this;
+    let body = after === undefined ? 0 : after.body + 1;
+    for (; body < overlays.length; body += 1) {
+      const overlay = overlays[body];
+      const assignment = overlay?.node.parameters.get(name);
+      if (overlay !== undefined && assignment !== undefined)
+        return { assignment, scope: overlay.scope, body };
     }
-    for (const node of this.type.targets) {
-      const assignments = node.parameters.get(name);
-      if (assignments === undefined) continue;
-      const assignment = assignments[skip];
-      if (assignment !== undefined) return { assignment, scope: this };
-      skip -= assignments.length;
+    const { targets } = this.type;
+    for (; body < overlays.length + targets.length; body += 1) {
+      const assignment = targets[body - overlays.length]?.parameters.get(name);
+      if (assignment !== undefined) return { assignment, scope: this, body };
     }
     return undefined;
   }
@@ -125,12 +133,13 @@ export class Instance implements Component {
 }
 
 /** Unfolds an object into the tree of its components, parents before children; without recursion. */
-export function instantiate(root: ObjectClass): ReadonlyMap<ComponentPath, Instance> {
+export function instantiate(root: ObjectClass, shapes: ShapeTable): ReadonlyMap<ComponentPath, Instance> {
   const instances = new Map<ComponentPath, Instance>();
-  const pending = [new Instance("", root.name, { type: root, declared: root.declared, overlays: [] })];
+  const parts = { type: root, declared: root.declared, overlays: NO_OVERLAYS, shape: shapes.ofClass(root) };
+  const pending = [new Instance("", root.name, parts)];
   for (let instance = pending.pop(); instance !== undefined; instance = pending.pop()) {
     instances.set(instance.path, instance);
-    const children = createChildren(instance);
+    const children = createChildren(instance, shapes);
     instance.instances = children;
     for (let index = children.length - 1; index >= 0; index -= 1) {
       const child = children[index];
@@ -141,23 +150,35 @@ export function instantiate(root: ObjectClass): ReadonlyMap<ComponentPath, Insta
 }
 
 const NO_OVERLAYS: readonly Overlay[] = [];
+const NO_INSTANCES: readonly Instance[] = [];
 
-function createChildren(parent: Instance): Instance[] {
+function createChildren(parent: Instance, shapes: ShapeTable): readonly Instance[] {
+  const { list } = parent.type.members;
+  if (list.length === 0) return NO_INSTANCES;
   const prefix = parent.path === "" ? "" : `${parent.path}.`;
-  return parent.type.members.list.map(({ name, class: type, declared }) => {
-    const overlays: Overlay[] = [];
-    for (const { scope, node } of parent.overlays) {
-      const inner = node.components.get(name);
-      if (inner !== undefined) overlays.push({ scope, node: inner });
-    }
-    for (const node of parent.type.targets) {
-      const inner = node.components.get(name);
-      if (inner !== undefined) overlays.push({ scope: parent, node: inner });
-    }
-    return new Instance(prefix + name, name, {
-      type,
-      declared,
-      overlays: overlays.length === 0 ? NO_OVERLAYS : overlays,
-    });
+  return list.map(({ name, class: type, declared }) => {
+    const overlays = overlaysOf(parent, name);
+    const shape = shapeUnder(overlays, type, shapes);
+    return new Instance(prefix + name, name, { type, declared, overlays, shape });
   });
+}
+
+function overlaysOf(parent: Instance, name: string): readonly Overlay[] {
+  const overlays: Overlay[] = [];
+  for (const { scope, node } of parent.overlays) {
+    const inner = node.components?.get(name);
+    if (inner !== undefined) overlays.push({ scope, node: inner });
+  }
+  for (const node of parent.type.targets) {
+    const inner = node.components?.get(name);
+    if (inner !== undefined) overlays.push({ scope: parent, node: inner });
+  }
+  return overlays.length === 0 ? NO_OVERLAYS : overlays;
+}
+
+function shapeUnder(overlays: readonly Overlay[], type: ObjectClass, shapes: ShapeTable): Shape {
+  const shape = shapes.ofClass(type);
+  if (overlays.length === 0) return shape;
+  const positions = overlays.flatMap(({ node }) => positionsOf(node.parameters.keys(), type.layout));
+  return positions.length === 0 ? shape : shapes.variant(shape, positions);
 }

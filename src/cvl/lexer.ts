@@ -2,7 +2,7 @@
  * Text to tokens, written by hand because it is several times as fast as a table of regular expressions. Never fails:
  * what is no token is reported and skipped, maps nested too deeply are replaced by an empty string.
  */
-import type { TokenType } from "chevrotain";
+import { EOF, type TokenType } from "chevrotain";
 import type { DiagnosticCode } from "../diagnostics.ts";
 import { MAX_FILE_CHARACTERS, MAX_MAP_NESTING } from "./limits.ts";
 import { quote, type Reporter } from "./report.ts";
@@ -56,6 +56,8 @@ const PUNCTUATION: readonly (TokenType | undefined)[] = Array.from({ length: 128
   ]).get(String.fromCharCode(code)),
 );
 
+const IMAGES: readonly string[] = Array.from({ length: 128 }, (_, code) => String.fromCharCode(code));
+
 const LETTER = 1;
 const DIGIT_OR_UNDERSCORE = 2;
 const CHARACTER_CLASS = Uint8Array.from({ length: 128 }, (_, code) => {
@@ -64,32 +66,26 @@ const CHARACTER_CLASS = Uint8Array.from({ length: 128 }, (_, code) => {
   return /[0-9_]/.test(character) ? DIGIT_OR_UNDERSCORE : 0;
 });
 
-/** Splits `text`; comments are kept apart, for the formatter. */
+/** All tokens of `text`; comments are kept apart, for the formatter. */
 export function tokenize(text: string, file: string, reporter: Reporter): LexedText {
-  if (text.length > MAX_FILE_CHARACTERS) {
-    reporter.report(
-      "CVL_LIMIT",
-      `a file may have at most ${MAX_FILE_CHARACTERS} characters, this one has ${text.length}`,
-      { file, start: 0, end: 0 },
-      { hint: "split it into several appliances that import each other" },
-    );
-    return { tokens: [], comments: [] };
-  }
-  const lexer = new TextLexer(text, file, reporter);
-  lexer.run();
-  return { tokens: lexer.tokens, comments: lexer.comments };
+  const lexer = new Lexer(text, file, reporter);
+  const tokens: CvlToken[] = [];
+  for (let token = new CvlToken(); lexer.read(token); token = new CvlToken()) tokens.push(token);
+  return { tokens, comments: lexer.comments };
 }
 
-class TextLexer {
-  readonly tokens: CvlToken[] = [];
+/** Reads one token after the other. */
+export class Lexer {
   readonly comments: Comment[] = [];
   private at = 0;
+  /** Where reading ends: before the text does once nothing more would be reported. */
+  private limit: number;
   private braces = 0;
-  private tooDeepFrom = -1;
   /** After one string without an end no other may go beyond its line: else each would be searched to the file's end. */
   private lastLineOnly = false;
-  private isStopped = false;
+  /** Nothing to report can be in a string. */
   private readonly isClean: boolean;
+  private readonly names = new Map<string, string>();
   private readonly text: string;
   private readonly file: string;
   private readonly reporter: Reporter;
@@ -98,24 +94,41 @@ class TextLexer {
     this.text = text;
     this.file = file;
     this.reporter = reporter;
+    this.limit = text.length;
     this.isClean = !text.includes("\0") && text.isWellFormed();
-  }
-
-  run(): void {
-    const { text } = this;
-    const { length } = text;
     if (text.charCodeAt(0) === BYTE_ORDER_MARK) this.at = 1;
-    while (this.at < length && !this.isStopped) {
-      const code = text.charCodeAt(this.at);
-      if (code === SPACE || code === NEWLINE || code === TAB || code === RETURN) this.at += 1;
-      else if (code < 128 && CHARACTER_CLASS[code] === LETTER) this.readWord();
-      else if (code === QUOTE) this.readString();
-      else this.readOther(code);
-    }
-    this.closeTooDeep();
+    if (text.length > MAX_FILE_CHARACTERS) this.refuseLength();
   }
 
-  private readWord(): void {
+  /** Makes `token` the next one; false, and the token the file's end, when there is none. */
+  read(token: CvlToken): boolean {
+    const { text } = this;
+    while (this.at < this.limit) {
+      const code = text.charCodeAt(this.at);
+      if (code === SPACE || code === NEWLINE || code === TAB || code === RETURN) {
+        this.at += 1;
+      } else if (code < 128 && CHARACTER_CLASS[code] === LETTER) {
+        this.readWord(token);
+        return true;
+      } else if (code === QUOTE) {
+        this.readString(token);
+        return true;
+      } else if (this.readOther(code, token)) {
+        return true;
+      }
+    }
+    token.set(EOF, "", text.length, text.length);
+    return false;
+  }
+
+  private refuseLength(): void {
+    const { length } = this.text;
+    const message = `a file may have at most ${MAX_FILE_CHARACTERS} characters, this one has ${length}`;
+    this.report("CVL_LIMIT", message, 0, "split it into several appliances that import each other", 0);
+    this.limit = 0;
+  }
+
+  private readWord(token: CvlToken): void {
     const { text } = this;
     const start = this.at;
     let at = start + 1;
@@ -126,64 +139,68 @@ class TextLexer {
     }
     this.at = at;
     const word = text.slice(start, at);
-    const first = word.charCodeAt(0);
-    const isKeyword = (first === 105 || first === 118 || first === 101) && KEYWORDS.has(word);
-    this.push(isKeyword ? (KEYWORDS.get(word) ?? Identifier) : Identifier, word, start);
+    token.set(KEYWORDS.get(word) ?? Identifier, this.intern(word), start, at);
   }
 
-  private readOther(code: number): void {
+  /** One string for all places of a name: names are kept, compared and looked up often. */
+  private intern(word: string): string {
+    const known = this.names.get(word);
+    if (known !== undefined) return known;
+    this.names.set(word, word);
+    return word;
+  }
+
+  /** False when what was read is no token: a comment, or a character out of place. */
+  private readOther(code: number, token: CvlToken): boolean {
     const start = this.at;
     const next = this.text.charCodeAt(start + 1);
     if (code === EQUALS) {
       this.at = next === GREATER ? start + 2 : start + 1;
-      if (next === GREATER) this.push(Arrow, "=>", start);
-      else this.push(Equals, "=", start);
-      return;
+      if (next === GREATER) token.set(Arrow, "=>", start, this.at);
+      else token.set(Equals, "=", start, this.at);
+      return true;
     }
     if (code === SLASH && (next === SLASH || next === STAR)) {
       this.readComment(next);
-      return;
+      return false;
     }
     const punctuation = PUNCTUATION[code];
     if (punctuation === undefined) {
       this.skipForeign();
-      return;
+      return false;
     }
     this.at = start + 1;
-    this.countBraces(punctuation, start);
-  }
-
-  private countBraces(punctuation: TokenType, start: number): void {
+    if (punctuation === RightBrace && this.braces > 0) this.braces -= 1;
     if (punctuation === LeftBrace) {
       this.braces += 1;
-      if (this.braces > MAX_BRACES && this.tooDeepFrom === -1) this.openTooDeep(start);
+      if (this.braces > MAX_BRACES) return this.skipTooDeep(token, start);
     }
-    this.push(punctuation, this.text.charAt(start), start);
-    if (punctuation === RightBrace && this.braces > 0) {
-      this.braces -= 1;
-      if (this.braces <= MAX_BRACES && this.tooDeepFrom !== -1) this.closeTooDeep();
-    }
+    token.set(punctuation, IMAGES[code] ?? "", start, this.at);
+    return true;
   }
 
-  private openTooDeep(start: number): void {
-    this.tooDeepFrom = start;
+  /** An empty string takes the place of a map that is nested too deeply. */
+  private skipTooDeep(token: CvlToken, start: number): boolean {
     this.report(
       "CVL_LIMIT",
       `maps may nest at most ${MAX_MAP_NESTING} deep`,
       start,
       "is a closing `}` missing somewhere before?",
     );
+    // Within it no further `{` is too deep, so that the recursion ends here.
+    let depth = 1;
+    this.braces = 0;
+    while (depth > 0 && this.read(token)) {
+      if (token.tokenType === LeftBrace) depth += 1;
+      else if (token.tokenType === RightBrace) depth -= 1;
+      this.braces = 0;
+    }
+    this.braces = MAX_BRACES;
+    token.set(StringLiteral, "", start, start + 1);
+    return true;
   }
 
-  /** The tokens of what was too deep were not kept; an empty string takes their place. */
-  private closeTooDeep(): void {
-    if (this.tooDeepFrom === -1) return;
-    const start = this.tooDeepFrom;
-    this.tooDeepFrom = -1;
-    this.push(StringLiteral, "", start);
-  }
-
-  private readString(): void {
+  private readString(token: CvlToken): void {
     const { text } = this;
     const start = this.at;
     let end = findStringEnd(text, start + 1, this.lastLineOnly ? this.lineEnd(start) : text.length);
@@ -192,7 +209,7 @@ class TextLexer {
     const raw = text.slice(start + 1, end);
     if (!this.isClean) this.checkCharacters(raw, start + 1);
     const content = raw.includes("\\") ? this.decodeEscapes(raw, start + 1) : raw;
-    this.push(StringLiteral, content, start);
+    token.set(StringLiteral, content, start, this.at);
   }
 
   /** The string is taken to end with its line, so that what follows is still read. */
@@ -271,14 +288,10 @@ class TextLexer {
     this.report("CVL_CHARACTER", `${shown} is not allowed ${where}`, at, CHARACTER_HINTS.get(character));
   }
 
-  private push(type: TokenType, image: string, start: number): void {
-    if (this.tooDeepFrom === -1) this.tokens.push(new CvlToken(type, image, start, this.at));
-  }
-
   /** Reports what lies at `start`; when nothing more is shown anyway, nothing more is read. */
   private report(code: DiagnosticCode, message: string, start: number, hint?: string, length = 1): void {
     this.reporter.report(code, message, { file: this.file, start, end: start + length }, { hint });
-    if (this.reporter.isFull) this.isStopped = true;
+    if (this.reporter.isFull) this.limit = 0;
   }
 }
 

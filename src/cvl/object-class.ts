@@ -1,6 +1,6 @@
 /** Objects as linked: bases, parameters, components and assignments bound to each other. Built by `bind`, then only read. */
 import type { SourceFile } from "./source.ts";
-import type { AssignmentSyntax, MapSyntax, ReferenceSyntax } from "./syntax.ts";
+import type { AssignmentSyntax, MapSyntax, ReferenceSyntax, StatementSyntax } from "./syntax.ts";
 import type { Place } from "./tree.ts";
 import type { Value } from "./value.ts";
 
@@ -19,9 +19,9 @@ export interface ObjectClass {
   readonly ancestors: readonly string[];
   readonly layout: Layout;
   readonly members: Members;
-  /** The assignments of its own body. */
-  readonly assignments: readonly Assignment[];
-  /** Of the bodies of the chain that assign anything, most derived first. */
+  /** Its own body. */
+  readonly statements: readonly StatementSyntax[];
+  /** What is assigned, of the bodies of the chain that assign anything, most derived first. */
   readonly targets: readonly TargetNode[];
   /** Something of it could not be read or found: unknown names are no surprise. */
   readonly isOpen: boolean;
@@ -62,8 +62,12 @@ export interface Assignment {
   readonly syntax: AssignmentSyntax;
   readonly file: SourceFile;
   readonly scope: ObjectClass;
+  /** Of the parameter: `domain`, `ethernet0.ip`. */
+  readonly name: string;
+  /** The assignment to the same parameter before it in the same body. */
+  readonly hidden: Assignment | undefined;
   /** Its right side prepared for evaluation; filled in at the first use, the same for every program. */
-  compiled?: RightSide;
+  compiled: RightSide | undefined;
 }
 
 /** The right side of an assignment, prepared once for all instances. */
@@ -100,9 +104,10 @@ export interface Reference {
 
 /** What one class body assigns: to parameters of the object itself, and to those of its components, by name. */
 export interface TargetNode {
-  /** By parameter name (`domain`, `ethernet0.ip`); the last assignment of the body first. */
-  readonly parameters: ReadonlyMap<string, readonly Assignment[]>;
-  readonly components: ReadonlyMap<string, TargetNode>;
+  /** The last assignment of the body to each parameter. */
+  readonly parameters: ReadonlyMap<string, Assignment>;
+  /** Undefined: to no component's. */
+  readonly components: ReadonlyMap<string, TargetNode> | undefined;
 }
 
 /** Same object of the same file of the same repository, at any version. */

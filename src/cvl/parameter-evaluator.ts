@@ -1,5 +1,5 @@
 /** Evaluates parameters on demand, with a stack of its own. */
-import type { Instance } from "./instance.ts";
+import type { Candidate, Instance } from "./instance.ts";
 import { MAX_TOTAL_VALUE_SIZE, MAX_VALUE_SIZE } from "./limits.ts";
 import type { PairPart, Part, Reference, RightSide, Slot } from "./object-class.ts";
 import { PREDEFINED_FILE } from "./predefined.ts";
@@ -21,18 +21,17 @@ import {
 } from "./value.ts";
 
 /** In place of the value of a parameter that is being evaluated: meeting it again is a circle. */
-const OPEN: Value = { elements: [], size: 0, isShared: true };
+const OPEN: Value = { elements: [], size: 0, isShared: true, json: undefined };
 
-/** One parameter being evaluated by its assignment of one rank (0 the winner, 1 the one it hides …). */
+/** One parameter being evaluated by one assignment: the one that wins, or one that another hides and refers to. */
 interface Frame {
   readonly instance: Instance;
   readonly position: number;
   readonly slot: Slot;
-  readonly rank: number;
+  /** Undefined: there is no (other) assignment. */
+  readonly candidate: Candidate | undefined;
+  readonly isHidden: boolean;
   readonly rightSide: RightSide;
-  /** Undefined: there is no such assignment. */
-  readonly file: FrameFile | undefined;
-  readonly scope: Instance;
   /** The values of the references seen so far. */
   readonly results: Value[];
   /** What the parameter would be without this assignment, once it is known. */
@@ -41,8 +40,6 @@ interface Frame {
   ownsHidden: boolean;
   hiddenUses: number;
 }
-
-type FrameFile = Parameters<typeof spanOf>[0];
 
 export class ParameterEvaluator {
   /** Size of all values so far. */
@@ -64,45 +61,48 @@ export class ParameterEvaluator {
 
   /** Evaluates every parameter of `instance`, and of others what they are made from. */
   evaluateInstance(instance: Instance): void {
-    const { values } = instance;
-    const { slots } = instance.type.layout;
-    for (let position = 0; position < slots.length && !this.isExhausted; position += 1) {
+    const { values, shape } = instance;
+    const { slots } = shape.layout;
+    this.totalSize += shape.size + shape.paths * (instance.path.length + 2 * ELEMENT_SIZE);
+    for (const position of shape.pending) {
       const slot = slots[position];
-      if (slot !== undefined && values[position] === undefined) this.evaluate(instance, position, slot);
+      if (slot === undefined || this.isExhausted) return;
+      if (values[position] === undefined) this.evaluate(instance, position, slot);
     }
   }
 
   private evaluate(instance: Instance, position: number, slot: Slot): void {
-    this.enter(instance, position, slot, 0);
+    this.enter(instance, position, slot);
     for (let frame = this.stack.at(-1); frame !== undefined; frame = this.stack.at(-1)) {
       if (this.isExhausted) return;
       if (this.collect(frame)) this.leave(frame);
     }
   }
 
-  /** Gives constants their value at once; anything else becomes a frame. */
-  private enter(instance: Instance, position: number, slot: Slot, rank: number): void {
-    const candidate = instance.candidate(slot.name, rank);
+  /** Gives constants, and what only refers to a known value, their value at once; anything else becomes a frame. */
+  private enter(instance: Instance, position: number, slot: Slot): void {
+    const candidate = instance.candidate(slot.name);
     const rightSide = candidate === undefined ? NOTHING : compileRightSide(candidate.assignment);
-    if (rank === 0) {
-      if (rightSide.constant !== undefined && !slot.sensitive) {
-        this.store(
-          instance,
-          position,
-          rightSide.constant.elements.length > 0 ? rightSide.constant : this.fallBack(instance, slot),
-        );
-        return;
-      }
+    const known = slot.sensitive ? undefined : knownValue(rightSide, candidate?.scope ?? instance);
+    if (known !== undefined && known.elements.length > 0) {
+      this.store(instance, position, known);
+    } else {
       instance.values[position] = OPEN;
+      this.push({ instance, position, slot, candidate, isHidden: false, rightSide });
     }
+  }
+
+  private push(
+    start: Pick<Frame, "instance" | "position" | "slot" | "candidate" | "isHidden" | "rightSide">,
+  ): void {
+    const { instance, position, slot, candidate, isHidden, rightSide } = start;
     this.stack.push({
       instance,
       position,
       slot,
-      rank,
+      candidate,
+      isHidden,
       rightSide,
-      file: candidate?.assignment.file,
-      scope: candidate?.scope ?? instance,
       results: [],
       hidden: undefined,
       ownsHidden: false,
@@ -124,14 +124,16 @@ export class ParameterEvaluator {
   }
 
   private lookUp(reference: Reference, frame: Frame): Value | undefined {
-    const target = followComponents(reference, frame.scope);
+    const { candidate } = frame;
+    if (candidate === undefined) return EMPTY;
+    const target = followComponents(reference, candidate.scope);
     const position = positionIn(reference, target);
-    if (target === frame.instance && position === frame.position) return this.lookUpHidden(frame);
+    if (target === frame.instance && position === frame.position) return this.lookUpHidden(frame, candidate);
     const slot = target.type.layout.slots[position];
     if (slot === undefined) return EMPTY;
     if (target.values[position] === undefined) {
       const depth = this.stack.length;
-      this.enter(target, position, slot, 0);
+      this.enter(target, position, slot);
       if (this.stack.length > depth) return undefined;
     }
     const value = target.values[position] ?? EMPTY;
@@ -142,29 +144,32 @@ export class ParameterEvaluator {
     return asReferred(value, target, slot);
   }
 
-  private lookUpHidden(frame: Frame): Value | undefined {
-    if (frame.hidden === undefined) {
-      this.enter(frame.instance, frame.position, frame.slot, frame.rank + 1);
-      return undefined;
+  private lookUpHidden(frame: Frame, winner: Candidate): Value | undefined {
+    if (frame.hidden !== undefined) {
+      frame.hiddenUses += 1;
+      return frame.hidden;
     }
-    frame.hiddenUses += 1;
-    return frame.hidden;
+    const { instance, position, slot } = frame;
+    const candidate = instance.candidate(slot.name, winner);
+    const rightSide = candidate === undefined ? NOTHING : compileRightSide(candidate.assignment);
+    this.push({ instance, position, slot, candidate, isHidden: true, rightSide });
+    return undefined;
   }
 
   private leave(frame: Frame): void {
     this.stack.pop();
-    const { instance, position, slot, rank } = frame;
+    const { instance, position, slot } = frame;
     const made = this.make(frame);
     const isEmpty = made.elements.length === 0 && made !== BROKEN;
     const value = isEmpty ? this.fallBack(instance, slot) : made;
-    if (rank > 0) {
+    if (frame.isHidden) {
       const parent = this.stack.at(-1);
       if (parent === undefined) return;
       parent.hidden = value === OWN_NAME || value === UNKNOWN_SELF ? explicit(value, instance, slot) : value;
       parent.ownsHidden = !isEmpty && !made.isShared;
       return;
     }
-    if (isEmpty && frame.file !== undefined) (instance.defaulted ??= new Set()).add(position);
+    if (isEmpty && frame.candidate !== undefined) (instance.defaulted ??= new Set()).add(position);
     this.store(instance, position, slot.sensitive ? hide(value, instance.pathOf(slot)) : value);
   }
 
@@ -216,7 +221,7 @@ export class ParameterEvaluator {
       size += added;
       if (size > MAX_VALUE_SIZE) return this.reportTooLarge(frame);
     }
-    return { elements, size, isShared: false };
+    return { elements, size, isShared: false, json: undefined };
   }
 
   /** Adds one part's elements; the result is their size, undefined when the part is broken. */
@@ -265,12 +270,13 @@ export class ParameterEvaluator {
     this.cursor += 1;
     const [element] = elements;
     if (elements.length === 1) return element;
-    if (frame.file === undefined) return undefined;
+    const { candidate } = frame;
+    if (candidate === undefined) return undefined;
     const path = reference.syntax.names.join(".");
     this.reporter.report(
       "CVL_MAP_VALUE",
       `a map's value is exactly one string, ${quote(path)} has ${elements.length === 0 ? "none" : elements.length}`,
-      spanOf(frame.file, reference.syntax),
+      spanOf(candidate.assignment.file, reference.syntax),
       {
         hint:
           elements.length === 0
@@ -281,13 +287,13 @@ export class ParameterEvaluator {
     return undefined;
   }
 
-  private reportTooLarge({ file, slot, rightSide }: Frame): Value {
+  private reportTooLarge({ candidate, slot, rightSide }: Frame): Value {
     const syntax = rightSide.references[0]?.syntax;
-    if (file !== undefined && syntax !== undefined) {
+    if (candidate !== undefined && syntax !== undefined) {
       this.reporter.report(
         "CVL_LIMIT",
         `the value of ${quote(slot.name)} is too large: a value may have at most ${MAX_VALUE_SIZE} characters`,
-        spanOf(file, syntax),
+        spanOf(candidate.assignment.file, syntax),
         { hint: "values that are made from themselves again and again grow fast" },
       );
     }
@@ -297,18 +303,31 @@ export class ParameterEvaluator {
   private reportCircle(target: Instance, position: number, reference: Reference, last: Frame): void {
     const from = this.stack.findIndex((frame) => frame.instance === target && frame.position === position);
     const paths: string[] = [];
-    for (const { instance, slot, rank } of this.stack.slice(Math.max(0, from))) {
-      if (rank === 0) paths.push(instance.pathOf(slot).slice(0, 80));
+    for (const { instance, slot, isHidden } of this.stack.slice(Math.max(0, from))) {
+      if (!isHidden) paths.push(instance.pathOf(slot).slice(0, 80));
     }
     const shown = paths.length > MAX_SHOWN ? [...paths.slice(0, MAX_SHOWN), "…"] : paths;
-    if (last.file === undefined) return;
+    if (last.candidate === undefined) return;
     this.reporter.report(
       "CVL_VALUE_CYCLE",
       `a value is made from itself: ${[...shown, paths[0] ?? ""].join(" → ")}`,
-      spanOf(last.file, reference.syntax),
+      spanOf(last.candidate.assignment.file, reference.syntax),
       { hint: "only `p = p, …;` may refer to the parameter it assigns; it appends" },
     );
   }
+}
+
+/** The value of a right side that needs no other to be evaluated: a constant, or one reference to what is known. */
+function knownValue({ constant, references, parts }: RightSide, scope: Instance): Value | undefined {
+  if (constant !== undefined) return constant;
+  const [reference] = references;
+  if (reference === undefined || parts.length > 1 || parts[0]?.kind !== "reference") return undefined;
+  const target = followComponents(reference, scope);
+  const position = positionIn(reference, target);
+  const value = target.values[position];
+  const slot = target.shape.layout.slots[position];
+  if (value === undefined || slot === undefined || value === OPEN || value === BROKEN) return undefined;
+  return shared(asReferred(value, target, slot));
 }
 
 const MAX_SHOWN = 12;
@@ -353,5 +372,7 @@ function isOwnSecret(element: Element, path: string): boolean {
 
 /** Marks a value that is now that of several parameters, so that nobody appends to its list. */
 function shared(value: Value): Value {
-  return value.isShared ? value : { elements: value.elements, size: value.size, isShared: true };
+  return value.isShared
+    ? value
+    : { elements: value.elements, size: value.size, isShared: true, json: undefined };
 }

@@ -10,7 +10,7 @@ import {
   type RightSide,
 } from "./object-class.ts";
 import type { ReferenceSyntax, ValueSyntax } from "./syntax.ts";
-import { makeValue, MapBuilder } from "./value.ts";
+import { ELEMENT_SIZE, makeValue, MapBuilder, type Value } from "./value.ts";
 
 /** The prepared right side; `assignment` belongs to a program without errors. */
 export function compileRightSide(assignment: Assignment): RightSide {
@@ -19,12 +19,28 @@ export function compileRightSide(assignment: Assignment): RightSide {
 }
 
 function compile({ syntax, scope }: Assignment): RightSide {
+  const [first] = syntax.values;
+  if (syntax.values.length === 1 && first?.kind === "string") return compileString(first.text);
   const references: Reference[] = [];
   const parts = syntax.values.map((value) => compilePart(value, scope, references));
   if (references.length > 0) return { constant: undefined, parts, references };
   const elements = parts.flatMap((part) => (part.kind === "constant" ? [part.text] : []));
   return { constant: makeValue(elements, true), parts, references };
 }
+
+/** Most assignments are of one string. */
+function compileString(text: string): RightSide {
+  const constant: Value = {
+    elements: [text],
+    size: text.length + ELEMENT_SIZE,
+    isShared: true,
+    json: undefined,
+  };
+  return { constant, parts: NO_PARTS, references: NO_REFERENCES };
+}
+
+const NO_PARTS: readonly Part[] = [];
+const NO_REFERENCES: readonly Reference[] = [];
 
 /** Map nesting is bounded by the lexer. */
 function compilePart(value: ValueSyntax, scope: ObjectClass, references: Reference[]): Part {

@@ -1,5 +1,5 @@
 /** What the parser found wrong, in a user's words: what was expected, what came, and one error for one mistake. */
-import type { IParserErrorMessageProvider, IRecognitionException, IToken, TokenType } from "chevrotain";
+import type { IRecognitionException, IToken } from "chevrotain";
 import { quote, type Reporter } from "./report.ts";
 import {
   Comma,
@@ -12,46 +12,33 @@ import {
   StringLiteral,
 } from "./tokens.ts";
 
-/** What may stand where a rule has a choice or must begin. */
-const EXPECTED_BY_RULE: Readonly<Record<string, string>> = {
-  file: "`import`, or an object `Name extends Base { … }`",
-  fileItem: "`extends`, `{` or `=`",
-  statement: "a statement or `}`",
-  assignmentOrComponent: "`=` and a value, or the name of a component",
-  nameList: "a name",
-  valueList: "a value (a string, a name or a map)",
-  value: "a value (a string, a name or a map)",
-  pair: "a key (a name or a string)",
-};
-
-/** Chevrotain's messages in our words: only what was expected; what came is added from the token. */
-export const SYNTAX_MESSAGES: IParserErrorMessageProvider = {
-  buildMismatchTokenMessage: ({ expected }) => describeType(expected),
-  buildNotAllInputParsedMessage: () => EXPECTED_BY_RULE["file"] ?? "",
-  buildNoViableAltMessage: ({ ruleName }) => EXPECTED_BY_RULE[ruleName] ?? "something else",
-  buildEarlyExitMessage: ({ ruleName }) => EXPECTED_BY_RULE[ruleName] ?? "something else",
-};
-
 interface NamedText {
   readonly displayName: string;
   readonly text: string;
 }
 
-/** Reports the errors without those a former one caused; the result is the offsets at which something was wrong. */
+/** Statements that begin in it are not what their author wrote. Offsets are half-open. */
+export interface DamagedRange {
+  readonly start: number;
+  readonly end: number;
+}
+
+/** Reports the errors without those a former one caused; the result is what to make nothing of. */
 export function reportSyntaxErrors(
   errors: readonly IRecognitionException[],
   tokens: readonly CvlToken[],
   file: NamedText,
   reporter: Reporter,
-): number[] {
-  const damage: number[] = [];
+): DamagedRange[] {
+  const damage: DamagedRange[] = [];
   let quietUntil = 0;
   for (const error of errors) {
     const index = indexOfToken(tokens, error.token, file.text.length);
-    damage.push(startOf(error.token, file.text.length));
     if (index < quietUntil) continue;
     reportSyntaxError(error, tokens, index, file, reporter);
     quietUntil = endOfStatement(tokens, index);
+    const end = tokens[quietUntil - 1]?.startOffset ?? file.text.length;
+    damage.push({ start: startOf(error.token, file.text.length), end });
     if (reporter.isFull) break;
   }
   return damage;
@@ -93,7 +80,7 @@ function hintFor(
   }
   if (error.message === "`;`") return "a statement ends with `;`";
   if (token === undefined) return "is a closing `}` missing?";
-  if (previous?.tokenType === Comma && error.context.ruleStack.at(-1) !== "pair") {
+  if (previous?.tokenType === Comma && error.message.startsWith("a value")) {
     return "only a map may have a comma after its last element";
   }
   return undefined;
@@ -130,8 +117,4 @@ function describeToken(token: CvlToken | undefined): string {
   if (token === undefined) return "the end of the file";
   if (token.tokenType === StringLiteral) return `the string ${quote(token.image)}`;
   return token.tokenType === Identifier ? `the name ${quote(token.image)}` : quote(token.image);
-}
-
-function describeType(type: TokenType): string {
-  return type.LABEL ?? type.name;
 }

@@ -1,5 +1,5 @@
 /** The vocabulary of CVL, and the token our lexer hands to chevrotain's parser. */
-import { createToken, Lexer, type IToken, type TokenType } from "chevrotain";
+import { createToken, EOF, Lexer, type IToken, type TokenType } from "chevrotain";
 
 export const Identifier = createToken({ name: "Identifier", label: "a name", pattern: Lexer.NA });
 export const StringLiteral = createToken({
@@ -40,20 +40,24 @@ export const KEYWORDS: ReadonlyMap<string, TokenType> = new Map([
   ["extends", Extends],
 ]);
 
-/** A token with offsets only; `image` is the source text, for a string literal its decoded content. */
-export class CvlToken implements IToken {
-  readonly image: string;
-  readonly startOffset: number;
-  /** Of the last character, as chevrotain counts. */
-  readonly endOffset: number;
-  readonly tokenTypeIdx: number;
-  readonly tokenType: TokenType;
+const EOF_INDEX = EOF.tokenTypeIdx ?? 1;
 
-  constructor(tokenType: TokenType, image: string, start: number, end: number) {
+/** A token with offsets only. A parser that keeps none hands the same few out again and again. */
+export class CvlToken implements IToken {
+  tokenType: TokenType = EOF;
+  tokenTypeIdx = EOF_INDEX;
+  /** The source text; for a string literal its decoded content. */
+  image = "";
+  startOffset = 0;
+  /** Of the last character, as chevrotain counts. */
+  endOffset = -1;
+
+  set(tokenType: TokenType, image: string, start: number, end: number): this {
+    this.tokenType = tokenType;
+    this.tokenTypeIdx = tokenType.tokenTypeIdx ?? EOF_INDEX;
     this.image = image;
     this.startOffset = start;
     this.endOffset = end - 1;
-    this.tokenTypeIdx = tokenType.tokenTypeIdx ?? 0;
-    this.tokenType = tokenType;
+    return this;
   }
 }

@@ -1,8 +1,8 @@
 /** The instance tree as `cui eval --json` prints it; in pieces, because the whole may be larger than a string should be. */
 import { Instance } from "./instance.ts";
-import type { Layout } from "./object-class.ts";
+import type { Shape } from "./shape.ts";
 import type { Component, Element, InstanceTree } from "./tree.ts";
-import { OWN_NAME, UNKNOWN_SELF, type Value } from "./value.ts";
+import { OWN_NAME, UNKNOWN_SELF } from "./value.ts";
 
 /** An element as JSON: a clear sensitive value is never in it. */
 export type JsonElement =
@@ -47,8 +47,7 @@ export function treeToJson(tree: InstanceTree): string {
 const PIECE_CHARACTERS = 256 * 1024;
 
 class ComponentWriter {
-  /** `"name":` of each parameter, by layout. */
-  private readonly keys = new Map<Layout, readonly string[]>();
+  private readonly templates = new Map<Shape, Template>();
 
   write(component: Component): string {
     const { version } = component.source;
@@ -65,32 +64,75 @@ class ComponentWriter {
   }
 
   private writeInstance(instance: Instance): string {
-    const keys = this.keysOf(instance.type.layout);
-    let text = "";
-    for (let position = 0; position < keys.length; position += 1) {
-      const value = instance.values[position];
-      const key = keys[position] ?? "";
-      text += position === 0 ? key : `,${key}`;
-      text += value === undefined ? "[]" : valueText(value, instance, position);
+    const { texts, holes } = this.templateOf(instance.shape);
+    const prefix = instance.path === "" ? "" : `${instance.path}.`;
+    let text = texts[0] ?? "";
+    for (let index = 0; index < holes.length; index += 1) {
+      const hole = holes[index] ?? 0;
+      text += hole === PATH_PREFIX ? prefix : hole === NAME ? instance.name : valueText(instance, hole);
+      text += texts[index + 1] ?? "";
     }
     return text;
   }
 
-  private keysOf(layout: Layout): readonly string[] {
-    let keys = this.keys.get(layout);
-    if (keys === undefined) {
-      keys = layout.slots.map(({ name }) => `${JSON.stringify(name)}:`);
-      this.keys.set(layout, keys);
+  private templateOf(shape: Shape): Template {
+    let template = this.templates.get(shape);
+    if (template === undefined) {
+      template = makeTemplate(shape);
+      this.templates.set(shape, template);
     }
-    return keys;
+    return template;
   }
 }
 
-function valueText(value: Value, instance: Instance, position: number): string {
+/** The text instances of one shape have in common; between two texts is a hole. */
+interface Template {
+  readonly texts: readonly string[];
+  /** What fills each: a position in the instance's values, its name, or its path and a dot. */
+  readonly holes: readonly number[];
+}
+
+const NAME = -1;
+const PATH_PREFIX = -2;
+
+function makeTemplate({ layout, values }: Shape): Template {
+  const texts: string[] = [];
+  const holes: number[] = [];
+  let text = "";
+  const addHole = (hole: number) => {
+    texts.push(text);
+    holes.push(hole);
+    text = "";
+  };
+  layout.slots.forEach(({ name }, position) => {
+    const value = values[position];
+    text += `${position === 0 ? "" : ","}${JSON.stringify(name)}:`;
+    if (value === undefined) {
+      addHole(position);
+    } else if (value === OWN_NAME) {
+      text += '["';
+      addHole(NAME); // names and paths have nothing JSON would escape
+      text += '"]';
+    } else if (value === UNKNOWN_SELF) {
+      text += '[{"unknown":["';
+      addHole(PATH_PREFIX);
+      text += `${name}"]}]`;
+    } else {
+      text += elementsText(value.elements);
+    }
+  });
+  texts.push(text);
+  return { texts, holes };
+}
+
+function valueText(instance: Instance, position: number): string {
+  const value = instance.values[position];
+  if (value === undefined) return "[]";
   if (value === OWN_NAME || value === UNKNOWN_SELF) return elementsText(instance.elementsAt(position));
-  if (!value.isShared) return elementsText(value.elements);
-  value.json ??= elementsText(value.elements);
-  return value.json;
+  if (value.json !== undefined && value.json !== "") return value.json;
+  const text = elementsText(value.elements);
+  if (value.isShared) value.json = value.json === undefined ? "" : text;
+  return text;
 }
 
 function elementsText(elements: readonly Element[]): string {

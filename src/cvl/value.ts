@@ -6,28 +6,29 @@ export interface Value {
   readonly elements: readonly Element[];
   /** Its characters, and `ELEMENT_SIZE` for each element: what the limits bound. */
   readonly size: number;
-  /** Many parameters have this same value: worth keeping its JSON. */
+  /** Others may have this same value: its list must not be appended to. */
   readonly isShared: boolean;
-  json?: string;
+  /** Its JSON once it was written twice; empty once it was written. */
+  json: string | undefined;
 }
 
 export const ELEMENT_SIZE = 8;
 
-export const EMPTY: Value = { elements: [], size: 0, isShared: true };
+export const EMPTY: Value = { elements: [], size: 0, isShared: true, json: undefined };
 
 /** In place of a value that could not be made; the error is reported, and what is made from it is no further error. */
-export const BROKEN: Value = { elements: [], size: 0, isShared: true };
+export const BROKEN: Value = { elements: [], size: 0, isShared: true, json: undefined };
 
 /** Unknown, waiting for the very parameter that has it; made explicit only where it is looked at. */
-export const UNKNOWN_SELF: Value = { elements: [], size: 0, isShared: false };
+export const UNKNOWN_SELF: Value = { elements: [], size: 0, isShared: false, json: undefined };
 
 /** The component's own name; made explicit only where it is looked at. */
-export const OWN_NAME: Value = { elements: [], size: 0, isShared: false };
+export const OWN_NAME: Value = { elements: [], size: 0, isShared: false, json: undefined };
 
 export function makeValue(elements: readonly Element[], isShared = false): Value {
   let size = 0;
   for (const element of elements) size += elementSize(element);
-  return { elements, size, isShared };
+  return { elements, size, isShared, json: undefined };
 }
 
 export function elementSize(element: Element): number {

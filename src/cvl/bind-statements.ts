@@ -1,27 +1,75 @@
-/** Assignments of one object: what they assign and refer to is declared, map keys are there once. */
+/** Assignments of one object to a tree of what they assign; that and what they refer to is declared, map keys are there once. */
 import type { Span } from "../diagnostics.ts";
 import { hintNearest } from "./nearest.ts";
-import { resolvePath, type Assignment, type ObjectClass, type Resolution } from "./object-class.ts";
+import {
+  resolvePath,
+  type Assignment,
+  type ObjectClass,
+  type Resolution,
+  type TargetNode,
+} from "./object-class.ts";
 import { quote } from "./report.ts";
 import { spanOf, type Scope } from "./scope.ts";
-import type { MapSyntax, ObjectSyntax, SyntaxRange, ValueSyntax } from "./syntax.ts";
+import type { SourceFile } from "./source.ts";
+import type { AssignmentSyntax, MapSyntax, ObjectSyntax, SyntaxRange, ValueSyntax } from "./syntax.ts";
 
-/** Checks the assignments of `owner`, and those it inherits that go through a component it redeclares. */
-export function checkStatements(owner: ObjectClass, syntax: ObjectSyntax, scope: Scope): void {
-  for (const assignment of owner.assignments) {
-    checkPath(owner, assignment.syntax.target, assignment.syntax.target.names, {
-      assignment,
-      scope,
-      isTarget: true,
-    });
-    for (const value of assignment.syntax.values) checkValue(value, owner, assignment, scope);
+interface WritableNode extends TargetNode {
+  readonly parameters: Map<string, Assignment>;
+  components: Map<string, WritableNode> | undefined;
+}
+
+/**
+ * Binds the assignments of `owner`, and checks those it inherits that go through a component it redeclares. Undefined when
+ * its body assigns nothing.
+ */
+export function bindStatements(
+  owner: ObjectClass,
+  syntax: ObjectSyntax,
+  scope: Scope,
+): TargetNode | undefined {
+  const root: WritableNode = { parameters: new Map(), components: undefined };
+  for (const statement of syntax.statements) {
+    if (statement.kind === "assignment") bindAssignment(root, statement, owner, scope);
   }
   const redeclared = findRedeclared(owner, syntax);
   if (redeclared.size > 0) checkInherited(owner, redeclared, scope);
+  return root.parameters.size === 0 && root.components === undefined ? undefined : root;
+}
+
+function bindAssignment(
+  root: WritableNode,
+  syntax: AssignmentSyntax,
+  owner: ObjectClass,
+  scope: Scope,
+): void {
+  const { file } = scope;
+  const { names } = syntax.target;
+  const target = resolvePath(owner, names);
+  if (target.kind === "parameter") {
+    let node = root;
+    for (let at = 0; at < target.components; at += 1) node = childNode(node, names[at] ?? "");
+    const { name } = target;
+    const hidden = node.parameters.get(name);
+    node.parameters.set(name, { syntax, file, scope: owner, name, hidden, compiled: undefined });
+  } else {
+    reportPath(target, syntax.target, names, { file, scope, isTarget: true });
+  }
+  for (const value of syntax.values) checkValue(value, owner, scope);
+}
+
+function childNode(node: WritableNode, name: string): WritableNode {
+  node.components ??= new Map();
+  let child = node.components.get(name);
+  if (child === undefined) {
+    child = { parameters: new Map(), components: undefined };
+    node.components.set(name, child);
+  }
+  return child;
 }
 
 interface PathUse {
-  readonly assignment: Assignment;
+  /** Of the path. */
+  readonly file: SourceFile;
   readonly scope: Scope;
   readonly isTarget: boolean;
   /** The component declaration that makes an inherited path wrong. */
@@ -29,12 +77,12 @@ interface PathUse {
 }
 
 /** Map nesting is bounded by the lexer. */
-function checkValue(value: ValueSyntax, owner: ObjectClass, assignment: Assignment, scope: Scope): void {
+function checkValue(value: ValueSyntax, owner: ObjectClass, scope: Scope): void {
   if (value.kind === "reference")
-    checkPath(owner, value, value.names, { assignment, scope, isTarget: false });
+    checkPath(owner, value, value.names, { file: scope.file, scope, isTarget: false });
   if (value.kind !== "map") return;
   checkKeys(value, scope);
-  for (const pair of value.pairs) checkValue(pair.value, owner, assignment, scope);
+  for (const pair of value.pairs) checkValue(pair.value, owner, scope);
 }
 
 function checkKeys(map: MapSyntax, { file, reporter }: Scope): void {
@@ -53,10 +101,13 @@ function checkKeys(map: MapSyntax, { file, reporter }: Scope): void {
 }
 
 function checkPath(owner: ObjectClass, range: SyntaxRange, names: readonly string[], use: PathUse): void {
-  const found = resolvePath(owner, names);
+  reportPath(resolvePath(owner, names), range, names, use);
+}
+
+function reportPath(found: Resolution, range: SyntaxRange, names: readonly string[], use: PathUse): void {
   if (found.kind === "parameter" || found.owner.isOpen) return;
   const { reporter } = use.scope;
-  const span = spanOf(use.assignment.file, range);
+  const span = spanOf(use.file, range);
   const related =
     use.because === undefined ? [] : [{ message: "because of this component", span: use.because }];
   if (found.kind === "component") {
@@ -128,16 +179,16 @@ function findRedeclared(owner: ObjectClass, syntax: ObjectSyntax): ReadonlyMap<s
 
 /** Another version of a component may lack what the base assigns or refers to. */
 function checkInherited(owner: ObjectClass, redeclared: ReadonlyMap<string, Span>, scope: Scope): void {
-  for (const ancestor of owner.chain.slice(1)) {
-    scope.budget.spend(ancestor.assignments.length);
-    for (const assignment of ancestor.assignments) {
-      const { target, values } = assignment.syntax;
+  for (const { statements, file } of owner.chain.slice(1)) {
+    scope.budget.spend(statements.length);
+    for (const statement of statements) {
+      if (statement.kind !== "assignment") continue;
+      const { target, values } = statement;
       const because = redeclared.get(target.names[0] ?? "");
-      if (because !== undefined) {
-        checkPath(owner, target, target.names, { assignment, scope, isTarget: false, because });
-      }
+      if (because !== undefined)
+        checkPath(owner, target, target.names, { file, scope, isTarget: false, because });
       for (const value of values)
-        checkInheritedValue(value, owner, { assignment, scope, isTarget: false }, redeclared);
+        checkInheritedValue(value, owner, { file, scope, isTarget: false }, redeclared);
     }
   }
 }
