@@ -27,10 +27,7 @@ export async function loadProgram(
     return { ...result, textOf: (name) => result.program?.files.get(name)?.text ?? textOf(name) };
   } catch (error) {
     if (error !== NEEDS_REPOSITORIES) throw error;
-    throw new CollectiveError(
-      "INVALID_INPUT",
-      `${file} imports from repositories, which this command cannot read`,
-    );
+    return loadWithImports(file, options, context);
   }
 }
 
@@ -78,3 +75,19 @@ const NEEDS_REPOSITORIES = new Error("the file imports something");
 const NO_IMPORTS = {
   resolve: () => Promise.reject(NEEDS_REPOSITORIES),
 };
+
+async function loadWithImports(
+  file: string,
+  options: { readonly object?: string },
+  context: CliContext,
+): Promise<ProgramFile> {
+  const { loadAppliance } = await import("../repository/load.ts");
+  const loaded = await loadAppliance({
+    file,
+    cwd: context.cwd,
+    versions: "locked",
+    writeLock: false,
+    ...options,
+  });
+  return { ...loaded, textOf: (name) => loaded.textOf(name) ?? loaded.program?.files.get(name)?.text };
+}
