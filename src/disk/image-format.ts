@@ -2,7 +2,7 @@
  * Which format a disk image has, told from its first bytes and not by QEMU, and whether it stands alone: an image can name other
  * files, or network addresses, that QEMU would open. Only what cannot is let through.
  */
-import { open } from "node:fs/promises";
+import { open, stat } from "node:fs/promises";
 import { CollectiveError } from "../errors.ts";
 
 /** QEMU's names. */
@@ -62,9 +62,10 @@ export function missingImage(file: string, cause: unknown): CollectiveError {
 
 async function readHead(file: string): Promise<Buffer> {
   try {
+    // Opening a pipe would wait for somebody to write into it.
+    if (!(await stat(file)).isFile()) throw unsupported(file, "it is no regular file");
     const handle = await open(file, "r");
     try {
-      if (!(await handle.stat()).isFile()) throw unsupported(file, "it is no regular file");
       const { buffer, bytesRead } = await handle.read(Buffer.alloc(PROBE_BYTES), 0, PROBE_BYTES, 0);
       return buffer.subarray(0, bytesRead);
     } finally {
