@@ -20,6 +20,11 @@ export const VERBS: readonly VerbEntry[] = [
     load: () => import("./verbs/diff.ts"),
   },
   {
+    name: "disk",
+    summary: "add, show, verify and export program disks",
+    load: () => import("./verbs/disk.ts"),
+  },
+  {
     name: "eval",
     summary: "show what a CVL file's parameters come to",
     load: () => import("./verbs/eval.ts"),

@@ -17,22 +17,31 @@ export interface VerifyReport {
   readonly problems: readonly CollectiveError[];
 }
 
+export interface VerifyOptions {
+  /** What was found good is added, and what is in it is not checked again: for several disks that share packs. */
+  readonly checked?: Set<string>;
+  readonly onProgress?: (goodChunks: number) => void;
+}
+
 /** Checks every chunk of a disk, and every base, against the packs in `store`. */
 export async function verifyDisk(
   index: DiskIndex,
   store: ObjectStore,
-  onProgress?: (goodChunks: number) => void,
+  { checked: known = new Set(), onProgress }: VerifyOptions = {},
 ): Promise<VerifyReport> {
   const wanted = [
     ...wantedChunks(index, placesOf(index)),
     ...index.bases.map((record) => ({ record, plainBytes: undefined })),
-  ];
+  ].filter(({ record }) => !known.has(placeKey(record)));
   const checked = await checkChunks({
     wanted,
     records: recordsByDigest(index),
     packs: index.packs,
     store,
-    ...(onProgress === undefined ? {} : { onProgress }),
+    onGood: (record, goodChunks) => {
+      known.add(placeKey(record));
+      onProgress?.(goodChunks);
+    },
   });
   return { ...checked, uncheckedChunks: 0 };
 }
@@ -61,23 +70,27 @@ export async function verifyPack(oid: Oid, reader: ObjectReader): Promise<Verify
   return { ...checked, uncheckedChunks: records.size - wanted.length };
 }
 
+function placeKey({ digest, pack, offset }: ChunkRecord): string {
+  return `${digest} ${pack} ${offset}`;
+}
+
 async function checkChunks(options: {
   readonly wanted: readonly WantedChunk[];
   readonly records: ReadonlyMap<ChunkDigest, ChunkRecord>;
   readonly packs: readonly PackReference[];
   readonly store: ObjectStore;
-  readonly onProgress?: (goodChunks: number) => void;
+  readonly onGood?: (record: ChunkRecord, goodChunks: number) => void;
 }): Promise<Omit<VerifyReport, "uncheckedChunks">> {
-  const { onProgress, ...rest } = options;
+  const { onGood, ...rest } = options;
   const problems = new Map<string, CollectiveError>();
   let goodChunks = 0;
   await withCodecPool((pool) =>
     fetchChunks({
       ...rest,
       pool,
-      onChunk: () => {
+      onChunk: ({ record }) => {
         goodChunks += 1;
-        onProgress?.(goodChunks);
+        onGood?.(record, goodChunks);
         return Promise.resolve();
       },
       onProblem: (problem) => {
