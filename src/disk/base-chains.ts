@@ -30,8 +30,15 @@ export function followBases(
   const missing: ChunkDigest[] = [];
   const visit = (link: Link, path: readonly ChunkDigest[]): number => {
     if (path.includes(link.digest)) throw fail(`the bases of chunk ${start.digest} form a cycle`);
-    if ((link.codec === "delta") !== link.bases.length > 0 || link.bases.length > MAX_BASES) {
-      throw fail(`chunk ${link.digest} is ${link.codec} with ${link.bases.length} bases`);
+    const different = new Set(link.bases).size;
+    if (
+      (link.codec === "delta") !== different > 0 ||
+      different > MAX_BASES ||
+      different !== link.bases.length
+    ) {
+      throw fail(
+        `chunk ${link.digest} is ${link.codec} with ${link.bases.length} bases, ${different} different`,
+      );
     }
     const below = [...path, link.digest];
     let depth = 0;

@@ -3,11 +3,13 @@ import { CollectiveError } from "../errors.ts";
 import { followBases } from "./base-chains.ts";
 import type { ChunkRecord, DiskIndex } from "./disk-index.ts";
 import {
+  BASE_PREFIX_BYTES,
   CHUNK_BYTES,
   chunkCount,
   MAX_DISK_BYTES,
   MAX_PACK_BYTES,
   MAX_PACKS,
+  PACK_PREFIX_BYTES,
   plainBytesAt,
 } from "./format.ts";
 import type { ChunkDigest } from "./object-store.ts";
@@ -23,7 +25,20 @@ export function checkIndex(index: DiskIndex): void {
   const records = collectRecords(index);
   checkPlaces(index, records);
   checkBases(index, records);
+  checkPrefixes(index, records);
   checkTrace(index);
+}
+
+/** The full names that begin with each prefix of `bytes` bytes. @throws CollectiveError DISK_INDEX_INVALID where two do */
+export function byPrefix<Name extends string>(names: Iterable<Name>, bytes: number): Map<string, Name> {
+  const map = new Map<string, Name>();
+  for (const name of names) {
+    const prefix = name.slice(0, 2 * bytes);
+    if ((map.get(prefix) ?? name) !== name)
+      throw invalidIndex(`both ${name} and another begin with ${prefix}`);
+    map.set(prefix, name);
+  }
+  return map;
 }
 
 /** An index that breaks the format; `data` says where, for programs. */
@@ -147,6 +162,16 @@ function checkBases(index: DiskIndex, records: ReadonlyMap<ChunkDigest, ChunkRec
   for (const { digest } of index.bases) {
     if (!needed.has(digest)) throw invalidIndex(`base chunk ${digest} is listed, but no chunk needs it`);
   }
+}
+
+/** What records hold of names must be enough to find them. */
+function checkPrefixes(index: DiskIndex, records: ReadonlyMap<ChunkDigest, ChunkRecord>): void {
+  byPrefix(
+    index.packs.map(({ oid }) => oid),
+    PACK_PREFIX_BYTES,
+  );
+  const hasDeltas = index.chunks.some(({ record }) => record.codec === "delta");
+  if (hasDeltas) byPrefix(records.keys(), BASE_PREFIX_BYTES);
 }
 
 function checkTrace(index: DiskIndex): void {

@@ -26,6 +26,9 @@ export const MAX_CHAIN = 8;
 export const MAX_CLOSURE = 64;
 
 export const DIGEST_BYTES = 32;
+/** How much of a pack's oid, and of a base's digest, an index record holds. */
+export const PACK_PREFIX_BYTES = 8;
+export const BASE_PREFIX_BYTES = 16;
 
 export const INDEX_MAGIC = "CUIINDEX";
 export const SHARD_MAGIC = "CUISHARD";

@@ -2,7 +2,7 @@
  * The files of an index folder: `header`, one shard `0000`, `0001` … for every 64 MiB that are not all zeros, `bases-0` …
  * `bases-f` for chunks that are only bases, `trace` where a boot was recorded. @see docs/disk-format.md, "Index"
  */
-import { checkIndex, invalidIndex } from "./check-index.ts";
+import { byPrefix, checkIndex, invalidIndex } from "./check-index.ts";
 import {
   indexDigest,
   recordsInShard,
@@ -11,13 +11,18 @@ import {
   type DiskIndex,
   type PackReference,
 } from "./disk-index.ts";
-import { chunkCount, MAX_PACK_BYTES, SHARD_CHUNKS, TRACE_MAGIC } from "./format.ts";
+import {
+  BASE_PREFIX_BYTES,
+  chunkCount,
+  MAX_PACK_BYTES,
+  PACK_PREFIX_BYTES,
+  SHARD_CHUNKS,
+  TRACE_MAGIC,
+} from "./format.ts";
 import { checksumOf, decodeHeader, encodeHeader, type IndexFile } from "./index-header.ts";
 import {
-  BASE_PREFIX_DIGITS,
   decodeTable,
   encodeTable,
-  PACK_PREFIX_DIGITS,
   readTableHead,
   TABLE_HEAD_BYTES,
   writeTableHead,
@@ -173,26 +178,15 @@ function recordResolver(
 ): (record: RawRecord) => ChunkRecord {
   const oids = byPrefix(
     packs.map(({ oid }) => oid),
-    PACK_PREFIX_DIGITS,
+    PACK_PREFIX_BYTES,
   );
   const withBases = all.some(({ basePrefixes }) => basePrefixes.length > 0);
-  const digests = byPrefix(withBases ? all.map(({ digest }) => digest) : [], BASE_PREFIX_DIGITS);
+  const digests = byPrefix(withBases ? all.map(({ digest }) => digest) : [], BASE_PREFIX_BYTES);
   return ({ packPrefix, basePrefixes, ...rest }) => ({
     ...rest,
     pack: found<Oid>(oids, packPrefix, `pack of chunk ${rest.digest}`),
     bases: basePrefixes.map((prefix) => found<ChunkDigest>(digests, prefix, `base of chunk ${rest.digest}`)),
   });
-}
-
-function byPrefix<Name extends string>(names: readonly Name[], digits: number): Map<string, Name> {
-  const map = new Map<string, Name>();
-  for (const name of names) {
-    const prefix = name.slice(0, digits);
-    if ((map.get(prefix) ?? name) !== name)
-      throw invalidIndex(`both ${name} and another begin with ${prefix}`);
-    map.set(prefix, name);
-  }
-  return map;
 }
 
 function found<Name extends string>(map: ReadonlyMap<string, Name>, prefix: string, what: string): Name {

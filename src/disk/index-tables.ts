@@ -9,20 +9,22 @@
  */
 import { invalidIndex } from "./check-index.ts";
 import type { ChunkRecord } from "./disk-index.ts";
-import { CODECS, DIGEST_BYTES, FORMAT_VERSION, MAX_BASES, SHARD_MAGIC, type Codec } from "./format.ts";
+import {
+  BASE_PREFIX_BYTES,
+  CODECS,
+  DIGEST_BYTES,
+  FORMAT_VERSION,
+  MAX_BASES,
+  PACK_PREFIX_BYTES,
+  SHARD_MAGIC,
+  type Codec,
+} from "./format.ts";
 import type { ChunkDigest } from "./object-store.ts";
 import { checkFormat } from "./pack-format.ts";
 
 export const TABLE_HEAD_BYTES = 16;
 const RECORD_BYTES = 52;
-const PACK_PREFIX_BYTES = 8;
-const BASE_PREFIX_BYTES = 16;
 const ZERO_RECORD = Buffer.alloc(RECORD_BYTES);
-
-/** Hex digits of a pack's oid in a record. */
-export const PACK_PREFIX_DIGITS = 2 * PACK_PREFIX_BYTES;
-/** Hex digits of a base's digest in a record. */
-export const BASE_PREFIX_DIGITS = 2 * BASE_PREFIX_BYTES;
 
 /** A record as it is written: pack and bases are prefixes. */
 export interface RawRecord {

@@ -31,7 +31,7 @@ export interface ProgramDisk {
   readonly bus: DiskBus;
   /** Folder of the index inside the repository: `disks/root.index`. */
   readonly indexPath: string;
-  /** SHA-256 over the index (header and shards), 64 hex digits: a host keeps images under this name. */
+  /** Of the disk's content, as `indexDigest` of disk/ gives it, 64 hex digits: a host keeps images under this name. */
   readonly indexDigest: string;
   readonly sizeBytes: number;
 }

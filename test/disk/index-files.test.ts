@@ -448,6 +448,30 @@ function byDigest(a: ChunkRecord, b: ChunkRecord): number {
   return a.digest < b.digest ? -1 : 1;
 }
 
+t.test("names that agree in what records hold of them are refused", (t) => {
+  const index = sample();
+  const [pack, other] = index.packs;
+  const twin = `${pack!.oid.slice(0, 16)}${other!.oid.slice(16)}` as Oid;
+  const rename = (one: ChunkRecord): ChunkRecord => (one.pack === other!.oid ? { ...one, pack: twin } : one);
+  const packs = [pack!, { ...other!, oid: twin }].sort((a, b) => (a.oid < b.oid ? -1 : 1));
+  const chunks = index.chunks.map((chunk) => ({ ...chunk, record: rename(chunk.record) }));
+  t.throws(() => encodeIndex({ ...index, packs, chunks, bases: index.bases.map(rename) }), {
+    code: "DISK_INDEX_INVALID",
+    message: /another begin with/,
+  });
+  const like = {
+    ...index.chunks[1]!.record,
+    digest: `${digest(1).slice(0, 32)}${digest(9).slice(32)}` as ChunkDigest,
+  };
+  const doubled = index.chunks.map((chunk) => (chunk.position === 1 ? { ...chunk, record: like } : chunk));
+  t.throws(() => encodeIndex({ ...index, chunks: doubled }), { message: /another begin with/ });
+  const delta = index.chunks[2]!.record;
+  const repeated = { ...delta, bases: [delta.bases[0]!, delta.bases[1]!, delta.bases[0]!] };
+  const again = index.chunks.map((chunk) => (chunk.position === 2 ? { ...chunk, record: repeated } : chunk));
+  t.throws(() => encodeIndex({ ...index, chunks: again }), { message: /3 bases, 2 different/ });
+  t.end();
+});
+
 t.test("chains of bases are bounded in depth and in number", (t) => {
   t.doesNotThrow(() => encodeIndex(chained(8)));
   t.throws(() => encodeIndex(chained(9)), { code: "DISK_INDEX_INVALID", message: /chain of more than 8/ });
