@@ -46,6 +46,11 @@ export const VERBS: readonly VerbEntry[] = [
     load: () => import("./verbs/lock.ts"),
   },
   {
+    name: "protect",
+    summary: "set tag ruleset, branch rule and environment of a repository on GitHub",
+    load: () => import("./verbs/protect.ts"),
+  },
+  {
     name: "publish",
     summary: "publish the next version of an appliance",
     load: () => import("./verbs/publish.ts"),
