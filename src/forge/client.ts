@@ -32,7 +32,7 @@ export function createForge(options: ForgeOptions): Forge {
     log: { debug: ignore, info: ignore, warn: ignore, error: ignore },
     request: { fetch: fetchWithin(limits.timeoutMs) },
   });
-  const pace = createPace(limits.writeIntervalMs);
+  const pace = createPace({ intervalMs: limits.writeIntervalMs, burst: limits.writeBurst });
   octokit.hook.wrap("request", async (request, endpoint) => {
     const { method } = endpoint;
     const { pathname } = new URL(octokit.request.endpoint(endpoint).url);

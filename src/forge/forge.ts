@@ -26,8 +26,10 @@ export interface RetryLimits {
   readonly waitMs: number;
   /** First pause after a broken connection or a 5xx; doubled every time. */
   readonly pauseMs: number;
-  /** Between two requests that change something, as GitHub asks. */
+  /** Between two requests that change something, when there are many: GitHub asks for a second. */
   readonly writeIntervalMs: number;
+  /** How many of them may go out at once before that. */
+  readonly writeBurst: number;
   /** Of one request, waiting for limits not counted. */
   readonly timeoutMs: number;
 }
@@ -37,6 +39,7 @@ export const DEFAULT_LIMITS: RetryLimits = {
   waitMs: 300_000,
   pauseMs: 1000,
   writeIntervalMs: 1000,
+  writeBurst: 10,
   timeoutMs: 30_000,
 };
 

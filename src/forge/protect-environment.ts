@@ -1,5 +1,6 @@
 /** The environment a rollout runs in: who approves, and from which branch alone it runs. */
 import { CollectiveError } from "../errors.ts";
+import { createOnce } from "./create-once.ts";
 import { hasCode } from "./forge-error.ts";
 import { repositoryParameters, type Forge } from "./forge.ts";
 import type { ProtectionStep, ProtectionWishes, Reviewer } from "./protection.ts";
@@ -133,12 +134,14 @@ async function listPolicies(forge: Forge, wishes: ProtectionWishes): Promise<str
   return data.branch_policies.flatMap(({ name }) => (name === undefined ? [] : [name]));
 }
 
-/** GitHub answers 303 to a policy that is there already, so a repeated try is harmless. */
 async function createPolicy(forge: Forge, wishes: ProtectionWishes, branch: string): Promise<void> {
-  await forge.rest.repos.createDeploymentBranchPolicy({
-    ...environmentParameters(wishes),
-    name: branch,
-    type: "branch",
+  await createOnce(forge, {
+    find: async () => (await listPolicies(forge, wishes)).find((name) => name === branch),
+    create: async () => {
+      const policy = { name: branch, type: "branch" } as const;
+      await forge.rest.repos.createDeploymentBranchPolicy({ ...environmentParameters(wishes), ...policy });
+      return branch;
+    },
   });
 }
 

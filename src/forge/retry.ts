@@ -51,13 +51,19 @@ export async function withRetries<Result>(
   }
 }
 
-/** Lets one caller pass at a time, `intervalMs` after the one before. */
-export function createPace(intervalMs: number): () => Promise<void> {
-  let nextAt = 0;
+/** Lets `burst` callers pass at once, and then one every `intervalMs`; a pause refills the burst. */
+export function createPace({
+  intervalMs,
+  burst,
+}: {
+  intervalMs: number;
+  burst: number;
+}): () => Promise<void> {
+  let fullAt = 0;
   return async () => {
     const now = Date.now();
-    const wait = Math.max(0, nextAt - now);
-    nextAt = now + wait + intervalMs;
+    fullAt = Math.max(now, fullAt) + intervalMs;
+    const wait = fullAt - now - burst * intervalMs;
     if (wait > 0) await sleep(wait);
   };
 }

@@ -230,12 +230,13 @@ t.test("waiting is bounded as a whole", (t) => {
   t.end();
 });
 
-t.test("writes keep a distance", async (t) => {
+t.test("writes keep a distance when there are many", async (t) => {
   const server = await startServer(t);
-  const forge = forgeOf(server, TOKEN, { writeIntervalMs: 60 });
+  const forge = forgeOf(server, TOKEN, { writeIntervalMs: 100, writeBurst: 2 });
   const startedAt = Date.now();
-  await Promise.all(["a", "b", "c"].map((name) => forge.rest.issues.createLabel({ ...site, name })));
-  t.ok(Date.now() - startedAt >= 115, "three writes need two intervals");
+  const write = (name: string) => forge.rest.issues.createLabel({ ...site, name });
+  await Promise.all(["a", "b", "c", "d"].map(write));
+  t.ok(Date.now() - startedAt >= 195, "two at once, two more after an interval each");
 });
 
 t.test("the token is in no error", async (t) => {

@@ -168,7 +168,6 @@ export const checkHandlers: Readonly<Record<string, Handler>> = {
     const deployment = findById(call, repository.deployments, "deployment_id");
     const fields = {
       description: "",
-      target_url: "",
       ...(call.body as { state: string; description?: string }),
     };
     if (fields.description.length > 140) {
@@ -207,10 +206,10 @@ export const checkHandlers: Readonly<Record<string, Handler>> = {
       make_latest?: string;
       prerelease?: boolean;
     };
+    await tagIfMissing(repository, body.tag_name, body.target_commitish ?? repository.defaultBranch);
     if (repository.releases.some(({ fields }) => fields["tag_name"] === body.tag_name)) {
       throw invalid({ resource: "Release", field: "tag_name", code: "already_exists" });
     }
-    await tagIfMissing(repository, body.tag_name, body.target_commitish ?? repository.defaultBranch);
     const defaults = {
       name: null,
       body: null,
@@ -286,7 +285,7 @@ function retireOthers(call: Call, repository: StoredRepository, current: StoredD
     if (deployment.id >= current.id || deployment.fields["environment"] !== current.fields["environment"])
       continue;
     if (deployment.statuses[0]?.fields["state"] === "success") {
-      deployment.statuses.unshift(newRecord(call, { state: "inactive", description: "", target_url: "" }));
+      deployment.statuses.unshift(newRecord(call, { state: "inactive", description: "" }));
     }
   }
 }

@@ -11,7 +11,7 @@ import {
   type Call,
   type Handler,
 } from "./github-server-call.ts";
-import { git, gitOrUndefined, writeCommit } from "./github-server-git.ts";
+import { branchTip, git, gitOrUndefined, writeCommit } from "./github-server-git.ts";
 import type { StoredComment, StoredPull, StoredRepository } from "./github-server-state.ts";
 import { repositoryView } from "./github-server-views.ts";
 
@@ -40,11 +40,15 @@ export const pullHandlers: Readonly<Record<string, Handler>> = {
     refuseLongBody(body.body);
     const [owner, branch] = body.head.includes(":") ? body.head.split(":") : [repository.owner, body.head];
     const headRepository = repositoryOfOwner(call, repository, owner ?? "");
-    const headSha = await branchTip(headRepository, branch ?? "");
+    const headSha = await branchTip(headRepository.gitDirectory, branch ?? "");
     if (headSha === undefined) throw invalid({ resource: "PullRequest", field: "head", code: "invalid" });
-    const baseSha = await branchTip(repository, body.base);
+    const baseSha = await branchTip(repository.gitDirectory, body.base);
     if (baseSha === undefined) throw invalid({ resource: "PullRequest", field: "base", code: "invalid" });
-    const label = `${headRepository.owner}:${branch ?? ""}`;
+    if (headRepository === repository && (await isAncestor(repository, headSha, baseSha))) {
+      const message = `No commits between ${body.base} and ${branch ?? ""}`;
+      throw invalid({ resource: "PullRequest", code: "custom", message });
+    }
+    // No await from here on: of two requests at the same time one is refused.
     const twin = repository.pulls.find(
       (pull) =>
         pull.state === "open" &&
@@ -56,12 +60,8 @@ export const pullHandlers: Readonly<Record<string, Handler>> = {
       throw invalid({
         resource: "PullRequest",
         code: "custom",
-        message: `A pull request already exists for ${label}.`,
+        message: `A pull request already exists for ${headRepository.owner}:${branch ?? ""}.`,
       });
-    }
-    if (headRepository === repository && (await isAncestor(repository, headSha, baseSha))) {
-      const message = `No commits between ${body.base} and ${branch ?? ""}`;
-      throw invalid({ resource: "PullRequest", code: "custom", message });
     }
     const pull: StoredPull = {
       id: call.state.nextId(),
@@ -108,7 +108,7 @@ export const pullHandlers: Readonly<Record<string, Handler>> = {
     if (body.sha !== undefined && body.sha !== head) {
       throw new Refusal(409, "Head branch was modified. Review and try the merge again.");
     }
-    const base = (await branchTip(repository, pull.baseBranch)) ?? "";
+    const base = (await branchTip(repository.gitDirectory, pull.baseBranch)) ?? "";
     const tree = await gitOrUndefined(repository.gitDirectory, ["merge-tree", "--write-tree", base, head]);
     if (tree === undefined) throw new Refusal(405, "Pull Request is not mergeable");
     const message = body.commit_title ?? `Merge pull request #${pull.number}`;
@@ -120,7 +120,7 @@ export const pullHandlers: Readonly<Record<string, Handler>> = {
   "pulls/list-files": async (call) => {
     const repository = repositoryOf(call);
     const pull = pullOf(call);
-    const base = (await branchTip(repository, pull.baseBranch)) ?? "";
+    const base = (await branchTip(repository.gitDirectory, pull.baseBranch)) ?? "";
     const names = await git(repository.gitDirectory, [
       "diff",
       "--name-only",
@@ -242,7 +242,7 @@ export const pullHandlers: Readonly<Record<string, Handler>> = {
 
 export async function headOf(pull: StoredPull): Promise<string> {
   if (pull.state === "open")
-    pull.headSha = (await branchTip(pull.headRepository, pull.headBranch)) ?? pull.headSha;
+    pull.headSha = (await branchTip(pull.headRepository.gitDirectory, pull.headBranch)) ?? pull.headSha;
   return pull.headSha;
 }
 
@@ -268,7 +268,11 @@ export async function pullView(
     labels: labelsView(repository, pull),
     html_url: `http://github.test/${repository.owner}/${repository.name}/pull/${pull.number}`,
     head: side(pull.headRepository, pull.headBranch, head),
-    base: side(repository, pull.baseBranch, (await branchTip(repository, pull.baseBranch)) ?? head),
+    base: side(
+      repository,
+      pull.baseBranch,
+      (await branchTip(repository.gitDirectory, pull.baseBranch)) ?? head,
+    ),
     draft: false,
     merged: pull.merged,
     merged_at: pull.merged ? pull.updatedAt : null,
@@ -331,10 +335,6 @@ function repositoryOfOwner(call: Call, repository: StoredRepository, owner: stri
   );
   if (fork === undefined) throw invalid({ resource: "PullRequest", field: "head", code: "invalid" });
   return fork;
-}
-
-async function branchTip(repository: StoredRepository, branch: string): Promise<string | undefined> {
-  return gitOrUndefined(repository.gitDirectory, ["rev-parse", "-q", "--verify", `refs/heads/${branch}`]);
 }
 
 async function isAncestor(repository: StoredRepository, ancestor: string, of: string): Promise<boolean> {

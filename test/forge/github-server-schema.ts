@@ -43,14 +43,18 @@ export function readDescription(): Description {
   ) as Description;
 }
 
-/** `nullable` beside `anyOf` and the like means nothing to a validator: the null becomes an alternative of its own. */
+/** `nullable` beside `enum`, `anyOf` and the like means nothing to a validator: the null becomes an alternative of its own. */
 function nullableByType(node: unknown): unknown {
   if (Array.isArray(node)) return node.map(nullableByType);
   if (typeof node !== "object" || node === null) return node;
   const fields = Object.fromEntries(
     Object.entries(node).map(([name, value]) => [name, nullableByType(value)]),
   );
-  if (fields["nullable"] !== true || "type" in fields) return fields;
+  if (fields["nullable"] !== true) return fields;
+  if ("type" in fields)
+    return Array.isArray(fields["enum"])
+      ? { ...fields, enum: [...(fields["enum"] as unknown[]), null] }
+      : fields;
   delete fields["nullable"];
   return { anyOf: [fields, { enum: [null] }] };
 }
