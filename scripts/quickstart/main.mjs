@@ -5,7 +5,7 @@ import { existsSync } from "node:fs";
 import { writeFile } from "node:fs/promises";
 import path from "node:path";
 import { debianPackages, install } from "../prerequisites.mjs";
-import { cui, endLab, indent, openSession, program, root, startLab, step } from "./session.mjs";
+import { cui, indent, openSession, program, root, startLab, step } from "./session.mjs";
 import { proveOnlyWebRestarted, requireBothHosts, showSummary } from "./proof.mjs";
 
 const APPLIANCES = ["Firewall", "Dns", "Web"];
@@ -140,17 +140,20 @@ function inSite(args, options = {}) {
   return cui(session, args, { cwd: session.at("AcmeOffice"), ...options });
 }
 
-/** Runs start or update, shows its last line, returns its report. */
+/** Runs start or update, shows what each action took, returns the report. */
 async function report(verb) {
   const result = JSON.parse(await inSite([verb, "AcmeOffice.cvl", "--json"]));
-  console.log(indent(JSON.stringify(result)));
+  for (const { name, fromMs, toMs } of result.timings) {
+    const seconds = (ms) => (ms / 1000).toFixed(2).padStart(6);
+    console.log(`     ${seconds(fromMs)} s to ${seconds(toMs)} s  ${name}`);
+  }
   return result;
 }
 
 /** The network's status, and the answers from outside: the name from the DNS appliance, the page, everybody's uptime. */
 async function lookAndAsk() {
   await inSite(["status", "AcmeOffice.cvl"], { show: true });
-  const status = JSON.parse(await inSite(["status", "AcmeOffice.cvl", "--json"]));
+  const [status] = JSON.parse(await inSite(["status", "AcmeOffice.cvl", "--json"])).networks;
   const gateway = status.machines.find(({ component }) => component === "firewall").addresses.ethernet1;
   const ask = [process.execPath, path.join(root, "scripts/quickstart/ask.mjs"), gateway, NAME];
   const answer = JSON.parse(
@@ -175,9 +178,6 @@ async function showPlan() {
 
 /** Ends everything once; later calls wait for the first. */
 function tidyUp() {
-  tidying ??= (async () => {
-    if (session?.lab !== undefined) await endLab(session.lab);
-    await session?.close();
-  })();
+  tidying ??= session?.close();
   return tidying;
 }

@@ -25,11 +25,11 @@ export async function openSession() {
     environment,
     children: new Set(),
     timings: [],
-    lab: undefined,
+    hasLab: false,
     at: (...parts) => path.join(folder, ...parts),
     async close() {
-      if (session.lab !== undefined) await endLab(session.lab);
       for (const child of session.children) child.kill("SIGTERM");
+      if (session.hasLab) await cui(session, ["lab", "down", "--dir", session.at("lab")]);
       await rm(folder, { recursive: true, force: true, maxRetries: 20, retryDelay: 200 });
       watchdog.stdin.end();
     },
@@ -51,7 +51,7 @@ async function shareDebianPackages(cache) {
 function startWatchdog(folder) {
   const script =
     'cat >/dev/null; for try in 1 2 3 4 5 6 7 8 9 10; do rm -rf -- "$1" 2>/dev/null && exit; sleep 1; done';
-  const watchdog = spawn("setsid", ["sh", "-c", script, "watchdog", folder], {
+  const watchdog = spawn("sh", ["-c", script, "watchdog", folder], {
     stdio: ["pipe", "ignore", "ignore"],
     detached: true,
   });
@@ -111,30 +111,12 @@ export function indent(text) {
     .join("");
 }
 
-/** The lab lives as long as a pipe from this process: ended or killed, this process takes the lab with it. */
+/** The lab ends with this process, however that ends; `cui lab down` ends it before. */
 export async function startLab(session) {
-  const args = ["lab", "up", "--hosts", "2", "--dir", session.at("lab"), "--until-stdin-ends"];
-  console.log("   $ cui lab up --hosts 2 --until-stdin-ends");
-  const child = spawn(process.execPath, [cuiProgram, ...args], {
-    cwd: session.folder,
-    env: session.environment,
-    stdio: ["pipe", "pipe", "inherit"],
-  });
-  session.lab = child;
-  let output = "";
-  await new Promise((resolve, reject) => {
-    child.on("exit", (code) => (code === 0 ? resolve() : reject(new Error(`cui lab up ended with ${code}`))));
-    child.stdout.on("data", (data) => {
-      output += data;
-      if (output.includes("up in")) resolve();
-    });
-  });
-  process.stdout.write(indent(output.replaceAll(session.folder, "…")));
-}
-
-/** Takes the lab down and waits until its processes are gone. */
-export async function endLab(child) {
-  child.stdin.end();
-  if (child.exitCode !== null || child.signalCode !== null) return;
-  await new Promise((resolve) => child.once("exit", resolve));
+  session.hasLab = true;
+  await cui(
+    session,
+    ["lab", "up", "--hosts", "2", "--dir", session.at("lab"), "--owner", String(process.pid)],
+    { show: true },
+  );
 }

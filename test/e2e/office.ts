@@ -2,6 +2,7 @@
 import { spawn, type ChildProcess } from "node:child_process";
 import { cp, mkdir, mkdtemp, rm, symlink, writeFile } from "node:fs/promises";
 import os from "node:os";
+import { existsSync } from "node:fs";
 import path from "node:path";
 import { CuiFailure, runProgram, type Outcome } from "./programs.ts";
 
@@ -57,6 +58,7 @@ export async function createOffice(): Promise<Office> {
       await cui("publish", at("repositories", name), at(name, `${name}.cvl`));
     },
     close: async () => {
+      if (existsSync(at("lab"))) await cui("lab", "down", "--dir", at("lab"));
       await rm(folder, { recursive: true, force: true, maxRetries: 20, retryDelay: 200 });
       watchdog.stdin?.end();
     },
@@ -84,41 +86,11 @@ export async function publishOffice(office: Office): Promise<void> {
   await cui("init", "site", at("AcmeOffice"), "--base", at("repositories/Office"));
 }
 
-export interface RunningLab {
-  readonly child: ChildProcess;
-  down(): Promise<void>;
-}
-
 /** A lab of two hosts that ends with this process, added to the site's inventory. */
-export async function openLab(office: Office): Promise<RunningLab> {
+export async function openLab(office: Office): Promise<void> {
   const directory = office.at("lab");
-  const child = spawn(
-    process.execPath,
-    [CUI, "lab", "up", "--hosts", "2", "--dir", directory, "--until-stdin-ends"],
-    {
-      env: { ...process.env, ...office.environment },
-      stdio: ["pipe", "pipe", "inherit"],
-    },
-  );
-  await new Promise<void>((resolve, reject) => {
-    let output = "";
-    child.stdout.on("data", (data: Buffer) => {
-      output += data.toString();
-      if (output.includes("up in")) resolve();
-    });
-    child.once("exit", (code) => {
-      reject(new Error(`cui lab up ended with ${String(code)}: ${output}`));
-    });
-  });
+  await office.cui("lab", "up", "--hosts", "2", "--dir", directory, "--owner", String(process.pid));
   await office.cui("host", "add", "--lab", directory);
-  return {
-    child,
-    down: async () => {
-      const ended = new Promise((resolve) => child.once("exit", resolve));
-      child.stdin.end();
-      if (child.exitCode === null) await ended;
-    },
-  };
 }
 
 /** A copy of the site with another root file, to try something that must be refused. */
@@ -147,8 +119,9 @@ async function shareDebianPackages(cache: string): Promise<void> {
 function startWatchdog(folder: string): ChildProcess {
   const script =
     'cat >/dev/null; for try in 1 2 3 4 5 6 7 8 9 10; do rm -rf -- "$1" 2>/dev/null && exit; sleep 1; done';
-  const watchdog = spawn("setsid", ["sh", "-c", script, "watchdog", folder], {
+  const watchdog = spawn("sh", ["-c", script, "watchdog", folder], {
     stdio: ["pipe", "ignore", "ignore"],
+    detached: true,
   });
   watchdog.stdin.on("error", () => undefined);
   watchdog.unref();
