@@ -17,7 +17,7 @@ export interface NetworkCard {
 export interface GuestOptions {
   readonly folder: string;
   readonly memoryMib?: number;
-  /** What fw_cfg holds: a line each. */
+  /** What fw_cfg holds: a line each; without it there is no such file. */
   readonly parameters?: readonly string[];
   /** What the host sends when the guest says HELLO=1; default `parameters`, null: nothing. */
   readonly sent?: readonly string[] | null;
@@ -26,6 +26,13 @@ export interface GuestOptions {
   readonly disks?: readonly { readonly file: string; readonly format: "qcow2" | "raw" }[];
   readonly append?: string;
 }
+
+/** Folders of machines that run: short paths under /tmp, because those of unix sockets are bounded. */
+const scratchFolders = new Set<string>();
+process.on("exit", () => {
+  for (const folder of scratchFolders) rmSync(folder, { recursive: true, force: true });
+});
+for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const) process.once(signal, () => process.exit(1));
 
 export class GuestMachine {
   /** Every line the guest said. */
@@ -44,8 +51,10 @@ export class GuestMachine {
 
   static async boot(t: Test, options: GuestOptions): Promise<GuestMachine> {
     const scratch = mkdtempSync(path.join(tmpdir(), "cui-guest-"));
-    const parameters = options.parameters ?? [];
-    writeFileSync(path.join(scratch, "parameters"), parameters.map((line) => `${line}\n`).join(""));
+    scratchFolders.add(scratch);
+    if (options.parameters !== undefined) {
+      writeFileSync(path.join(scratch, "parameters"), setText(options.parameters).slice(0, -1));
+    }
     execFileSync("qemu-img", [
       ...["create", "-q", "-f", "qcow2", "-F", "raw"],
       ...["-b", path.join(options.folder, "root.img"), path.join(scratch, "root.qcow2")],
@@ -56,7 +65,7 @@ export class GuestMachine {
       stdio: ["ignore", log, log],
     });
     closeSync(log);
-    const sent = options.sent === undefined ? parameters : options.sent;
+    const sent = options.sent === undefined ? (options.parameters ?? null) : options.sent;
     const machine = new GuestMachine(scratch, child, sent);
     t.teardown(() => machine.destroy());
     await machine.connect();
@@ -149,6 +158,7 @@ export class GuestMachine {
       await exited;
     }
     rmSync(this.scratch, { recursive: true, force: true });
+    scratchFolders.delete(this.scratch);
   }
 
   private hear(line: string): void {
@@ -182,7 +192,9 @@ function qemuArguments(scratch: string, options: GuestOptions): string[] {
     ...["-kernel", path.join(options.folder, "vmlinuz"), "-initrd", path.join(options.folder, "initrd.img")],
     ...["-append", `console=ttyS0 root=/dev/vda quiet ${options.append ?? ""}`],
     ...disks.flatMap((disk) => ["-drive", `file=${disk.file},format=${disk.format},if=virtio,cache=unsafe`]),
-    ...["-fw_cfg", `name=opt/org.collective/parameters,file=${file("parameters")}`],
+    ...(options.parameters === undefined
+      ? []
+      : ["-fw_cfg", `name=opt/org.collective/parameters,file=${file("parameters")}`]),
     ...["-chardev", `socket,id=console,path=${file("console.sock")},server=on,wait=off,logfile=${file("console.log")}`],
     ...["-serial", "chardev:console"],
     ...["-device", "virtio-serial-pci", "-device", "virtio-rng-pci"],

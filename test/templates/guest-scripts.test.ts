@@ -370,6 +370,25 @@ for (const shell of SHELLS) {
   });
 }
 
+t.test("a build writes into its own folder only, whatever links the root folder holds", (t) => {
+  const folder = t.testdir({ file: "built", outside: {}, root: { bin: {} } });
+  const build = (commands: string): SpawnSyncReturns<string> =>
+    spawnSync("sh", ["-euc", `guest=${GUEST}; . "$guest/builder/common.sh"; root=$PWD/root; ${commands}`], {
+      cwd: folder,
+      env: { ...process.env, XDG_CACHE_HOME: path.join(folder, "cache") },
+      encoding: "utf8",
+    });
+  execFileSync("ln", ["-s", "bin", "root/sbin"], { cwd: folder });
+  execFileSync("ln", ["-s", "busybox", "root/bin/tool"], { cwd: folder });
+  execFileSync("ln", ["-s", path.join(folder, "outside"), "root/away"], { cwd: folder });
+  t.equal(build("put file /sbin/tool").status, 0);
+  t.strictSame(readdirSync(path.join(folder, "root/bin")), ["tool"], "a link to busybox is replaced, not followed");
+  t.match(build("put file /away/tool"), { status: 1, stderr: /\/away leads out of the root folder/ });
+  t.match(build("put file /away/deeper/tool"), { status: 1, stderr: /leads out of the root folder/ });
+  t.strictSame(readdirSync(path.join(folder, "outside")), []);
+  t.end();
+});
+
 t.test("shellcheck has nothing to say", (t) => {
   if (spawnSync("shellcheck", ["--version"]).error !== undefined) {
     t.comment("not checked: shellcheck is not installed (apt-get install shellcheck)");

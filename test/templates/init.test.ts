@@ -69,7 +69,7 @@ t.test("the appliances of the templates make a network, which can be derived fro
     repositories[`../${name}@1:${name}.cvl`] = readFileSync(path.join(cwd, name, `${name}.cvl`), "utf8");
   }
   t.equal((await cui(cwd, "init", "site", "site", "--name", "AcmeSite", "--base", "../AcmeOffice")).status, 0);
-  const site = readFileSync(path.join(cwd, "site/acme-site.cvl"), "utf8");
+  const site = readFileSync(path.join(cwd, "site/AcmeSite.cvl"), "utf8");
   const value = await valuesOf(site, repositories);
   t.strictSame(value("dns.domain"), ["example.org"]);
   t.strictSame(value("firewall.services")?.length, 3);

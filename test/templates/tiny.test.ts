@@ -19,11 +19,11 @@ const socket = (name: string): string => path.join(folder, `${name}.sock`);
 
 const startedAt = performance.now();
 const builds = await Promise.all(
-  ["firewall", "dns", "web"].map((template) =>
+  ["firewall", "dns", "web", "appliance"].map((template) =>
     buildAppliance({ template, directory: appliance(template), name: template.replace(/^./, (c) => c.toUpperCase()) }),
   ),
 );
-t.comment(`three builds at once: ${Math.round(performance.now() - startedAt)} ms`);
+t.comment(`four builds at once: ${Math.round(performance.now() - startedAt)} ms`);
 t.comment(builds.map(({ buildMs }) => Math.round(buildMs)).join(", "));
 
 t.test("an unchanged rebuild gives the same bytes", async (t) => {
@@ -201,6 +201,15 @@ t.test("three tiny appliances work as a network", async (t) => {
     await afterCrash.ready();
     t.match(await page(), /id="starts">3</, "also after the plug was pulled");
   });
+});
+
+t.test("the plain appliance starts its service", async (t) => {
+  const parameters = ["greeting=Good morning"];
+  const machine = await GuestMachine.boot(t, { folder: appliance("appliance"), parameters });
+  t.comment(`READY after ${Math.round(await machine.ready())} ms, alone`);
+  t.ok(machine.lines.includes("STATUS=Good morning from Appliance"));
+  await machine.send(["greeting=Good night"]);
+  t.ok(machine.lines.includes("STATUS=Good night from Appliance"));
 });
 
 t.test("a data disk that holds something else is left alone", async (t) => {

@@ -39,8 +39,8 @@ export function configure(command: Command, context: CliContext): void {
 
 function nextSteps({ template, directory, names }: InitReport, cwd: string): string[] {
   const enter = `cd ${quoteForShell(path.relative(cwd, directory) || ".")}`;
+  const file = `${names.object}.cvl`;
   if (template.kind === "site") {
-    const file = `${names.file}.cvl`;
     return [
       enter,
       "cui host add … && cui vlan add … && cui address add …",
@@ -48,7 +48,6 @@ function nextSteps({ template, directory, names }: InitReport, cwd: string): str
       `cui start ${file}`,
     ];
   }
-  const file = `${names.object}.cvl`;
   const repository = `../repositories/${names.object}`;
   const make =
     template.kind !== "machine"

@@ -1,5 +1,5 @@
 # shellcheck shell=sh
-# What every build of an appliance shares: a scratch folder, tools that are the same everywhere, the last step.
+# What every build of an appliance shares: a scratch folder, the kernel, safe copying, the last step.
 
 set -eu
 guest=$(cd "${guest:-guest}" && pwd)
@@ -11,17 +11,13 @@ guest=$(cd "${guest:-guest}" && pwd)
 export SOURCE_DATE_EPOCH
 PATH=$PATH:/usr/sbin:/sbin
 
-# begin: a scratch folder that goes away with the build, busybox from its package, the kernel. `root` is the root folder.
+# begin: a scratch folder that goes away with the build, the kernel and busybox from their packages. `root` is the root folder.
 begin() {
   umask 022
   work=$(mktemp -d)
   trap 'rm -rf "$work"' EXIT
   trap 'exit 1' HUP INT TERM
   root=$work/root
-  busybox=$(package_tree busybox-static)/bin/busybox
-  mkdir -p "$work/tools"
-  cp "$busybox" "$work/tools/busybox"
-  PATH=$work/tools:$PATH
   use_kernel
 }
 
@@ -29,11 +25,11 @@ begin() {
 # refused: the file would land on the building machine.
 put() {
   folder=${2%/*}
-  mkdir -p "$root$folder"
-  case $(readlink -f "$root$folder")/ in
-    "$(readlink -f "$root")"/*) ;;
+  case $(readlink -m "$root$folder")/ in
+    "$(readlink -m "$root")"/*) ;;
     *) die "$folder leads out of the root folder" ;;
   esac
+  mkdir -p "$root$folder"
   rm -f "$root$2"
   cp -L "$1" "$root$2"
 }

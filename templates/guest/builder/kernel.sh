@@ -1,10 +1,11 @@
 # shellcheck shell=sh
-# shellcheck disable=SC2154 # work, busybox and cache are set by common.sh and packages.sh
+# shellcheck disable=SC2154 # work and cache are set by common.sh and packages.sh
 # Debian's cloud kernel, taken from its package: vmlinuz, modules, and an initrd that only mounts the root disk.
 
-# use_kernel: sets kernel_tree and kernel_release.
+# use_kernel: sets kernel_tree, kernel_release and busybox, whose depmod and cpio are used: not those of this machine, if any.
 use_kernel() {
   [ "$(dpkg --print-architecture)" = amd64 ] || die 'these appliances are for x86_64 and are built on amd64'
+  busybox=$(package_tree busybox-static)/bin/busybox
   package_tree linux-image-cloud-amd64 >/dev/null || exit 1
   meta=$(cat "$cache/debs/resolved-one-linux-image-cloud-amd64_")
   # The package that really holds the kernel, by name and version: `linux-image-6.1.0-1-cloud-amd64 (= 6.1.1-1)`.
@@ -12,7 +13,7 @@ use_kernel() {
   kernel_tree=$(package_tree "$kernel_package") || exit 1
   kernel_release=${kernel_package#linux-image-}
   [ -e "$kernel_tree/lib/modules/$kernel_release/modules.dep" ] ||
-    with_cache_lock busybox depmod -b "$kernel_tree" "$kernel_release"
+    with_cache_lock "$busybox" depmod -b "$kernel_tree" "$kernel_release"
 }
 
 # module_files NAME…: the files of the modules and of all they need, below /lib/modules/<release>, in the order to load them.
@@ -34,7 +35,7 @@ copy_modules() {
     mkdir -p "${target%/*}"
     cp "$kernel_tree/lib/modules/$kernel_release/$file" "$target"
   done
-  busybox depmod -b "$modules_root" "$kernel_release"
+  "$busybox" depmod -b "$modules_root" "$kernel_release"
   printf '%s\n' "$@" >"$modules_root/etc/modules"
 }
 
@@ -51,6 +52,6 @@ make_boot_files() {
     printf '%s\n' "/modules/${file##*/}" >>"$initrd/modules/order"
   done
   find "$initrd" -exec touch -h -d "@$SOURCE_DATE_EPOCH" {} +
-  (cd "$initrd" && find . | LC_ALL=C sort | busybox cpio -o -H newc -R 0:0 --renumber-inodes --ignore-devno) >"$1/initrd.img" 2>"$work/cpio.log" ||
+  (cd "$initrd" && find . | LC_ALL=C sort | "$busybox" cpio -o -H newc -R 0:0 --renumber-inodes --ignore-devno) >"$1/initrd.img" 2>"$work/cpio.log" ||
     die "cpio: $(cat "$work/cpio.log")"
 }
