@@ -20,7 +20,7 @@ const socket = (name: string): string => path.join(folder, `${name}.sock`);
 const startedAt = performance.now();
 const builds = await Promise.all(
   ["firewall", "dns", "web", "appliance"].map((template) =>
-    buildAppliance({ template, directory: appliance(template), name: template.replace(/^./, (c) => c.toUpperCase()) }),
+    buildAppliance({ template, directory: appliance(template), name: `My${template}` }),
   ),
 );
 t.comment(`four builds at once: ${Math.round(performance.now() - startedAt)} ms`);
@@ -207,9 +207,9 @@ t.test("the plain appliance starts its service", async (t) => {
   const parameters = ["greeting=Good morning"];
   const machine = await GuestMachine.boot(t, { folder: appliance("appliance"), parameters });
   t.comment(`READY after ${Math.round(await machine.ready())} ms, alone`);
-  t.ok(machine.lines.includes("STATUS=Good morning from Appliance"));
+  t.ok(machine.lines.includes("STATUS=Good morning from Myappliance"));
   await machine.send(["greeting=Good night"]);
-  t.ok(machine.lines.includes("STATUS=Good night from Appliance"));
+  t.ok(machine.lines.includes("STATUS=Good night from Myappliance"));
 });
 
 t.test("a data disk that holds something else is left alone", async (t) => {
