@@ -5,6 +5,7 @@ import { runCli } from "./main.ts";
 process.exitCode = await runCli(process.argv.slice(2), {
   cwd: process.cwd(),
   env: process.env,
+  startedAtMs: 0,
   isTerminal: process.stdout.isTTY && process.env["CI"] === undefined,
   print: (text) => {
     process.stdout.write(`${text}\n`);

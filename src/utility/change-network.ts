@@ -11,10 +11,10 @@ import { decide, type Decision } from "./decide.ts";
 import type { Inventory } from "./inventory.ts";
 import { beginJournal } from "./journal.ts";
 import { acquireLease, type Lease } from "./lease.ts";
-import { DEFAULT_LIMITS, type Limits, type Operation } from "./operation.ts";
+import { DEFAULT_LIMITS, displayName, type Limits, type Operation } from "./operation.ts";
 import { prepareImages } from "./prepare-images.ts";
 import type { Progress } from "./progress.ts";
-import { finishNetwork } from "./finish-network.ts";
+import { giveBack } from "./give-back.ts";
 import {
   machineFile,
   networkFile,
@@ -46,8 +46,8 @@ export interface ChangeOptions {
   readonly timeline?: Timeline;
   readonly limits?: Partial<Limits>;
   readonly takeOver?: boolean;
-  /** When everything was decided and nothing done yet; a rejection ends it there. */
-  readonly confirm?: (plan: Plan) => Promise<void>;
+  /** Called when everything was decided and nothing done yet; a rejection ends it there. */
+  readonly onDecided?: (plan: Plan) => Promise<void>;
 }
 
 export interface ChangeResult {
@@ -72,6 +72,8 @@ const MAX_DECISIONS = 10;
  */
 export async function changeNetwork(options: ChangeOptions): Promise<ChangeResult> {
   const timeline = options.timeline ?? createTimeline();
+  const loading = timeline.measure("load", options.loadAppliance);
+  loading.catch(() => undefined); // seen below, unless there is no lease
   const lease = await timeline.measure("lease", () =>
     acquireLease({
       store: options.store,
@@ -83,7 +85,7 @@ export async function changeNetwork(options: ChangeOptions): Promise<ChangeResul
   let survey: Survey | undefined;
   try {
     const [appliance, found, macKey] = await allOrFirstError([
-      timeline.measure("load", options.loadAppliance),
+      loading,
       timeline.measure(
         "hosts",
         async () => (survey = await surveyHosts(options.inventory.hosts, options.connect)),
@@ -109,7 +111,8 @@ async function changeWith(change: Change): Promise<ChangeResult> {
   const outcomes = await change.timeline.measure("apply", () =>
     applyActions(operation, decision.plan.actions),
   );
-  await finishNetwork({ lease: change.lease, description: decision.description, kind: change.kind });
+  if (change.kind === "update") await giveBack(change.lease, decision.description);
+  await Promise.all([...operation.writes, change.lease.release()]);
   requireAllDone(outcomes);
   return {
     networkId: change.networkId,
@@ -137,8 +140,8 @@ async function decideAndReserve(change: Change): Promise<{ decision: Decision; o
         decide({ ...change, component: change.component, state, snapshot, actual, token: lease.token }),
       ),
     );
-    await change.confirm?.(decision.plan);
     await prepareImages({ ...change, fence, decision });
+    await change.onDecided?.(decision.plan);
     const records = settledRecords(state, actual);
     try {
       const journal = await timeline.measure("reserve", () =>
@@ -157,7 +160,8 @@ async function decideAndReserve(change: Change): Promise<{ decision: Decision; o
         actual,
         records,
         limits,
-        warnings: [],
+        warnings: unseenWarnings(actual),
+        writes: [],
       };
       return { decision, operation };
     } catch (error) {
@@ -238,6 +242,13 @@ function settledRecords(state: NetworkState | undefined, actual: Actual): Map<Co
     });
   }
   return records;
+}
+
+/** Machines that are taken for running because nobody can ask. */
+function unseenWarnings(actual: Actual): string[] {
+  return [...actual.machines.values()]
+    .filter((machine) => machine.state === "unseen")
+    .map(({ component, host }) => `${displayName(component)} should run on ${host}, which does not answer`);
 }
 
 /** `update` is for what runs. */

@@ -43,6 +43,8 @@ export interface DecideOptions {
   readonly macKey: Uint8Array;
   /** Grows with every operation: makes the stamps of what it starts its own. */
   readonly token: number;
+  /** Bytes to fetch for each machine, for the forecast. */
+  readonly fetchBytes?: ReadonlyMap<ComponentPath, number>;
   /** Show what is not assigned yet as such, ask for no secret, make no goals. */
   readonly isPreview?: boolean;
 }
@@ -67,7 +69,11 @@ export function decide(options: DecideOptions): Decision {
   const first = appliance.evaluate({
     assigned: assignedValues({ allocation: kept, inventory, description: undefined }),
   });
-  refuse([...refuseNestedNetworks(first.network), ...requireComplete(first.network)], appliance.textOf);
+  const nested = refuseNestedNetworks(first.network);
+  refuse(
+    [...(options.isPreview === true ? [] : nested), ...requireComplete(first.network)],
+    appliance.textOf,
+  );
   requireComponent(first.network, options.component);
   const allocation = allocate({
     networkId,
@@ -79,7 +85,9 @@ export function decide(options: DecideOptions): Decision {
   const supplied = suppliedSecrets(first.network, options.env);
   const wanted = evaluateWhole({ appliance, allocation, inventory, supplied });
   const { running, facts } = runningSide(options, wanted);
-  const whole = diffNetworks(running, (options.isPreview === true ? first : wanted).network, facts);
+  const compared =
+    options.isPreview === true ? evaluateWhole({ appliance, allocation: kept, inventory, supplied }) : wanted;
+  const whole = diffNetworks(running, compared.network, facts);
   const restricted = options.component === undefined ? whole : restrictPlan(whole, options.component);
   const { actions, pending, leftStopped } = chooseActions(options, restricted);
   const left = new Set([...pending, ...leftStopped]);
@@ -87,13 +95,22 @@ export function decide(options: DecideOptions): Decision {
     ...restricted,
     class: gravest(actions),
     actions,
-    refusals: restricted.refusals.filter(({ component }) => component === undefined || !left.has(component)),
+    refusals: [
+      ...nested.map((diagnostic) => ({ ...diagnostic, component: undefined })),
+      ...restricted.refusals.filter(({ component }) => component === undefined || !left.has(component)),
+    ],
     planDigest: digestPlan(restricted, running),
   };
   const decision = { plan, pending, leftStopped, description: wanted.network, allocation, running };
-  if (options.isPreview === true) return { ...decision, goals: new Map() };
+  if (options.isPreview === true) {
+    if (plan.refusals.length === 0) chooseHosts(options, actions, wanted.network);
+    return { ...decision, goals: new Map() };
+  }
   refuse(plan.refusals);
-  requireSecrets(touchedMachines(actions, wanted.network), { appliance: wanted.network.appliance, supplied });
+  requireSecrets(touchedMachines(actions, wanted.network), {
+    appliance: wanted.network.appliance,
+    supplied,
+  });
   const hosts = chooseHosts(options, actions, wanted.network);
   return { ...decision, goals: makeGoals(options, { wanted, plan, hosts }) };
 }
@@ -142,6 +159,7 @@ function runningSide(
       withdrawn: appliance.withdrawn,
       blacklisted: blacklistFacts(wanted.network, options.inventory.blacklist),
       warnings: appliance.warnings,
+      ...(options.fetchBytes === undefined ? {} : { fetchBytes: options.fetchBytes }),
       ...(appliance.inputs === undefined ? {} : { inputs: appliance.inputs }),
     },
   };

@@ -33,7 +33,7 @@ export interface Lease {
    * @throws CollectiveError UTILITY_LEASE_LOST when another manager took the lease over.
    */
   commit(change: (snapshot: StateSnapshot) => StateChange | undefined): Promise<StateSnapshot>;
-  /** Gives the lease back; a lease that was lost is left alone. */
+  /** Gives the lease back; one that was lost, or given back before, is left alone. */
   release(): Promise<void>;
 }
 
@@ -70,11 +70,11 @@ export async function acquireLease(options: AcquireOptions): Promise<Lease> {
         return change(snapshot);
       }),
     release: async () => {
-      await store.update((snapshot) =>
-        readLease(snapshot, networkId)?.token === token
-          ? write(networkId, { token, holder: null }, `${networkId}: lease ${token} ends`)
-          : undefined,
-      );
+      await store.update((snapshot) => {
+        const held = readLease(snapshot, networkId);
+        if (held?.token !== token || held.holder === null) return undefined;
+        return write(networkId, { token, holder: null }, `${networkId}: lease ${token} ends`);
+      });
     },
   };
 }

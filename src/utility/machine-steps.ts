@@ -33,7 +33,7 @@ export async function startMachine(
       await awaitReady(operation, goal.host, component);
     },
   );
-  await end(operation, step, { ...record, phase: "running", current: next, next: null });
+  end(operation, step, { ...record, phase: "running", current: next, next: null });
 }
 
 /** Stops, takes the new disks, starts; what ran before comes back when the new does not become ready. */
@@ -56,7 +56,7 @@ export async function replaceMachine(
     if (isFatal(error)) throw error;
     await takeBack(operation, { step, record, goal, error });
   }
-  await end(operation, step, { ...record, phase: "running", current: next, next: null });
+  end(operation, step, { ...record, phase: "running", current: next, next: null });
 }
 
 /** The guest goes on running; one that does not confirm is a warning, for it may have no daemon that listens. */
@@ -84,7 +84,7 @@ export async function resendParameters(
       );
     }
   });
-  await end(operation, step, withDescription(known, goal));
+  end(operation, step, withDescription(known, goal));
 }
 
 /** Nothing happens to the machine: what the state says of it follows the CVL. */
@@ -96,7 +96,7 @@ export async function noteMachine(
   const goal = operation.goals.get(component);
   const known = operation.records.get(component);
   if (goal === undefined || known === undefined) return;
-  await end(operation, step, withDescription(known, goal));
+  await write(operation, { step, event: "end" }, withDescription(known, goal));
 }
 
 export async function stopMachine(
@@ -110,7 +110,7 @@ export async function stopMachine(
     if (known !== undefined) await stopOn(operation, known.host, component);
     await stopLeftovers(operation, component);
   });
-  await end(operation, step, known === undefined ? undefined : { ...known, phase: "stopped", next: null });
+  end(operation, step, known === undefined ? undefined : { ...known, phase: "stopped", next: null });
 }
 
 /** Stops it, moves its data disks to the attic and forgets it. */
@@ -128,7 +128,9 @@ export async function removeMachine(
     await hostOf(operation, known.host, component).moveToAttic(operation.fence, idOf(operation, component));
   });
   operation.records.delete(component);
-  await operation.journal.record({ step, event: "end", machine: { component, record: null } });
+  const written = operation.journal.record({ step, event: "end", machine: { component, record: null } });
+  written.catch(() => undefined);
+  operation.writes.push(written);
 }
 
 async function bringUp(
@@ -244,8 +246,11 @@ async function begin(operation: Operation, step: string, record: MachineRecord |
   await write(operation, { step, event: "begin" }, record);
 }
 
-async function end(operation: Operation, step: string, record: MachineRecord | undefined): Promise<void> {
-  await write(operation, { step, event: "end" }, record);
+/** Not waited for: what comes next goes into the same commit. Whoever runs the operation waits for `writes`. */
+function end(operation: Operation, step: string, record: MachineRecord | undefined): void {
+  const written = write(operation, { step, event: "end" }, record);
+  written.catch(() => undefined); // seen when `writes` is waited for
+  operation.writes.push(written);
 }
 
 async function failed(
@@ -262,11 +267,11 @@ async function write(
   entry: { step: string; event: "begin" | "end" | "failed"; detail?: string },
   record: MachineRecord | undefined,
 ): Promise<void> {
+  if (record !== undefined) operation.records.set(record.component, record);
   await operation.journal.record({
     ...entry,
     ...(record === undefined ? {} : { machine: { component: record.component, record } }),
   });
-  if (record !== undefined) operation.records.set(record.component, record);
 }
 
 /** Journals a failure of `work`, with what then is true of the machine, and passes it on. */

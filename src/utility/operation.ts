@@ -48,6 +48,8 @@ export interface Operation {
   readonly progress: Progress;
   readonly limits: Limits;
   readonly warnings: string[];
+  /** Ends of steps on their way into the state; awaited when the operation ends. */
+  readonly writes: Promise<void>[];
 }
 
 export function machineSpec(

@@ -83,8 +83,10 @@ async function stopWith(
     progress: options.progress,
     limits: { ...DEFAULT_LIMITS, ...options.limits },
     warnings: [],
+    writes: [],
   };
   const outcomes = await applyActions(operation, actions);
+  await Promise.all([...operation.writes, lease.release()]);
   requireAllDone(outcomes);
   return { networkId, outcomes, warnings: operation.warnings, timeline: timeline.summary() };
 }

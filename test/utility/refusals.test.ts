@@ -215,7 +215,12 @@ test("a host that does not answer may run its machines: they are started nowhere
   manager.down.add(lost);
   t.equal((await manager.status())["d"]?.state, "unseen");
   const here = Object.keys(hosts).filter((component) => hosts[component] === lost);
-  t.same((await manager.start()).plan.actions, [], "nothing to start");
+  const again = await manager.start();
+  t.same(again.plan.actions, [], "nothing to start");
+  t.match(
+    again.warnings,
+    here.map((component) => `${component} should run on ${lost}, which does not answer`),
+  );
   await assertRefused(t, manager, {
     name: "replacing what may run there",
     code: "UTILITY_HOST_UNREACHABLE",

@@ -6,15 +6,9 @@ import { networkFile, readNetwork, toFile, type MachineRecord, type NetworkState
 
 /**
  * An allocation ends when its component is neither described nor kept in the state; a segment's when no interface that is kept
- * lies on it. `start` removes nothing, so it gives nothing back.
+ * lies on it.
  */
-export async function finishNetwork(options: {
-  readonly lease: Lease;
-  readonly description: NetworkDescription;
-  readonly kind: "start" | "update";
-}): Promise<void> {
-  const { lease, description } = options;
-  if (options.kind === "start") return;
+export async function giveBack(lease: Lease, description: NetworkDescription): Promise<void> {
   await lease.commit((snapshot) => {
     const state = readNetwork(snapshot, lease.networkId);
     if (state === undefined) return undefined;
