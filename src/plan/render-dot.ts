@@ -117,11 +117,14 @@ export function listServices(services: readonly string[]): string {
   return shown.join(", ");
 }
 
-/** A DOT string: only quotes and backslashes mean anything inside, and no escape sequence is left to a stranger. */
+/**
+ * A DOT string. Inside one a backslash begins an escape and an ampersand an entity; quotes end it. Nothing else means anything,
+ * and none of the three is left to a stranger.
+ */
 function quote(text: string): string {
   return `"${quoted(text)}"`;
 }
 
 function quoted(text: string): string {
-  return cut(visible(text), 100).replaceAll("\\", "\\\\").replaceAll('"', '\\"');
+  return cut(visible(text), 100).replaceAll("\\", "\\\\").replaceAll('"', '\\"').replaceAll("&", "&amp;");
 }

@@ -1,5 +1,4 @@
 /** A plan as a person reads it on a terminal: the worst first, every action with its reasons, then the forecast. */
-import type { ComponentPath } from "../cvl/tree.ts";
 import { visible } from "../diagnostics.ts";
 import { EXTERNAL_SEGMENT } from "../network/description.ts";
 import { displayPath } from "../network/paths.ts";
@@ -124,18 +123,27 @@ function renderForecast({ forecast }: Plan): string[] {
     `  addresses  ${addresses === 0 ? "unchanged" : `${addresses > 0 ? "+" : ""}${addresses}`}`,
   ];
   if (outage.length === 0) return [...lines, "  outage     none"];
-  const down = new Set(outage.map(({ component }) => component));
-  const shown = outage.slice(0, MOST_OUTAGES).map((entry) => renderOutage(entry, down));
-  if (outage.length > MOST_OUTAGES) shown.push(`and ${outage.length - MOST_OUTAGES} more`);
+  const shown = listOutage(outage);
   return [...lines, ...shown.map((text, index) => `  ${index === 0 ? "outage " : "       "}    ${text}`)];
 }
 
-/** `d, which w needs`: dependents that go down themselves are listed by themselves. */
-function renderOutage(entry: Plan["forecast"]["outage"][number], down: ReadonlySet<ComponentPath>): string {
-  const name = entry.component === "" ? "the machine" : entry.component;
-  const dependents = entry.dependents.filter((path) => !down.has(path));
-  if (dependents.length === 0) return name;
-  const more = dependents.length > 5 ? ` and ${dependents.length - 5} more` : "";
-  const list = `${dependents.slice(0, 5).join(", ")}${more}`;
-  return `${name}, which ${list} ${dependents.length === 1 ? "needs" : "need"}`;
+/** Machines others depend on have a line of their own, the rest share the last one. */
+function listOutage(outage: Plan["forecast"]["outage"]): string[] {
+  const down = new Set(outage.map(({ component }) => component));
+  const needed: string[] = [];
+  const alone: string[] = [];
+  for (const { component, dependents } of outage) {
+    const name = component === "" ? "the machine" : component;
+    const others = dependents.filter((path) => !down.has(path));
+    if (others.length === 0) alone.push(name);
+    else needed.push(`${name}, which ${cutList(others)} ${others.length === 1 ? "needs" : "need"}`);
+  }
+  const shown = needed.slice(0, MOST_OUTAGES);
+  if (needed.length > MOST_OUTAGES) shown.push(`and ${needed.length - MOST_OUTAGES} more that others need`);
+  return alone.length === 0 ? shown : [...shown, cutList(alone)];
+}
+
+function cutList(names: readonly string[]): string {
+  const more = names.length > MOST_OUTAGES ? ` and ${names.length - MOST_OUTAGES} more` : "";
+  return `${names.slice(0, MOST_OUTAGES).join(", ")}${more}`;
 }
