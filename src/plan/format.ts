@@ -44,7 +44,8 @@ export function formatElements(elements: readonly Element[]): string {
 }
 
 function formatElement(element: Element): string {
-  if (typeof element === "string") return `"${cut(visible(element), LONGEST_VALUE)}"`;
+  if (typeof element === "string")
+    return `"${cut(visible(element), LONGEST_VALUE).replace(/["\\]/g, "\\$&")}"`;
   if (element.kind === "unknown") return "(assigned at start)";
   return element.kind === "sensitive" ? "(sensitive)" : "(unset)";
 }

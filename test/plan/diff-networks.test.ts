@@ -53,6 +53,14 @@ const parameters = (path: string, values: ComponentSpec["parameters"]): NetworkS
   change(OFFICE, { [path]: { parameters: values! } });
 const version2 = change(OFFICE, { w: { version: 2, image: { version: 2 } } });
 
+const LAB: NetworkSpec = {
+  "": {},
+  g: { kind: "network", parameters: { provides: "lab" } },
+  "g.a": {},
+  "g.b": {},
+  c: { parameters: { requires: "lab" } },
+};
+
 const CASES: readonly Case[] = [
   {
     name: "start: segments first, then the boot order",
@@ -305,6 +313,23 @@ const CASES: readonly Case[] = [
     after: parameters("f", { requires: "DNS" }),
     actions: ["none note f"],
     reasons: { "note f": /requires: \(unset\) → "DNS" Office\.cvl/ },
+  },
+  {
+    name: "a network that keeps a machine still provides: nobody waits for its users",
+    before: LAB,
+    after: change(LAB, { "g.b": undefined, c: { parameters: { greeting: "hi" } } }),
+    actions: ["parameters send-parameters c", "replace remove g.b"],
+  },
+  {
+    name: "a network that goes waits for its users",
+    before: LAB,
+    after: { "": {}, c: { parameters: { greeting: "hi" } } },
+    actions: [
+      "parameters send-parameters c",
+      "replace remove g.b < send-parameters c",
+      "replace remove g.a < send-parameters c",
+      "none remove-segment g < remove g.a, remove g.b",
+    ],
   },
   {
     name: "a network inside: those who need it wait for all of it",
