@@ -1,11 +1,11 @@
 /** Reads a disk image of any supported format as the plain disk, without touching what is zero. */
-import { randomUUID } from "node:crypto";
 import { open, rm, stat, type FileHandle } from "node:fs/promises";
 import path from "node:path";
 import { CollectiveError } from "../errors.ts";
 import { run } from "../io.ts";
 import { CHUNK_BYTES, MAX_DISK_BYTES, plainBytesAt } from "./format.ts";
 import { missingImage, probeImageFormat, unsupported, type ImageFormat } from "./image-format.ts";
+import { temporaryFile } from "./temporary-file.ts";
 
 /** Data of the disk and where in the file it lies; what no extent covers is zero. */
 interface Extent {
@@ -130,7 +130,7 @@ async function convertedImage(options: {
   readonly temporaryFolder: string;
 }): Promise<DiskImage> {
   const { file, format, sizeBytes, temporaryFolder } = options;
-  const raw = path.resolve(temporaryFolder, `.${randomUUID()}.raw.tmp`);
+  const raw = await temporaryFile(path.resolve(temporaryFolder));
   const remove = (): Promise<void> => rm(raw, { force: true });
   try {
     await qemuImg(file, ["convert", "-f", format, "-O", "raw", "--", file, raw]);

@@ -1,5 +1,4 @@
 /** Makes a disk from its index and packs, whole or by patching a copy of another version. */
-import { randomUUID } from "node:crypto";
 import { open, rename, rm, type FileHandle } from "node:fs/promises";
 import path from "node:path";
 import { run } from "../io.ts";
@@ -8,6 +7,7 @@ import { recordsByDigest, type ChunkRecord, type DiskIndex } from "./disk-index.
 import { fetchChunks, type WantedChunk } from "./fetch-chunks.ts";
 import { CHUNK_BYTES, plainBytesAt } from "./format.ts";
 import type { ChunkDigest, ObjectStore } from "./object-store.ts";
+import { temporaryFile } from "./temporary-file.ts";
 import { wrapWriteErrors } from "./write-errors.ts";
 
 export interface ExportOptions {
@@ -118,7 +118,7 @@ export async function writeWhole<Result>(
   work: (temporary: string) => Promise<Result>,
 ): Promise<Result> {
   const absolute = path.resolve(target);
-  const temporary = path.join(path.dirname(absolute), `.${path.basename(absolute)}.${randomUUID()}.tmp`);
+  const temporary = await temporaryFile(path.dirname(absolute));
   return await wrapWriteErrors(target, async () => {
     try {
       const result = await work(temporary);
@@ -146,7 +146,7 @@ async function writeRaw<Result>(
 }
 
 async function convertInPlace(file: string): Promise<void> {
-  const converted = `${file}.qcow2`;
+  const converted = await temporaryFile(path.dirname(file));
   try {
     await run({
       file: "qemu-img",

@@ -1,5 +1,5 @@
 /** Writes stored chunks into packs, one after the other, and names each finished pack by its SHA-256. */
-import { createHash, randomUUID, type Hash } from "node:crypto";
+import { createHash, type Hash } from "node:crypto";
 import { open, rename, rm, type FileHandle } from "node:fs/promises";
 import path from "node:path";
 import type { ChunkRecord } from "./disk-index.ts";
@@ -12,6 +12,7 @@ import {
   packTailBytes,
   type PackEntry,
 } from "./pack-format.ts";
+import { temporaryFile } from "./temporary-file.ts";
 
 /** A finished pack: `<oid>.pack` in the writer's folder. */
 export interface WrittenPack {
@@ -95,7 +96,7 @@ export function createPackWriter(options: {
 }
 
 async function startPack(folder: string): Promise<OpenPack> {
-  const file = path.join(folder, `.${randomUUID()}.pack.tmp`);
+  const file = await temporaryFile(folder);
   const handle = await open(file, "wx", 0o644);
   const pack = { file, handle, hash: createHash("sha256"), entries: [], bases: 0, end: PACK_HEAD_BYTES };
   await write(pack, encodePackHead());

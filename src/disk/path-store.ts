@@ -1,11 +1,12 @@
 /** Objects in a folder, laid out as Git LFS does: `ab/cd/<oid>` below `.git/lfs/objects`. */
-import { createHash, randomUUID } from "node:crypto";
+import { createHash } from "node:crypto";
 import { createReadStream } from "node:fs";
 import { constants, copyFile, mkdir, open, rename, rm, stat } from "node:fs/promises";
 import path from "node:path";
 import { CollectiveError } from "../errors.ts";
 import { parseOid, type ObjectReader, type ObjectStore, type Oid } from "./object-store.ts";
 import { corruptPack } from "./pack-format.ts";
+import { temporaryFile } from "./temporary-file.ts";
 import { wrapWriteErrors } from "./write-errors.ts";
 
 export interface PathStore extends ObjectStore {
@@ -81,7 +82,7 @@ async function openObject(oid: Oid, file: string): Promise<ObjectReader> {
 
 async function addObject(oid: Oid, file: string, target: string): Promise<void> {
   await mkdir(path.dirname(target), { recursive: true });
-  const temporary = path.join(path.dirname(target), `.${randomUUID()}.tmp`);
+  const temporary = await temporaryFile(path.dirname(target));
   try {
     await copyFile(file, temporary, constants.COPYFILE_FICLONE);
     await checkDigest(oid, temporary);

@@ -1,4 +1,5 @@
-import { open, readdir, readFile, rm, stat, truncate, writeFile } from "node:fs/promises";
+import { spawnSync } from "node:child_process";
+import { open, readdir, readFile, rm, stat, truncate, utimes, writeFile } from "node:fs/promises";
 import path from "node:path";
 import fc from "fast-check";
 import t, { type Test } from "tap";
@@ -331,6 +332,36 @@ t.test("a qcow2 is made when asked for", async (t) => {
   // QEMU rounds a qcow2 up to whole sectors; what is beyond is zero.
   t.match(await run({ file: "qemu-img", args }), /Images are identical/);
 });
+
+t.test(
+  "what a killed process left behind goes with the next write, what a live one writes stays",
+  async (t) => {
+    const place = placeIn(t.testdir());
+    await writeFile(place.image, noise(1, 1000, 40));
+    const packs = path.join(place.folder, "packs");
+    await add(place);
+    const { pid } = spawnSync("true");
+    const id = "00000000-0000-4000-8000-000000000000";
+    const left = [
+      `.cui-${pid}-${id}.tmp`,
+      `.cui-${process.pid}-${id}.tmp`,
+      `.cui-${pid}-fresh.tmp`,
+      ".cui.tmp",
+    ];
+    for (const name of left) {
+      await writeFile(path.join(packs, name), "half");
+      await utimes(path.join(packs, name), 1, 1);
+    }
+    await writeFile(path.join(packs, `.cui-${pid}-${id.replace("8", "9")}.tmp`), "of this minute");
+    await add(place);
+    const names = await readdir(packs);
+    t.same(
+      left.map((name) => names.includes(name)),
+      [false, true, true, true],
+    );
+    t.ok(names.includes(`.cui-${pid}-${id.replace("8", "9")}.tmp`));
+  },
+);
 
 t.test("memory does not grow with the disk", async (t) => {
   const place = placeIn(t.testdir());
