@@ -6,6 +6,7 @@ import { bytesToFetch, listPacks } from "../../src/disk/forecast.ts";
 import { decodeIndex, encodeIndex } from "../../src/disk/index-files.ts";
 import type { Oid } from "../../src/disk/object-store.ts";
 import { encodePackTail, readPackEntries } from "../../src/disk/pack-format.ts";
+import { patchDisk } from "../../src/disk/patch-disk.ts";
 import { pathStore } from "../../src/disk/path-store.ts";
 import { verifyDisk, verifyPack } from "../../src/disk/verify.ts";
 import { frameContentSize } from "../../src/disk/zstd-frame.ts";
@@ -200,6 +201,36 @@ t.test("a delta whose base is corrupt is refused", async (t) => {
   });
 });
 
+t.test("a base that the local image no longer has is fetched instead", async (t) => {
+  const folder = t.testdir({ image: first });
+  const file = path.join(folder, "image");
+  const old = makePack([{ plain: first, codec: "zstd" }]);
+  const fresh = makePack([{ plain: random, codec: "raw" }]);
+  const deltas = makePack([{ plain: changed, codec: "delta", bases: [first] }]);
+  const index = makeIndex([old, fresh, deltas], [sha256(random), sha256(changed)], {
+    bases: [sha256(first)],
+  });
+  const packs = memoryStore(objectsOf(old, fresh, deltas));
+  const opened: string[] = [];
+  // Plain chunks are fetched before deltas: when the base is needed, the image is not what it was.
+  const store = {
+    open: async (oid: Oid) => {
+      opened.push(oid);
+      await writeFile(file, second);
+      return await packs.open(oid);
+    },
+  };
+  const base = { path: file, index: makeIndex([old], [sha256(first)]) };
+  const target = path.join(folder, "target");
+  await patchDisk({ base, index, store, target });
+  t.equal(sha256(await readFile(target)), sha256(Buffer.concat([random, changed])));
+  t.ok(opened.includes(old.oid));
+  await writeFile(file, first);
+  opened.length = 0;
+  const { fetchedBytes } = await patchDisk({ base, index, store: packs, target });
+  t.equal(fetchedBytes, bytesToFetch(index, [base.index]), "and not fetched when it is there");
+});
+
 t.test("a dictionary that begins like a trained one is still plain content", async (t) => {
   const tricky = Buffer.concat([Buffer.from([0x37, 0xa4, 0x30, 0xec]), first.subarray(4)]);
   const pack = makePack([
@@ -346,6 +377,12 @@ t.test("frames say how much is in them", (t) => {
   t.equal(frameContentSize(compressed(first)), CHUNK);
   t.equal(frameContentSize(compressed(Buffer.alloc(300_000))), 300_000);
   t.equal(frameContentSize(Buffer.alloc(3)), undefined);
+  const frame = [0x28, 0xb5, 0x2f, 0xfd, 0x20, 9, 1, 0, 0];
+  t.equal(frameContentSize(Buffer.from(frame)), 9);
+  t.equal(frameContentSize(Buffer.from(frame.with(4, 0x21))), undefined, "with a dictionary id");
+  t.equal(frameContentSize(Buffer.from(frame.with(4, 0x28))), undefined, "with a reserved bit");
+  t.equal(frameContentSize(Buffer.from(frame.with(4, 0x00))), undefined, "without a size");
+  t.equal(frameContentSize(Buffer.from(frame.with(0, 0x29))), undefined, "another magic");
   t.end();
 });
 
