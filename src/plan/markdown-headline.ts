@@ -1,0 +1,121 @@
+/** The first lines of a comment, at most eight, the worst first: what a reviewer must have read. */
+import { count, formatBytes } from "./format.ts";
+import { inertName } from "./inert-markdown.ts";
+import { placedActions, subjectOf, type PlacedAction, type PlannedNetwork } from "./markdown-model.ts";
+
+export const MOST_HEADLINES = 8;
+/** Of the names in one line; the others are counted. */
+const NAMES_LENGTH = 300;
+
+/** `hidden` destructive changes are not in the comment: that is the very first line. */
+export function renderHeadline(
+  networks: readonly PlannedNetwork[],
+  { hidden, wholePlan }: { readonly hidden: number; readonly wholePlan: string },
+): readonly string[] {
+  const actions = placedActions(networks);
+  const isMany = networks.length > 1;
+  const data = actions.filter(({ action }) => action.class === "data");
+  const replaced = actions.filter(({ action }) => action.class === "replace");
+  const of = (kind: string) =>
+    actions.filter(({ action }) => action.kind === kind && action.class !== "data");
+  const lines = [
+    ...(hidden === 0 ? [] : [`**${hidden} more destructive changes not shown here**: ${wholePlan}`]),
+    ...refusedLine(networks, isMany),
+    ...line("Data", data, { isMany, words: (n) => `${count(n, "change")} put data aside or touch it` }),
+    ...line("Replaced or removed", replaced, { isMany, words: (n) => count(n, "machine") }),
+    ...restartLine({ restarted: [...of("restart"), ...of("stop")], started: of("start"), isMany }),
+    ...line("Parameters", of("send-parameters"), {
+      isMany,
+      words: (n) => `${count(n, "machine")} told new ones, no restart`,
+    }),
+    ...outageLine(networks, isMany),
+    ...fetchLine(networks),
+  ];
+  return (lines.length === 0 ? ["**Nothing to do**: no running network changes."] : lines).map(
+    (text) => `- ${text}`,
+  );
+}
+
+interface LineOptions {
+  readonly isMany: boolean;
+  readonly words: (count: number) => string;
+}
+
+function line(title: string, actions: readonly PlacedAction[], { isMany, words }: LineOptions): string[] {
+  if (actions.length === 0) return [];
+  return [
+    `**${title}**: ${words(actions.length)}: ${listNames(actions.map((entry) => nameOf(entry, isMany)))}`,
+  ];
+}
+
+function restartLine(options: {
+  readonly restarted: readonly PlacedAction[];
+  readonly started: readonly PlacedAction[];
+  readonly isMany: boolean;
+}): string[] {
+  const { restarted, started, isMany } = options;
+  const start = started.length === 0 ? "" : `${count(started.length, "machine")} started`;
+  if (restarted.length === 0) {
+    const names = listNames(started.map((entry) => nameOf(entry, isMany)));
+    return start === "" ? [] : [`**Started**: ${start}: ${names}`];
+  }
+  const names = listNames(restarted.map((entry) => nameOf(entry, isMany)));
+  const text = `**Restarted or stopped**: ${count(restarted.length, "machine")}: ${names}`;
+  return [start === "" ? text : `${text}; ${start}`];
+}
+
+function refusedLine(networks: readonly PlannedNetwork[], isMany: boolean): string[] {
+  const broken = networks.filter(({ plan }) => plan === null);
+  const refused = networks.flatMap(({ plan }) => plan?.refusals ?? []);
+  const parts: string[] = [];
+  if (broken.length > 0) {
+    const names = listNames(broken.map(({ file }) => file));
+    parts.push(
+      isMany ? `${count(broken.length, "network")} cannot be planned: ${names}` : "it cannot be planned",
+    );
+  }
+  if (refused.length > 0) parts.push(`${count(refused.length, "change")} refused`);
+  return parts.length === 0 ? [] : [`**This cannot be applied**: ${parts.join("; ")}`];
+}
+
+function outageLine(networks: readonly PlannedNetwork[], isMany: boolean): string[] {
+  const down = new Set<string>();
+  for (const { file, plan } of networks) {
+    if (plan === null) continue;
+    for (const { component, dependents } of plan.forecast.outage) {
+      for (const path of [component, ...dependents]) {
+        const name = path === "" ? plan.appliance : path;
+        down.add(isMany ? `${file}: ${name}` : name);
+      }
+    }
+  }
+  if (down.size === 0) return [];
+  return [`**Out of service meanwhile**: ${count(down.size, "machine")}: ${listNames([...down])}`];
+}
+
+function fetchLine(networks: readonly PlannedNetwork[]): string[] {
+  const forecasts = networks.flatMap(({ plan }) => plan?.forecast ?? []);
+  const bytes = forecasts.reduce((sum, { fetchBytesTotal }) => sum + fetchBytesTotal, 0);
+  const unknown = forecasts.reduce((sum, { fetchUnknown }) => sum + fetchUnknown.length, 0);
+  if (bytes === 0 && unknown === 0) return [];
+  const rest = unknown === 0 ? "" : ` and what ${count(unknown, "machine")} will need, which nobody counted`;
+  return [`**To fetch**: ${formatBytes(bytes)}${rest}`];
+}
+
+function nameOf(entry: PlacedAction, isMany: boolean): string {
+  return isMany ? `${entry.network.file}: ${subjectOf(entry)}` : subjectOf(entry);
+}
+
+/** As many as fit, and how many more there are. */
+export function listNames(names: readonly string[]): string {
+  const shown: string[] = [];
+  let length = 0;
+  for (const name of names) {
+    const text = inertName(name);
+    length += text.length + 2;
+    if (length > NAMES_LENGTH && shown.length > 0) break;
+    shown.push(text);
+  }
+  const rest = names.length - shown.length;
+  return `${shown.join(", ")}${rest === 0 ? "" : ` and ${rest} more`}`;
+}

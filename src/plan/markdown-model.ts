@@ -1,0 +1,90 @@
+/** What a comment on a pull request is made from. */
+import { createHash } from "node:crypto";
+import { displayPath } from "../network/paths.ts";
+import { ACTION_CLASSES, type Action, type ActionKind, type Plan } from "./plan.ts";
+
+/** One root file of a site and what would happen to its network. */
+export interface PlannedNetwork {
+  /** As the site names it: `acme.cvl`. */
+  readonly file: string;
+  /** Null: there is no plan, because of `problems`. */
+  readonly plan: Plan | null;
+  /** One line each: errors that kept it from being planned. */
+  readonly problems?: readonly string[];
+  /** From `renderMermaid(wanted, plan)`. */
+  readonly diagram?: string;
+}
+
+export interface PlanMarkdownOptions {
+  /** Default 60,000 characters; GitHub takes 65,536. Not below 10,000. */
+  readonly limit?: number;
+  /** Where the whole plan lies, as trusted Markdown: ``the artifact `collective-plan` of this run``. */
+  readonly wholePlan?: string;
+}
+
+/** An action with the network it belongs to. */
+export interface PlacedAction {
+  readonly network: PlannedNetwork;
+  readonly plan: Plan;
+  readonly action: Action;
+}
+
+const DESTRUCTIVE_KINDS: ReadonlySet<ActionKind> = new Set(["remove", "replace", "detach-data-disk"]);
+
+/** Something that is there now is not there afterwards: data, a machine, its program disks. Never left out of a comment. */
+export function isDestructive({ kind, class: name }: Action): boolean {
+  return name === "data" || name === "replace" || DESTRUCTIVE_KINDS.has(kind);
+}
+
+/** All actions of all plans that do something, the gravest first, else in the order of networks and plans. */
+export function placedActions(networks: readonly PlannedNetwork[]): readonly PlacedAction[] {
+  return networks
+    .flatMap((network) =>
+      network.plan === null
+        ? []
+        : network.plan.actions
+            .filter(({ kind }) => kind !== "await")
+            .map((action) => ({ network, plan: network.plan as Plan, action })),
+    )
+    .sort((a, b) => gravity(b.action) - gravity(a.action));
+}
+
+/** Within a class what goes for good comes before what comes back. */
+export function gravity({ kind, class: name }: Action): number {
+  return ACTION_CLASSES.indexOf(name) * 2 + (kind === "remove" || kind === "detach-data-disk" ? 1 : 0);
+}
+
+/** `w`, `w:vdb`, the appliance's name for a root machine, `external` for the external segment. */
+export function subjectOf({ plan, action }: Pick<PlacedAction, "plan" | "action">): string {
+  const path = action.segment ?? action.component ?? "";
+  const name = path.startsWith("@") ? path.slice(1) : displayPath(path, plan.appliance);
+  return action.device === undefined ? name : `${name}:${action.device}`;
+}
+
+/** SHA-256 over the list of all destructive changes: what a shortened comment and the whole plan have in common. */
+export function destructiveDigest(networks: readonly PlannedNetwork[]): string {
+  const lines = placedActions(networks)
+    .filter(({ action }) => isDestructive(action))
+    .map(({ network, action }) => {
+      const { kind, class: name, component, device, versions } = action;
+      return JSON.stringify([network.file, kind, name, component, device, versions?.from, versions?.to]);
+    })
+    .sort();
+  return createHash("sha256").update(lines.join("\n")).digest("hex");
+}
+
+export const KIND_WORDS: Readonly<Record<ActionKind, string>> = {
+  "create-segment": "create segment",
+  "remove-segment": "remove segment",
+  "create-data-disk": "create data disk",
+  "resize-data-disk": "grow data disk",
+  "detach-data-disk": "detach data disk",
+  start: "start",
+  stop: "stop",
+  replace: "replace",
+  restart: "restart",
+  "send-parameters": "send parameters",
+  remove: "remove",
+  await: "await",
+  note: "no change",
+};
