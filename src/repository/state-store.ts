@@ -37,7 +37,7 @@ export interface StateStore {
 }
 
 const BRANCH = "refs/heads/main";
-const MAX_ATTEMPTS = 50;
+const MAX_ATTEMPTS = 20;
 const SAFE_PATH = /^[A-Za-z0-9@][A-Za-z0-9@._-]*(\/[A-Za-z0-9@][A-Za-z0-9@._-]*)*$/;
 
 interface Waiting {
@@ -82,6 +82,14 @@ export async function openStateStore(directory: string): Promise<StateStore> {
         if (!isWorking) void work();
       }),
   };
+}
+
+/** Packs the repository when git finds it worth it; it may be used meanwhile. */
+export async function tidyStateStore(directory: string): Promise<void> {
+  await run({
+    ...git(directory, ["-c", "gc.autoDetach=false", "gc", "--auto", "--quiet"], ""),
+    allowedExitCodes: [0],
+  });
 }
 
 /** Commits a batch as one commit; changes that throw are rejected alone, the others go on. */

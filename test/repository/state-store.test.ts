@@ -1,6 +1,11 @@
 import { execFileSync } from "node:child_process";
 import { test } from "tap";
-import { openStateStore, type StateSnapshot, type StateStore } from "../../src/repository/state-store.ts";
+import {
+  openStateStore,
+  tidyStateStore,
+  type StateSnapshot,
+  type StateStore,
+} from "../../src/repository/state-store.ts";
 
 const set = (file: string, content: string | null, message = `set ${file}`) => ({
   message,
@@ -95,6 +100,36 @@ test("a commit is cheap", async (t) => {
   const each = (performance.now() - startedAt) / 20;
   t.comment(`${each.toFixed(1)} ms a commit`);
   t.ok(each < 250, `${each.toFixed(1)} ms a commit`);
+});
+
+test("who is overtaken again and again gives up in the end", async (t) => {
+  const directory = `${t.testdir()}/state.git`;
+  const store = await openStateStore(directory);
+  await store.update(() => set("a", "0"));
+  let overtaken = 0;
+  const overtake = (): void => {
+    overtaken += 1;
+    const input = `commit refs/heads/main\ncommitter x <x@localhost> 1 +0000\ndata 1\nx\nfrom refs/heads/main^0\n`;
+    execFileSync("git", ["-C", directory, "fast-import", "--quiet"], { input });
+  };
+  const attempt = store.update(() => {
+    overtake();
+    return set("a", "mine");
+  });
+  await t.rejects(attempt, { code: "STATE_CONFLICT" });
+  t.ok(overtaken > 10);
+  t.equal((await store.read()).files.get("a"), "0");
+});
+
+test("packing the repository changes nothing", async (t) => {
+  const directory = `${t.testdir()}/state.git`;
+  const store = await openStateStore(directory);
+  for (let index = 0; index < 5; index++) await store.update(() => set("a", `${index}`));
+  execFileSync("git", ["-C", directory, "config", "gc.auto", "1"]);
+  await tidyStateStore(directory);
+  await tidyStateStore(directory);
+  await store.update(() => set("b", "after"));
+  t.same(Object.fromEntries((await (await openStateStore(directory)).read()).files), { a: "4", b: "after" });
 });
 
 test("no path leaves the state", async (t) => {
