@@ -43,8 +43,7 @@ export async function ensureMirror(folder: string): Promise<void> {
       folder: path.dirname(folder),
       args: ["init", "--quiet", "--bare", "--template=", "--", unfinished],
     });
-    // An unborn HEAD: nothing of the repository (its `.lfsconfig`) is taken for the mirror's own.
-    await writeFile(path.join(unfinished, "HEAD"), "ref: refs/cui/none\n");
+    await writeFile(path.join(unfinished, "HEAD"), `ref: ${UNBORN_BRANCH}\n`);
     await rename(unfinished, folder);
   });
 }
@@ -77,7 +76,15 @@ export async function fetchMirror(folder: string, remote: RepositoryUrl): Promis
   }
 }
 
-const BRANCHES_AND_VERSIONS = ["+refs/heads/*:refs/heads/*", "+refs/tags/v*:refs/tags/v*"];
+/**
+ * HEAD of a mirror, never fetched: nothing of the repository (its `.lfsconfig`, say) is taken for the mirror's own settings.
+ */
+const UNBORN_BRANCH = "refs/heads/cui-mirror-without-head";
+const BRANCHES_AND_VERSIONS = [
+  "+refs/heads/*:refs/heads/*",
+  `^${UNBORN_BRANCH}`,
+  "+refs/tags/v*:refs/tags/v*",
+];
 
 function fetchCommand(folder: string, remote: RepositoryUrl, refspecs: readonly string[]): Command {
   return gitCommand({

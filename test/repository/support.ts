@@ -1,7 +1,8 @@
 /** Real git and git-lfs in a folder of its own, away from the user's configuration and cache. */
-import { execFileSync } from "node:child_process";
+import { execFile, execFileSync } from "node:child_process";
 import { mkdirSync, writeFileSync } from "node:fs";
 import path from "node:path";
+import { promisify } from "node:util";
 import type { Test } from "tap";
 
 // For the code under test as for the tests' own calls.
@@ -24,7 +25,13 @@ export function git(folder: string, ...args: readonly string[]): string {
     cwd: folder,
     encoding: "utf8",
     stdio: ["ignore", "pipe", "pipe"],
+    timeout: 60_000,
   }).replace(/\n$/, "");
+}
+
+/** Runs git while this process goes on (as the server git talks to, say). */
+export async function gitAsync(folder: string, ...args: readonly string[]): Promise<void> {
+  await promisify(execFile)("git", [...IDENTITY, ...WITH_LFS, ...args], { cwd: folder, timeout: 60_000 });
 }
 
 /** Whether git succeeds. */
