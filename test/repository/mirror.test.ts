@@ -348,8 +348,7 @@ function defineTests(): void {
     t.match(await load("a/../../secret.cvl", 2), [/REFUSED/]);
     t.match(await load(".git/config", 2), [/REFUSED/]);
 
-    const { folder: mirrorFolder, close } = await openMirror(remote, { cache });
-    await close();
+    const mirrorFolder = await withMirror(remote, cache, (mirror) => Promise.resolve(mirror.folder));
     t.notMatch(git(mirrorFolder, "lfs", "env"), /127\.0\.0\.1:9/, ".lfsconfig is not read");
     t.notOk(existsSync(path.join(mirrorFolder, "hooks")), "a mirror has no hooks");
     t.notOk(existsSync(ran), "nothing of the repository was run");
