@@ -1,4 +1,5 @@
 /** Resolves imports: URL, policy, version by pin, lock or newest, and the file at that commit. */
+import { decodeText } from "../cvl/decode-text.ts";
 import { MAX_FILE_CHARACTERS } from "../cvl/limits.ts";
 import type { ImportRequest, ImportResolver, SourceFile } from "../cvl/source.ts";
 import type { Diagnostic, DiagnosticCode } from "../diagnostics.ts";
@@ -29,15 +30,15 @@ export interface ResolverOptions {
 }
 
 export interface LockingResolver extends ImportResolver {
-  /** Warnings met on the way. */
-  warnings(): readonly Diagnostic[];
+  /** Met on the way: warnings, and files that are no UTF-8. */
+  diagnostics(): readonly Diagnostic[];
   /** One entry for each import that was resolved. */
   entries(): readonly LockEntry[];
 }
 
 /** An import resolver that remembers what it chose. */
 export function createImportResolver(options: ResolverOptions): LockingResolver {
-  const warnings = new Map<string, Diagnostic>();
+  const met = new Map<string, Diagnostic>();
   const chosen = new Map<string, Promise<Chosen>>();
   const entries = new Map<string, LockEntry>();
 
@@ -52,8 +53,8 @@ export function createImportResolver(options: ResolverOptions): LockingResolver 
   const lockEntry = (target: RepositoryUrl, pin: string): LockEntry | undefined =>
     findEntry(options.lock, target.url, pin);
   const warn = (request: ImportRequest, code: DiagnosticCode, message: string, hint?: string): void => {
-    if (warnings.has(message)) return;
-    warnings.set(message, { ...problem(request, { code, message, hint }), severity: "warning" });
+    if (met.has(message)) return;
+    met.set(message, { ...problem(request, { code, message, hint }), severity: "warning" });
   };
 
   const resolve = async (request: ImportRequest): Promise<SourceFile | Diagnostic> => {
@@ -80,12 +81,14 @@ export function createImportResolver(options: ResolverOptions): LockingResolver 
       const choice = await choose(target, request);
       for (const { code, message, hint } of choice.warnings) warn(request, code, message, hint);
       entries.set(`${choice.entry.pin} ${choice.entry.url}`, choice.entry);
-      return await readSource(choice, file, options.mirrors);
+      const { source, diagnostics } = await readSource(choice, file, options.mirrors);
+      for (const diagnostic of diagnostics) met.set(source.displayName, diagnostic);
+      return source;
     } catch (error) {
       return problem(request, describe(error));
     }
   };
-  return { resolve, warnings: () => [...warnings.values()], entries: () => [...entries.values()] };
+  return { resolve, diagnostics: () => [...met.values()], entries: () => [...entries.values()] };
 }
 
 async function resolveTarget(
@@ -100,16 +103,17 @@ async function resolveTarget(
   return refusal === undefined ? target : problem(request, { code: "IMPORT_URL_REFUSED", ...refusal });
 }
 
-async function readSource(choice: Chosen, file: string, mirrors: Mirrors): Promise<SourceFile> {
+async function readSource(
+  choice: Chosen,
+  file: string,
+  mirrors: Mirrors,
+): Promise<{ readonly source: SourceFile; readonly diagnostics: readonly Diagnostic[] }> {
   const { url, version, commit } = choice.entry;
   const mirror = await mirrors.get(url);
   const content = await mirror.files(commit).readFile(file, { maxBytes: MAX_FILE_CHARACTERS });
-  return {
-    source: { url, version, commit },
-    file,
-    displayName: `${url}@v${version}:${file}`,
-    text: content.toString("utf8"),
-  };
+  const displayName = `${url}@v${version}:${file}`;
+  const { text, diagnostics } = decodeText(content, displayName);
+  return { source: { source: { url, version, commit }, file, displayName, text }, diagnostics };
 }
 
 interface Problem {

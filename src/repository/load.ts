@@ -22,7 +22,8 @@ export async function loadWith(mirrors: Mirrors, options: LoadOptions): Promise<
   const texts = new Map<string, string>([[root.source.displayName, root.source.text]]);
   const textOf: TextOf = (file) => texts.get(file);
   const addText = (file: string, text: string): void => void texts.set(file, text);
-  const { lock, diagnostics } = readLock(root, texts);
+  const { lock, diagnostics: lockDiagnostics } = readLock(root, texts);
+  const diagnostics = [...root.diagnostics, ...lockDiagnostics];
   if (lock === undefined) return { program: undefined, diagnostics, textOf, addText, lock: EMPTY_LOCK };
   const resolver = createImportResolver({
     mirrors,
@@ -37,7 +38,7 @@ export async function loadWith(mirrors: Mirrors, options: LoadOptions): Promise<
   });
   const loaded: LoadedAppliance = {
     program: linked.program,
-    diagnostics: [...diagnostics, ...resolver.warnings(), ...linked.diagnostics],
+    diagnostics: [...diagnostics, ...resolver.diagnostics(), ...linked.diagnostics],
     textOf,
     addText,
     lock: mergeLock(EMPTY_LOCK, resolver.entries()),

@@ -3,6 +3,7 @@ import { CollectiveError } from "../errors.ts";
 import { git, gitStatus } from "./git.ts";
 import type { Mirror } from "./mirror.ts";
 import { DEFAULT_BRANCH_REF } from "./mirror-cache.ts";
+import type { Version } from "./versions.ts";
 
 export interface Parent {
   /** The branch that is pushed, on both sides. */
@@ -14,26 +15,34 @@ export interface Parent {
   /** The branch's commit at the repository. */
   readonly remoteTip: string | undefined;
   readonly isFromRemote: boolean;
+  /**
+   * The repository is one version ahead of HEAD: this folder's own, when a publish ended between push and the folder's refs,
+   * or somebody else's.
+   */
+  readonly isOneAhead: boolean;
+}
+
+export interface FindParentOptions {
+  readonly folder: string;
+  readonly mirror: Mirror;
+  readonly newest: Version | undefined;
 }
 
 /** @throws CollectiveError REPOSITORY_PUBLISH_REFUSED when the repository has what the folder's history lacks. */
-export async function findParent({
-  folder,
-  mirror,
-  version,
-}: {
-  readonly folder: string;
-  readonly mirror: Mirror;
-  readonly version: number;
-}): Promise<Parent> {
+export async function findParent({ folder, mirror, newest }: FindParentOptions): Promise<Parent> {
   const head = await commitOf(folder, "HEAD");
   const branch = head === undefined ? await remoteBranch(mirror) : await currentBranch(folder);
   const remoteTip = await mirror.branchTip(branch);
   if (remoteTip !== undefined) await bringCommit(folder, mirror, `refs/heads/${branch}`);
-  if (head === undefined) return { branch, commit: remoteTip, head, remoteTip, isFromRemote: true };
-  await refuseTag(folder, head, version);
-  if (remoteTip !== undefined && !(await isAncestor(folder, remoteTip, head))) throw behind(mirror, branch);
-  return { branch, commit: head, head, remoteTip, isFromRemote: false };
+  const common = { branch, head, remoteTip };
+  if (head === undefined) return { ...common, commit: remoteTip, isFromRemote: true, isOneAhead: false };
+  await refuseTag(folder, head, (newest?.version ?? 0) + 1);
+  if (remoteTip === undefined || (await isAncestor(folder, remoteTip, head))) {
+    return { ...common, commit: head, isFromRemote: false, isOneAhead: false };
+  }
+  if (remoteTip !== newest?.commit || (await commitOf(folder, `${remoteTip}^`)) !== head)
+    throw behind(mirror, branch);
+  return { ...common, commit: remoteTip, isFromRemote: false, isOneAhead: true };
 }
 
 /** The commit a name stands for in a folder's repository. */
@@ -91,7 +100,8 @@ async function refuseTag(folder: string, head: string, version: number): Promise
   );
 }
 
-function behind(mirror: Mirror, branch: string): CollectiveError {
+/** Somebody else published from this branch. */
+export function behind(mirror: Mirror, branch: string): CollectiveError {
   return new CollectiveError(
     "REPOSITORY_PUBLISH_REFUSED",
     `${branch} of ${mirror.url} has commits that this folder lacks: somebody else published`,

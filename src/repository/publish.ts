@@ -14,12 +14,12 @@ import { resolveImages } from "./images.ts";
 import type { Mirror } from "./mirror.ts";
 import { withMirrors, type Mirrors } from "./mirrors.ts";
 import type { AddedDisk } from "./program-disks.ts";
-import { buildCommit } from "./publish-commit.ts";
-import { findParent, type Parent } from "./publish-parent.ts";
+import { buildCommit, type BuiltCommit } from "./publish-commit.ts";
+import { behind, findParent, type Parent } from "./publish-parent.ts";
 import { recordLocally, sendVersion } from "./publish-push.ts";
 import { initRepositoryFolder } from "./repository-folder.ts";
 import { isUrlProblem, resolveUrl, type RepositoryUrl } from "./url.ts";
-import { MAX_WITHDRAWN_BYTES, WITHDRAWN_FILE } from "./versions.ts";
+import { MAX_WITHDRAWN_BYTES, WITHDRAWN_FILE, type Version } from "./versions.ts";
 
 export interface PublishOptions {
   /** Path (relative to `cwd`) or URL of the repository. */
@@ -112,7 +112,7 @@ async function publishFolder(context: FolderOptions): Promise<PublishReport> {
   const versions = await mirror.versions();
   const newest = versions.at(-1);
   const version = (newest?.version ?? 0) + 1;
-  const parent = await findParent({ folder, mirror, version });
+  const parent = await findParent({ folder, mirror, newest });
   await keepWithdrawn(folder, mirror, parent);
   const previous = await previousVersion(context, parent, newest);
   const disks = await storeDisks({ appliance, previous, onProgress: options.onProgress }).finally(() =>
@@ -130,7 +130,8 @@ async function publishFolder(context: FolderOptions): Promise<PublishReport> {
     keptOut: [...appliance.programDisks, ...appliance.dataDisks],
   });
   try {
-    if (newest !== undefined) await refuseSameTree({ folder, newest, mirror, tree: built.tree });
+    if (newest !== undefined) await refuseSame({ folder, target, mirror, parent, newest, built });
+    if (parent.isOneAhead) throw behind(mirror, parent.branch);
     const sentBytes = await sendVersion({ folder, target, mirror, parent, version, commit: built.commit });
     await recordLocally({ folder, target, parent, version, built });
     const published = { url: target.url, version, commit: built.commit, disks, sentBytes };
@@ -148,7 +149,7 @@ function refused({ diagnostics, textOf }: Pick<ApplianceFolder, "diagnostics" | 
 async function previousVersion(
   { appliance, mirrors, mirror }: FolderOptions,
   parent: Parent,
-  newest: { readonly version: number; readonly commit: string } | undefined,
+  newest: Version | undefined,
 ): Promise<ImageTree | undefined> {
   if (!parent.isFromRemote) return newestReachable(appliance.folder, mirrors);
   if (newest === undefined) return undefined;
@@ -169,18 +170,21 @@ async function keepWithdrawn(folder: string, mirror: Mirror, parent: Parent): Pr
   });
 }
 
-async function refuseSameTree({
-  folder,
-  newest,
-  mirror,
-  tree,
-}: {
+interface SameOptions {
   readonly folder: string;
-  readonly newest: { readonly version: number };
+  readonly target: RepositoryUrl;
   readonly mirror: Mirror;
-  readonly tree: string;
-}): Promise<void> {
-  if ((await mirror.commitOf(newest.version))?.tree !== tree) return;
+  readonly parent: Parent;
+  readonly newest: Version;
+  readonly built: BuiltCommit;
+}
+
+/** Where an earlier publish ended after its push, the folder's refs follow now. */
+async function refuseSame({ folder, target, mirror, parent, newest, built }: SameOptions): Promise<void> {
+  if ((await mirror.commitOf(newest.version))?.tree !== built.tree) return;
+  if ((parent.isOneAhead || parent.head === undefined) && parent.remoteTip === newest.commit) {
+    await recordLocally({ folder, target, parent, version: newest.version, built });
+  }
   throw new CollectiveError(
     "REPOSITORY_NOTHING_NEW",
     `${folder} is what v${newest.version} of ${mirror.url} holds`,

@@ -1,8 +1,10 @@
 /** The root CVL file with its lock: from the working tree, or from a commit of the repository around it. */
 import { lstat, readFile, realpath, stat } from "node:fs/promises";
 import path from "node:path";
+import { decodeText } from "../cvl/decode-text.ts";
 import { MAX_FILE_CHARACTERS } from "../cvl/limits.ts";
 import type { SourceFile } from "../cvl/source.ts";
+import type { Diagnostic } from "../diagnostics.ts";
 import { CollectiveError } from "../errors.ts";
 import { gitStatus } from "./git.ts";
 import { workTreeTop } from "./git-folder.ts";
@@ -13,6 +15,8 @@ import { isUrlProblem, resolveUrl } from "./url.ts";
 
 export interface RootFile {
   readonly source: SourceFile;
+  /** Its text is no UTF-8. */
+  readonly diagnostics: readonly Diagnostic[];
   /** Absolute path of the lock beside it. */
   readonly lockPath: string;
   readonly lockText: string | undefined;
@@ -32,11 +36,12 @@ export async function readRootFile({ file, cwd, rev }: RootFileOptions): Promise
 
 /**
  * What relative URLs in a working tree's files are relative to: the URL of `origin`, so that they mean the same before
- * and after publishing; without one the top of the work tree, without that the folder itself.
+ * and after publishing; without one the top of the work tree, without that the folder itself. A folder that the
+ * repository around it ignores is no part of it.
  */
 export async function baseUrlOf(folder: string): Promise<string> {
   const top = await workTreeTop(folder);
-  if (top === undefined) return folder;
+  if (top === undefined || (await isIgnored(folder))) return folder;
   const { stdout, exitCode } = await gitStatus({
     folder: top,
     args: ["config", "--get", "remote.origin.url"],
@@ -46,12 +51,20 @@ export async function baseUrlOf(folder: string): Promise<string> {
   return isUrlProblem(origin) ? top : origin.url;
 }
 
+async function isIgnored(folder: string): Promise<boolean> {
+  // check-ignore knows no literal pathspecs; an absolute path has no magic in it.
+  const env = { GIT_LITERAL_PATHSPECS: undefined };
+  return (await gitStatus({ folder, env, args: ["check-ignore", "--quiet", "--", folder] })).exitCode === 0;
+}
+
 async function readWorkingFile(absolute: string, cwd: string): Promise<RootFile> {
   const displayName = path.relative(cwd, absolute);
   const lockPath = path.join(path.dirname(absolute), LOCK_FILE);
-  const text = await readBounded(absolute, MAX_FILE_CHARACTERS);
-  if (text === undefined) throw fileMissing(displayName);
+  const bytes = await readBounded(absolute, MAX_FILE_CHARACTERS);
+  if (bytes === undefined) throw fileMissing(displayName);
+  const { text, diagnostics } = decodeText(bytes, displayName);
   return {
+    diagnostics,
     source: {
       source: { url: path.dirname(absolute), version: null, commit: null },
       file: path.basename(absolute),
@@ -59,7 +72,7 @@ async function readWorkingFile(absolute: string, cwd: string): Promise<RootFile>
       text,
     },
     lockPath,
-    lockText: await readBounded(lockPath, MAX_LOCK_BYTES),
+    lockText: (await readBounded(lockPath, MAX_LOCK_BYTES))?.toString("utf8"),
   };
 }
 
@@ -78,18 +91,21 @@ async function readCommittedFile({
   const objects = openGitObjects(top);
   try {
     const files = commitFiles(objects, commit, `commit ${commit.slice(0, 12)}`);
-    const text = await files.readFile(inside, { maxBytes: MAX_FILE_CHARACTERS });
+    const bytes = await files.readFile(inside, { maxBytes: MAX_FILE_CHARACTERS });
+    const displayName = `${rev}:${path.relative(cwd, absolute)}`;
+    const { text, diagnostics } = decodeText(bytes, displayName);
     const lockFile = path.join(path.dirname(inside), LOCK_FILE);
     const lock = await files.readFile(lockFile, { maxBytes: MAX_LOCK_BYTES }).catch((error: unknown) => {
       if (error instanceof CollectiveError && error.code === "REPOSITORY_FILE_MISSING") return undefined;
       throw error;
     });
     return {
+      diagnostics,
       source: {
         source: { url: top, version: null, commit },
         file: inside,
-        displayName: `${rev}:${path.relative(cwd, absolute)}`,
-        text: text.toString("utf8"),
+        displayName,
+        text,
       },
       lockPath: path.join(folder, LOCK_FILE),
       lockText: lock?.toString("utf8"),
@@ -126,7 +142,7 @@ async function realpathOrSelf(folder: string): Promise<string> {
   return realpath(folder).catch(() => folder);
 }
 
-async function readBounded(file: string, maxBytes: number): Promise<string | undefined> {
+async function readBounded(file: string, maxBytes: number): Promise<Buffer | undefined> {
   const found = await lstat(file).catch(() => undefined);
   if (found === undefined) return undefined;
   if (!found.isFile()) {
@@ -140,7 +156,7 @@ async function readBounded(file: string, maxBytes: number): Promise<string | und
       `${file} has ${found.size} bytes; at most ${maxBytes} are read`,
     );
   }
-  return readFile(file, "utf8");
+  return readFile(file);
 }
 
 function fileMissing(file: string): CollectiveError {

@@ -262,6 +262,21 @@ test("a policy refuses before anything is fetched", async (t) => {
   t.throws(() => readFileSync(path.join(cwd, "cvl.lock")), "no lock is written");
 });
 
+test("what is no UTF-8 is an error at its place, in the root and in imports", async (t) => {
+  const { folder, cache } = scratch(t);
+  const bad = Buffer.from('DNS extends VMAppliance { var a; a = "\xff"; }\n', "latin1");
+  makeVersions(path.join(folder, "DNS"), [{ "DNS.cvl": bad }]);
+  const cwd = path.join(folder, "site");
+  writeFiles(cwd, { "x.cvl": site(path.join(folder, "DNS")), "y.cvl": bad });
+  for (const file of ["x.cvl", "y.cvl"]) {
+    const loaded = await loadAppliance({ file, cwd, cache, versions: "locked", writeLock: true });
+    const [diagnostic] = loaded.diagnostics;
+    t.match(loaded.diagnostics, [{ code: "CVL_ENCODING", severity: "error", span: { start: 38 } }], file);
+    t.match(loaded.textOf(diagnostic?.span?.file ?? ""), /DNS extends/);
+  }
+  t.throws(() => readFileSync(path.join(cwd, "cvl.lock")));
+});
+
 test("a commit is loaded with the lock it holds, whatever the working tree says", async (t) => {
   const { folder, cache } = scratch(t);
   const dnsFolder = path.join(folder, "DNS");
