@@ -190,7 +190,9 @@ function makeComponent(
     declared,
     parameters,
     interfaces,
-    children: paths.filter((other) => other !== "" && other !== path && parentOf(other) === path),
+    children: paths.filter(
+      (other) => kind === "network" && other !== "" && other !== path && parentOf(other) === path,
+    ),
   };
 }
 

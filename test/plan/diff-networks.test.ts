@@ -605,12 +605,12 @@ t.test("10,000 machines are planned in about a second", (t) => {
     return components;
   };
   const [before, after] = [makeNetwork(spec(1)), makeNetwork(spec(2))];
-  const started = performance.now();
+  const started = process.cpuUsage();
   const plan = diffNetworks(before, after);
-  const elapsed = performance.now() - started;
+  const elapsed = process.cpuUsage(started).user / 1000;
   t.ok(plan.actions.length > 5000);
-  t.ok(elapsed < 3000, `${elapsed.toFixed(0)} ms`);
-  t.comment(`10,000 machines, ${plan.actions.length} actions in ${elapsed.toFixed(0)} ms`);
+  t.ok(elapsed < 1500, `${elapsed.toFixed(0)} ms`);
+  t.comment(`10,000 machines, ${plan.actions.length} actions in ${elapsed.toFixed(0)} ms of CPU time`);
   assertOrdered(t, plan.actions);
   t.end();
 });
