@@ -141,16 +141,27 @@ function reportUndeclared(
   const isComponent = at < names.length - 1;
   const inside =
     at === 0 ? quote(owner.name) : `${quote(names.slice(0, at).join("."))} (${owner.name.slice(0, 60)})`;
-  const candidates = candidateNames(owner, names, at);
-  const nearest = hintNearest(name, candidates);
-  const declare =
-    isTarget && at === 0 && !isComponent ? `declare it first: var ${name.slice(0, 60)};` : undefined;
   scope.reporter.report(
     isComponent ? "CVL_UNKNOWN_COMPONENT" : "CVL_UNKNOWN_PARAMETER",
     `${inside} has no ${isComponent ? "component" : "parameter"} ${quote(name)}`,
     span,
-    { hint: nearest?.startsWith("did") === true ? nearest : (declare ?? nearest), related },
+    { hint: hintUndeclared({ at, owner }, names, isTarget), related },
   );
+}
+
+function hintUndeclared(
+  { at, owner }: { readonly at: number; readonly owner: ObjectClass },
+  names: readonly string[],
+  isTarget: boolean,
+): string | undefined {
+  const name = names[at] ?? "";
+  const nearest = hintNearest(name, candidateNames(owner, names, at));
+  if (nearest?.startsWith("did") === true) return nearest;
+  if (at < names.length - 1) {
+    return owner.layout.index.has(name) ? `${quote(name)} is a parameter, which has nothing inside` : nearest;
+  }
+  if (name === "CVL") return "the language version is assigned outside of objects";
+  return isTarget && at === 0 ? `declare it first: var ${name.slice(0, 60)};` : nearest;
 }
 
 function candidateNames(owner: ObjectClass, names: readonly string[], at: number): string[] {

@@ -94,7 +94,9 @@ function checkUtilityParameters(instance: Instance, reporter: Reporter): void {
     if (wrong === undefined || typeof wrong === "string") continue;
     const place = instance.candidate(name)?.assignment;
     const span =
-      place === undefined ? spanOf(slot.declared.file, slot.declared) : spanOf(place.file, place.syntax);
+      place === undefined
+        ? spanOf(instance.declared.file, instance.declared)
+        : spanOf(place.file, place.syntax);
     const isSensitive = wrong.kind === "sensitive";
     const cause = isSensitive ? wrong.from[0] : wrong.waitsFor[0];
     reporter.report(

@@ -98,9 +98,9 @@ function checkUrl(url: StringSyntax, span: Span, reporter: Reporter): boolean {
 function findUrlProblem(url: string): string | undefined {
   if (url === "") return "is empty";
   if (url.length > MAX_URL_LENGTH) return `is longer than ${MAX_URL_LENGTH} characters`;
-  if (/[\0-\x20\x7f]/.test(url)) return "has a space or a control character";
   if (url.startsWith("-")) return "begins with `-`, as an option does";
   if (/^[A-Za-z0-9+.-]*::/.test(url)) return "names a git remote helper, which would run a program";
+  if (/[\0-\x20\x7f]/.test(url)) return "has a space or a control character";
   const scheme = /^([A-Za-z][A-Za-z0-9+.-]*):\/\//.exec(url)?.[1]?.toLowerCase();
   if (scheme !== undefined && !SCHEMES.includes(scheme))
     return `has a scheme that is not one of ${SCHEMES.join(", ")}`;

@@ -34,12 +34,25 @@ export async function link(
   const reporter = createReporter();
   try {
     const program = await linkInto(root, resolver, { options, reporter });
-    return { program: reporter.hasErrors ? undefined : program, diagnostics: reporter.diagnostics };
+    return {
+      program: reporter.hasErrors ? undefined : program,
+      diagnostics: sortByPlace(reporter.diagnostics),
+    };
   } catch (error) {
     if (!(error instanceof LimitReached)) throw error;
     reporter.add({ ...error.diagnostic, span: { file: root.displayName, start: 0, end: 0 } });
     return { program: undefined, diagnostics: reporter.diagnostics };
   }
+}
+
+/** The files in the order in which something was found in them, each from top to bottom; "too many" stays last. */
+function sortByPlace(diagnostics: readonly Diagnostic[]): readonly Diagnostic[] {
+  const files = [...new Set(diagnostics.map(({ span }) => span?.file))];
+  const rank = ({ code, span }: Diagnostic) =>
+    code === "CVL_TOO_MANY_ERRORS" ? files.length : files.indexOf(span?.file);
+  return [...diagnostics].sort(
+    (left, right) => rank(left) - rank(right) || (left.span?.start ?? 0) - (right.span?.start ?? 0),
+  );
 }
 
 async function linkInto(
@@ -93,7 +106,7 @@ class Linker {
     const { predefined, budget, reporter } = this;
     const { classes, usedNames } = bindFile({ file, syntax, imports, predefined, budget, reporter });
     this.bound.set(loaded, classes);
-    if (isRoot && !loaded.isDamaged) this.reportUnused(loaded, usedNames);
+    if (isRoot && !reporter.hasErrors) this.reportUnused(loaded, usedNames);
   }
 
   *allClasses(): Iterable<ObjectClass> {

@@ -3,7 +3,7 @@ import type { Diagnostic } from "../diagnostics.ts";
 import { FastParser, ThoroughParser } from "./grammar.ts";
 import { Lexer, tokenize } from "./lexer.ts";
 import { createReporter } from "./report.ts";
-import type { ObjectSyntax, SyntaxFile } from "./syntax.ts";
+import type { ObjectSyntax, SyntaxFile, SyntaxRange } from "./syntax.ts";
 import { type DamagedRange, reportSyntaxErrors } from "./syntax-errors.ts";
 
 export interface ParseResult {
@@ -36,9 +36,6 @@ function parseThoroughly(text: string, displayName: string): ParseResult {
   thoroughParser ??= new ThoroughParser();
   const { body, errors } = thoroughParser.run(tokens);
   const damage = reportSyntaxErrors(errors, tokens, { displayName, text }, reporter);
-  for (const { span } of reporter.diagnostics) {
-    if (span !== undefined) damage.push({ start: span.start, end: span.start });
-  }
   const objects = body.objects.map((object) => withoutDamage(object, damage, text.length));
   const diagnostics = [...reporter.diagnostics].sort(
     (left, right) => (left.span?.start ?? 0) - (right.span?.start ?? 0),
@@ -46,12 +43,12 @@ function parseThoroughly(text: string, displayName: string): ParseResult {
   return { file: { displayName, text, ...body, objects, comments }, diagnostics };
 }
 
-/** Leaves out statements that begin in the middle of a broken one. */
+/** Leaves out statements with a mistake in them, and what was made of their ends. */
 function withoutDamage(object: ObjectSyntax, damage: readonly DamagedRange[], end: number): ObjectSyntax {
   const inside = damage.filter((range) => range.start >= object.start && range.start <= object.end);
   if (inside.length === 0) return object;
-  const isSound = ({ start }: { readonly start: number }) =>
-    !inside.some((range) => start >= range.start && start < range.end);
+  const isSound = (statement: SyntaxRange) =>
+    !inside.some((range) => statement.start < range.end && statement.end > range.start);
   return {
     ...object,
     end: Math.min(object.end, end),

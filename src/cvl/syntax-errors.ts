@@ -23,22 +23,26 @@ export interface DamagedRange {
   readonly end: number;
 }
 
-/** Reports the errors without those a former one caused; the result is what to make nothing of. */
+/**
+ * Reports the errors without those a former one, or a mistake the lexer found in the same statement, caused; the result is
+ * what to make nothing of.
+ */
 export function reportSyntaxErrors(
   errors: readonly IRecognitionException[],
   tokens: readonly CvlToken[],
   file: NamedText,
   reporter: Reporter,
 ): DamagedRange[] {
-  const damage: DamagedRange[] = [];
+  const end = file.text.length;
+  const damage = reporter.diagnostics.map(({ span }) => damageFrom(span?.start ?? end, tokens, end));
   let quietUntil = 0;
   for (const error of errors) {
-    const index = indexOfToken(tokens, error.token, file.text.length);
-    if (index < quietUntil) continue;
-    reportSyntaxError(error, tokens, index, file, reporter);
-    quietUntil = endOfStatement(tokens, index);
-    const end = tokens[quietUntil - 1]?.startOffset ?? file.text.length;
-    damage.push({ start: startOf(error.token, file.text.length), end });
+    const start = startOf(error.token, end);
+    if (start < quietUntil || damage.some((range) => start >= range.start && start < range.end)) continue;
+    reportSyntaxError(error, tokens, file, reporter);
+    const range = damageFrom(start, tokens, end);
+    damage.push(range);
+    quietUntil = range.end;
     if (reporter.isFull) break;
   }
   return damage;
@@ -47,10 +51,10 @@ export function reportSyntaxErrors(
 function reportSyntaxError(
   error: IRecognitionException,
   tokens: readonly CvlToken[],
-  index: number,
   { displayName, text }: NamedText,
   reporter: Reporter,
 ): void {
+  const index = indexOfToken(tokens, startOf(error.token, text.length));
   const token = tokens[index];
   const previous = tokens[index - 1];
   const isMissingEnd = error.message === "`;`" && previous !== undefined;
@@ -86,18 +90,20 @@ function hintFor(
   return undefined;
 }
 
-/** Errors before the end of the statement in which one was found are mostly caused by it. */
-function endOfStatement(tokens: readonly CvlToken[], index: number): number {
-  for (let at = index; at < tokens.length; at += 1) {
-    const type = tokens[at]?.tokenType;
-    if (type === Semicolon || type === LeftBrace || type === RightBrace) return at + 1;
+/** From a mistake to the end of the statement it is in: errors there are mostly caused by it. */
+function damageFrom(start: number, tokens: readonly CvlToken[], end: number): DamagedRange {
+  for (let at = indexOfToken(tokens, start); at < tokens.length; at += 1) {
+    const token = tokens[at];
+    const type = token?.tokenType;
+    if (token !== undefined && (type === Semicolon || type === LeftBrace || type === RightBrace)) {
+      return { start, end: token.endOffset + 1 };
+    }
   }
-  return tokens.length;
+  return { start, end: end + 1 };
 }
 
-/** Tokens are in order of their offsets. */
-function indexOfToken(tokens: readonly CvlToken[], token: IToken, textLength: number): number {
-  const offset = startOf(token, textLength);
+/** Of the first token at or after `offset`; tokens are in order of their offsets. */
+function indexOfToken(tokens: readonly CvlToken[], offset: number): number {
   let low = 0;
   let high = tokens.length;
   while (low < high) {

@@ -1,5 +1,6 @@
 /** Chevrotain's messages in our words: only what was expected; what came is added where they are reported. */
-import type { IParserErrorMessageProvider, TokenType } from "chevrotain";
+import { EOF, type IParserErrorMessageProvider, type TokenType } from "chevrotain";
+import { RightBrace } from "./tokens.ts";
 
 /** What may stand where a rule has a choice or must begin. */
 const EXPECTED_BY_RULE: Readonly<Record<string, string>> = {
@@ -11,7 +12,7 @@ const EXPECTED_BY_RULE: Readonly<Record<string, string>> = {
 };
 
 export const SYNTAX_MESSAGES: IParserErrorMessageProvider = {
-  buildMismatchTokenMessage: ({ expected }) => describeType(expected),
+  buildMismatchTokenMessage: ({ expected, ruleName }) => describeExpected(expected, ruleName),
   buildNotAllInputParsedMessage: () => describeRule("file"),
   buildNoViableAltMessage: ({ ruleName, customUserDescription }) =>
     customUserDescription ?? describeRule(ruleName),
@@ -22,6 +23,8 @@ function describeRule(name: string): string {
   return EXPECTED_BY_RULE[name] ?? "something else";
 }
 
-function describeType(type: TokenType): string {
+function describeExpected(type: TokenType, rule: string): string {
+  if (type === EOF) return describeRule("file");
+  if (type === RightBrace) return rule === "map" ? "`,` or `}`" : describeRule("statement");
   return type.LABEL ?? type.name;
 }
