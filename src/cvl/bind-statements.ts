@@ -145,7 +145,7 @@ function reportUndeclared(
     isComponent ? "CVL_UNKNOWN_COMPONENT" : "CVL_UNKNOWN_PARAMETER",
     `${inside} has no ${isComponent ? "component" : "parameter"} ${quote(name)}`,
     span,
-    { hint: hintUndeclared({ at, owner }, names, isTarget), related },
+    { hint: () => hintUndeclared({ at, owner }, names, isTarget), related },
   );
 }
 

@@ -5,7 +5,7 @@
 import type { TokenType } from "chevrotain";
 import type { Diagnostic } from "../diagnostics.ts";
 import { attachComments, type PlacedComment, type TokenWithComments } from "./comments.ts";
-import { BREAK_PARENT, type Doc, group, HARDLINE, indent, join, LINE, printDoc } from "./doc.ts";
+import { BREAK_PARENT, type Doc, group, HARDLINE, indent, LINE, printDoc } from "./doc.ts";
 import { tokenize } from "./lexer.ts";
 import { parse } from "./parser.ts";
 import { createReporter } from "./report.ts";
@@ -36,9 +36,18 @@ export function format(
   return { text: formatted === "" ? "" : `${formatted}\n`, diagnostics };
 }
 
-/** Goes through the tokens of a file without syntax errors, one method a grammar rule. */
+/**
+ * Goes through the tokens of a file without syntax errors, one method a grammar rule. A comment stays where a line may end
+ * or begin; one in the middle of what is kept on a line moves above its statement.
+ */
 class FilePrinter {
   private at = 0;
+  /** The token whose comments above it are printed by `withComments`. */
+  private first = -1;
+  /** Comments after the token printed last, as long as it is not clear whether the line ends there. */
+  private trailing: readonly PlacedComment[] = [];
+  /** Comments of the statement being printed that move above it. */
+  private moved: PlacedComment[] = [];
   private readonly tokens: readonly TokenWithComments[];
 
   /** The last of `tokens` stands for the end of the file. */
@@ -51,82 +60,74 @@ class FilePrinter {
     let wasObject = false;
     while (this.at < this.tokens.length - 1) {
       const isObject = this.isObjectNext();
-      docs.push(this.beforeStatement(docs.length === 0, isObject || wasObject));
-      docs.push(this.fileItem(isObject));
+      docs.push(this.withComments(docs.length === 0, isObject || wasObject, () => this.fileItem(isObject)));
       wasObject = isObject;
     }
-    docs.push(this.lastComments(docs.length === 0));
+    docs.push(ownLines(this.leading(), docs.length === 0));
     return docs;
   }
 
   private isObjectNext(): boolean {
     const next = this.tokens[this.at + 1]?.token.tokenType;
-    return next === Extends || next === LeftBrace ? this.peek() !== Import : false;
+    return (next === Extends || next === LeftBrace) && this.peek() !== Import;
   }
 
   private fileItem(isObject: boolean): Doc {
     if (isObject) return this.object();
-    if (this.peek() === Import) {
-      const doc = [this.first(), " ", this.map(), " ", this.glued()];
-      return [group(doc), this.glued()];
-    }
-    return this.assignment(this.first());
+    const first = this.glued();
+    if (this.peek() !== LeftBrace) return this.assignment(first);
+    return [group([first, " ", this.map(this.glued), " ", this.glued()]), this.lastOnLine()];
   }
 
   private object(): Doc {
-    const head: Doc[] = [this.first()];
+    const head: Doc[] = [this.glued()];
     while (this.peek() !== LeftBrace) head.push(" ", this.glued());
     head.push(" ", this.glued());
+    if (this.peek() === RightBrace) return [head, this.emptyBody()];
+    head.push(this.lineEnd());
     const body: Doc[] = [];
     while (this.peek() !== RightBrace) {
-      body.push(
-        body.length === 0 ? HARDLINE : "",
-        this.beforeStatement(body.length === 0, false),
-        this.statement(),
-      );
+      body.push(this.withComments(body.length === 0, false, () => this.statement()));
     }
-    const comments = this.lastComments(body.length === 0);
-    const hasComments = Array.isArray(comments) && comments.length > 0;
-    if (hasComments && body.length === 0) body.push(HARDLINE);
-    const end = this.text();
-    if (body.length === 0) return [head, end];
-    return [head, indent([body, comments]), HARDLINE, end];
+    const comments = ownLines(this.leading(), false);
+    return [head, indent([HARDLINE, body, comments]), HARDLINE, this.end(), this.lineEnd()];
+  }
+
+  private emptyBody(): Doc {
+    const comments = [...this.trailing, ...this.leading()];
+    this.trailing = [];
+    const body = comments.length === 0 ? "" : [indent([HARDLINE, ownLines(comments, true)]), HARDLINE];
+    return [body, this.end(), this.lineEnd()];
   }
 
   private statement(): Doc {
-    if (this.peek() === Var) {
-      const head: Doc[] = [this.first()];
-      while (this.peek() === StringLiteral) head.push(" ", this.glued());
-      return [group([head, this.names()]), this.glued()];
-    }
-    const path = this.path(this.first());
+    const isVariable = this.peek() === Var;
+    const head: Doc[] = [this.glued()];
+    while (isVariable && this.peek() === StringLiteral) head.push(" ", this.glued());
+    if (isVariable) return [group([head, this.names()]), this.lastOnLine()];
+    const path = this.path(head);
     if (this.peek() === Equals) return this.assignment(path);
-    return [group([path, this.names()]), this.glued()];
+    return [group([path, this.names()]), this.lastOnLine()];
   }
 
   private names(): Doc {
-    const names: Doc[] = [];
-    do {
-      names.push(names.length === 0 ? this.breakable() : [this.glued(), LINE, this.breakable()]);
-    } while (this.peek() === Comma);
-    return indent([LINE, names]);
+    const names: Doc[] = [this.lineEnd(), LINE, this.breakable()];
+    while (this.peek() === Comma) names.push(this.lastOnLine(), LINE, this.breakable());
+    return indent(names);
   }
 
   private assignment(target: Doc): Doc {
-    const head = [target, " ", this.glued()];
-    const isSingle = !this.hasComma();
-    if (isSingle) return [group([head, " ", this.value(this.glued)]), this.glued()];
-    const values: Doc[] = [];
-    do {
-      values.push(
-        values.length === 0 ? this.value(this.breakable) : [this.glued(), LINE, this.value(this.breakable)],
-      );
-    } while (this.peek() === Comma);
-    return [group([head, indent([LINE, values])]), this.glued()];
+    if (!this.isList()) {
+      return [group([target, " ", this.glued(), " ", this.value(this.glued)]), this.lastOnLine()];
+    }
+    const head: Doc = [target, " ", this.lastOnLine()];
+    const values: Doc[] = [LINE, this.value(this.breakable)];
+    while (this.peek() === Comma) values.push(this.lastOnLine(), LINE, this.value(this.breakable));
+    return [group([head, indent(values)]), this.lastOnLine()];
   }
 
-  /** Whether the list that begins here has several values. */
-  private hasComma(): boolean {
+  /** Whether the assignment has several values. */
+  private isList(): boolean {
     let depth = 0;
     for (let at = this.at; at < this.tokens.length; at += 1) {
       const type = this.tokens[at]?.token.tokenType;
@@ -139,8 +140,7 @@ class FilePrinter {
   }
 
   private value(first: () => Doc): Doc {
-    if (this.peek() === LeftBrace) return this.map(first);
-    return this.path(first.call(this));
+    return this.peek() === LeftBrace ? this.map(first) : this.path(first());
   }
 
   private path(first: Doc): Doc {
@@ -150,113 +150,108 @@ class FilePrinter {
   }
 
   /** Stays broken when its first key is on a line of its own. */
-  private map(first: () => Doc = this.glued): Doc {
-    const open = first.call(this);
-    const isBroken = this.tokens[this.at]?.isAfterNewline === true;
+  private map(first: () => Doc): Doc {
+    const isBroken = this.tokens[this.at + 1]?.isAfterNewline === true;
+    const open = [first(), this.lineEnd()];
     const pairs: Doc[] = [];
-    let commaComments: Doc = "";
-    while (this.peek() !== RightBrace) {
-      const key = this.breakable();
-      const arrow = this.glued();
-      const pair: Doc[] = [key, " ", arrow, " ", this.value(this.glued)];
-      const isLast = this.peek() !== Comma || this.tokens[this.at + 1]?.token.tokenType === RightBrace;
-      if (this.peek() === Comma) {
-        if (isLast) commaComments = this.omitted();
-        else pair.push(this.glued());
-      }
-      pairs.push(pair);
-    }
-    const end: Doc = [{ kind: "if-broken", text: "," }, commaComments];
-    return group([
-      isBroken ? BREAK_PARENT : "",
-      open,
-      indent([LINE, join(LINE, pairs), end, this.endComments()]),
-      LINE,
-      this.text(),
-    ]);
+    while (this.peek() !== RightBrace) pairs.push(LINE, this.pair());
+    const comments = this.leading().map(({ text }) => [HARDLINE, text]);
+    return group([isBroken ? BREAK_PARENT : "", open, indent([pairs, comments]), LINE, this.end()]);
+  }
+
+  /** With its comma; the last pair has one exactly when the map is broken. */
+  private pair(): Doc {
+    const pair: Doc[] = [this.breakable(), " ", this.glued(), " ", this.value(this.glued)];
+    const isComma = this.peek() === Comma;
+    if (isComma && this.tokens[this.at + 1]?.token.tokenType !== RightBrace) return [pair, this.lastOnLine()];
+    if (isComma) this.leaveOut();
+    return [pair, { kind: "if-broken", text: "," }, this.lineEnd()];
   }
 
   private peek(): TokenType | undefined {
     return this.tokens[this.at]?.token.tokenType;
   }
 
-  /** The first token of a statement; `beforeStatement` has printed what stands above it. */
-  private readonly first = (): Doc => this.text();
-
-  /** A token that may begin a line. */
-  private readonly breakable = (): Doc => {
-    const leading = this.tokens[this.at]?.leading ?? [];
-    return [leading.map(printLeading), this.text()];
-  };
-
-  /** A token that stays on the line of the one before it: comments above it move to the line's end. */
-  private readonly glued = (): Doc => {
-    const { token, leading = [] } = this.tokens[this.at] ?? {};
-    const isSpaced = token !== undefined && !UNSPACED.has(token.tokenType);
-    return [leading.map(isSpaced ? printGlued : printSuffix), this.text()];
-  };
-
-  /** A token that is left out; its comments are not. */
-  private omitted(): Doc {
-    const { leading = [], trailing = [] } = this.tokens[this.at] ?? {};
-    this.at += 1;
-    return [leading, trailing].map((comments) => comments.map(printSuffix));
+  private leading(): readonly PlacedComment[] {
+    return this.tokens[this.at]?.leading ?? [];
   }
 
-  private text(): Doc {
-    const entry = this.tokens[this.at];
-    if (entry === undefined) return "";
-    this.at += 1;
-    return [entry.source, entry.trailing.map(printSuffix)];
+  /** A statement, below the comments above it and those that move there. */
+  private withComments(isFirst: boolean, needsBlank: boolean, print: () => Doc): Doc {
+    const above = this.above(isFirst, needsBlank);
+    const outer = this.moved;
+    this.moved = [];
+    this.first = this.at;
+    const doc = print();
+    const moved = this.moved.map(({ text }) => [text, HARDLINE]);
+    this.moved = outer;
+    return [above, moved, doc];
   }
 
   /** Line ends and comments above a statement. */
-  private beforeStatement(isFirst: boolean, needsBlank: boolean): Doc {
-    const entry = this.tokens[this.at];
+  private above(isFirst: boolean, needsBlank: boolean): Doc {
     const docs: Doc[] = [];
-    let isAtStart = isFirst;
+    let isTop = isFirst;
     let blank = needsBlank;
-    for (const comment of entry?.leading ?? []) {
-      if (!isAtStart) docs.push(HARDLINE);
-      if (!isAtStart && (comment.isAfterBlank || blank)) docs.push(HARDLINE);
-      docs.push(comment.text);
-      isAtStart = false;
+    for (const { text, isAfterBlank } of this.leading()) {
+      if (!isTop) docs.push(HARDLINE, isAfterBlank || blank ? HARDLINE : "");
+      docs.push(text);
+      isTop = false;
       blank = false;
     }
-    if (!isAtStart) docs.push(HARDLINE);
-    if (!isAtStart && (entry?.isAfterBlank === true || blank)) docs.push(HARDLINE);
+    if (!isTop) docs.push(HARDLINE, this.tokens[this.at]?.isAfterBlank === true || blank ? HARDLINE : "");
     return docs;
   }
 
-  /** Comments after the last statement of an object or file, each on a line of its own. */
-  private lastComments(isFirst: boolean): Doc {
-    const docs: Doc[] = [];
-    for (const { text, isAfterBlank } of this.tokens[this.at]?.leading ?? []) {
-      if (!isFirst || docs.length > 0) docs.push(HARDLINE);
-      if (isAfterBlank && (!isFirst || docs.length > 0)) docs.push(HARDLINE);
-      docs.push(text);
-    }
-    return docs;
+  /** A token that may begin a line. */
+  private readonly breakable = (): Doc => {
+    const leading = this.leading().map(({ text, isBeforeNewline }) => [
+      text,
+      isBeforeNewline ? HARDLINE : " ",
+    ]);
+    return [leading, this.end()];
+  };
+
+  /** A token that stays on the line of the one before it. */
+  private readonly glued = (): Doc => {
+    this.moved.push(...this.trailing, ...(this.at === this.first ? [] : this.leading()));
+    return this.end();
+  };
+
+  /** A token that stays on the line of the one before it and is the last there. */
+  private lastOnLine(): Doc {
+    return [this.glued(), this.lineEnd()];
   }
 
-  /** Comments before the closing brace of a map. */
-  private endComments(): Doc {
-    const leading = this.tokens[this.at]?.leading ?? [];
-    return leading.map(({ text }) => [HARDLINE, text]);
+  /** A token whose leading comments are printed already. */
+  private end(): Doc {
+    const entry = this.tokens[this.at];
+    this.at += 1;
+    this.trailing = entry?.trailing ?? [];
+    return entry?.source ?? "";
+  }
+
+  /** A comma that is printed in another way. */
+  private leaveOut(): void {
+    const before = this.trailing;
+    this.moved.push(...this.leading());
+    this.end();
+    if (before.length === 0) return;
+    this.moved.push(...this.trailing);
+    this.trailing = before;
+  }
+
+  /** The comments that end the line of the token before. */
+  private lineEnd(): Doc {
+    const comments = this.trailing;
+    this.trailing = [];
+    return comments.map(({ text }) => [{ kind: "suffix", text }, BREAK_PARENT]);
   }
 }
 
-/** Nothing is printed between one of these and the token before it. */
-const UNSPACED: ReadonlySet<TokenType> = new Set([Comma, Semicolon, Dot]);
-
-function printLeading({ text, isBeforeNewline }: PlacedComment): Doc {
-  return [text, isBeforeNewline ? HARDLINE : " "];
-}
-
-function printGlued(comment: PlacedComment): Doc {
-  return comment.isBeforeNewline ? printSuffix(comment) : [comment.text, " "];
-}
-
-function printSuffix({ text }: PlacedComment): Doc {
-  return [{ kind: "suffix", text }, BREAK_PARENT];
+/** Comments that nothing follows, each on a line of its own. */
+function ownLines(comments: readonly PlacedComment[], isFirst: boolean): Doc {
+  return comments.map(({ text, isAfterBlank }, index) =>
+    index === 0 && isFirst ? text : [HARDLINE, isAfterBlank ? HARDLINE : "", text],
+  );
 }

@@ -19,7 +19,7 @@ export const MAX_COMPONENTS = 250_000;
 /** Parameters of all components together. */
 export const MAX_PARAMETERS = 8_000_000;
 /** Size of one parameter's value: its characters, and 8 for each element. */
-export const MAX_VALUE_SIZE = 8 * 1024 * 1024;
+export const MAX_VALUE_SIZE = 4 * 1024 * 1024;
 /** Size of the values of all parameters together. */
 export const MAX_TOTAL_VALUE_SIZE = 256 * 1024 * 1024;
 /** Diagnostics that are reported before the rest is only counted as "more". */
@@ -27,4 +27,4 @@ export const MAX_DIAGNOSTICS = 200;
 /** Import statements of an import closure. */
 export const MAX_IMPORTS = 10_000;
 /** Objects, and the parameters, components and ancestors each of them has, inherited ones included, of all files. */
-export const MAX_BOUND_NAMES = 8_000_000;
+export const MAX_BOUND_NAMES = 3_000_000;

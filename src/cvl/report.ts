@@ -4,7 +4,8 @@ import { visible } from "../diagnostics.ts";
 import { MAX_DIAGNOSTICS } from "./limits.ts";
 
 export interface ProblemDetails {
-  readonly hint?: string | undefined;
+  /** A function where it takes time to find: it is not called for what is not shown. */
+  readonly hint?: string | (() => string | undefined) | undefined;
   readonly related?: readonly { readonly message: string; readonly span: Span }[] | undefined;
   /** Default: error. */
   readonly severity?: Severity;
@@ -44,7 +45,8 @@ export function createReporter(): Reporter {
 
   return {
     report: (code, message, span, details = {}) => {
-      add(makeDiagnostic(code, message, span, details));
+      hasErrors ||= details.severity !== "warning";
+      if (!isFull) add(makeDiagnostic(code, message, span, details));
     },
     add,
     get isFull() {
@@ -64,12 +66,13 @@ export function makeDiagnostic(
   span: Span | undefined,
   { hint, related, severity = "error" }: ProblemDetails = {},
 ): Diagnostic {
+  const found = typeof hint === "function" ? hint() : hint;
   return {
     code,
     severity,
     message,
     span,
-    ...(hint === undefined ? {} : { hint }),
+    ...(found === undefined ? {} : { hint: found }),
     ...(related === undefined || related.length === 0 ? {} : { related }),
   };
 }

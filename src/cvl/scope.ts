@@ -54,6 +54,6 @@ export function spanOf(file: SourceFile, { start, end }: SyntaxRange): Span {
 /** A name that should be an object's: of a base, of a component. */
 export function reportUnknownClass(name: string, span: Span, scope: Scope): void {
   scope.reporter.report("CVL_UNKNOWN_CLASS", `there is no object ${quote(name)} here`, span, {
-    hint: hintNearest(name, scope.names()) ?? 'import it: import { url => "…", cvl => "….cvl" } Name;',
+    hint: () => hintNearest(name, scope.names()) ?? 'import it: import { url => "…", cvl => "….cvl" } Name;',
   });
 }
