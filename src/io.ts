@@ -73,6 +73,56 @@ export async function runInherited(command: Pick<Command, "file" | "args" | "cwd
   return result.exitCode ?? 128 + (result.signal === undefined ? 0 : constants.signals[result.signal]);
 }
 
+/** A program that may outlive this process. */
+export interface BackgroundProgram {
+  readonly pid: number;
+  /** Ends for the program when it is ended here, or when this process ends in whatever way; undefined unless asked for. */
+  readonly stdin: Writable | undefined;
+  /** Resolves to the exit code, null after a signal. Never rejects. */
+  readonly ended: Promise<number | null>;
+  /** Neither the program nor a pipe to it keeps this process alive any longer. */
+  unref(): void;
+}
+
+/**
+ * Starts a program in a session of its own, its output appended to `logFile`; this process may end before it does.
+ * @throws CollectiveError PROCESS_MISSING or PROCESS_FAILED when it cannot be started.
+ */
+export async function startBackground(
+  command: Pick<Command, "file" | "args" | "cwd" | "env"> & {
+    readonly logFile: string;
+    readonly stdin: "pipe" | "ignore";
+  },
+): Promise<BackgroundProgram> {
+  const log = await open(command.logFile, "a", 0o600);
+  try {
+    const child = spawn(command.file, [...command.args], {
+      detached: true,
+      stdio: [command.stdin, log.fd, log.fd],
+      env: { ...process.env, ...command.env },
+      ...(command.cwd === undefined ? {} : { cwd: command.cwd }),
+    });
+    const ended = new Promise<number | null>((resolve) => child.on("close", resolve));
+    await new Promise<void>((resolve, reject) => {
+      child.on("spawn", resolve);
+      child.on("error", (error: NodeJS.ErrnoException) => {
+        reject(
+          processError(command, { code: error.code, timedOut: false, stderr: error.message, cause: error }),
+        );
+      });
+    });
+    child.stdin?.on("error", () => undefined); // it ended first: `ended` says so
+    const unref = (): void => {
+      child.unref();
+      // Node's type hides that the stream is a socket.
+      (child.stdin as (Writable & { unref(): void }) | null)?.unref();
+    };
+    return { pid: child.pid ?? 0, stdin: child.stdin ?? undefined, ended, unref };
+  } finally {
+    await log.close();
+  }
+}
+
 interface ProgramResult {
   readonly code?: string | undefined;
   readonly timedOut: boolean;

@@ -8,7 +8,6 @@ export interface VerbEntry {
 }
 
 export const VERBS: readonly VerbEntry[] = [
-  { name: "check", summary: "report every mistake in CVL files", load: () => import("./verbs/check.ts") },
   {
     name: "create",
     summary: "make an empty appliance repository",
@@ -29,16 +28,25 @@ export const VERBS: readonly VerbEntry[] = [
     summary: "show what a CVL file's parameters come to",
     load: () => import("./verbs/eval.ts"),
   },
-  { name: "fmt", summary: "format CVL files", load: () => import("./verbs/fmt.ts") },
   {
     name: "graph",
     summary: "draw a network as Mermaid, DOT or SVG",
     load: () => import("./verbs/graph.ts"),
   },
   {
+    name: "host",
+    summary: "run and check a host manager",
+    load: () => import("./verbs/host.ts"),
+  },
+  {
     name: "init",
     summary: "start an appliance, a network or a site from a template",
     load: () => import("./verbs/init.ts"),
+  },
+  {
+    name: "lab",
+    summary: "make hypervisor hosts on this machine, to try things out",
+    load: () => import("./verbs/lab.ts"),
   },
   {
     name: "lock",

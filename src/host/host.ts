@@ -4,7 +4,8 @@
  * domain, volume and port is stamped with network id, component, version and plan.
  *
  * All mutating calls are idempotent and carry a fence: the host remembers the highest token of each network and refuses a
- * lower one for good (HOST_FENCED).
+ * lower one for good (HOST_FENCED). Calls for one machine run one after the other, for different machines side by side.
+ * A call that fails changed nothing, or says what it left.
  */
 import type { ComponentPath } from "../cvl/tree.ts";
 import type { MachineImage } from "../repository/machine-image.ts";
@@ -50,14 +51,17 @@ export interface DataDiskSpec {
   readonly sizeBytes: number;
 }
 
-/** Everything needed to run one machine. Parameter lines are `name=value`, in clear: never logged, kept in memory-backed files. */
+/**
+ * Everything needed to run one machine. Parameter lines are `name=value` with `%` and control characters percent-encoded
+ * (parameter-lines.ts); they are in clear: never logged, kept in memory-backed files.
+ */
 export interface MachineSpec {
   readonly id: MachineId;
   readonly image: MachineImage;
   readonly dataDisks: readonly DataDiskSpec[];
   readonly interfaces: readonly InterfaceSpec[];
   readonly parameterLines: readonly string[];
-  /** Stamped on the domain. */
+  /** Stamped on domain, volumes and ports; at most 200 printable ASCII characters. */
   readonly plan: string;
 }
 
@@ -69,6 +73,7 @@ export interface MachineReport {
   readonly version: number | null;
   readonly imageDigest: string;
   readonly plan: string;
+  /** `stopped`: it ended by itself or the host restarted; after `stopMachine` a machine is in no inventory. */
   readonly state: GuestState;
   /** Last STATUS= or FAILED= line of the guest, control characters removed, at most 400 characters. */
   readonly status: string;
@@ -115,11 +120,18 @@ export interface Host {
   prepareImage(fence: Fence, image: MachineImage): Promise<{ readonly fetchedBytes: number }>;
   /** Creates what is absent (sparse qcow2), grows what is smaller; refuses to shrink (HOST_DISK_SHRINK). */
   prepareDataDisks(fence: Fence, id: MachineId, disks: readonly DataDiskSpec[]): Promise<void>;
-  /** Defines and starts the domain with a fresh overlay and the ports; resolves when the domain runs. */
+  /**
+   * Defines and starts the domain with its ports; resolves when the domain runs. The overlays are fresh, except where the
+   * machine ended by itself or with its host and starts again on the same image. Running as asked already: no-op;
+   * running otherwise: HOST_MACHINE_RUNNING.
+   */
   startMachine(fence: Fence, spec: MachineSpec): Promise<void>;
-  /** Resolves when the guest said READY=1 or FAILED=; rejects with HOST_NOT_READY after `timeoutMs`. */
+  /**
+   * Resolves when the guest said READY=1 or FAILED=, or the machine ended (`failed`); rejects with HOST_NOT_READY after
+   * `timeoutMs`, with HOST_MACHINE_UNKNOWN when there is no such machine.
+   */
   awaitReady(id: MachineId, timeoutMs: number): Promise<ReadyReport>;
-  /** Sends the current set over the guest channel; resolves when the guest said RELOADED=1 or `timeoutMs` passed. */
+  /** Sends the current set over the guest channel; resolves when the guest said RELOADED=1, FAILED=, or `timeoutMs` passed. */
   sendParameters(
     fence: Fence,
     id: MachineId,
@@ -130,7 +142,8 @@ export interface Host {
   stopMachine(fence: Fence, id: MachineId, timeoutMs: number): Promise<StopReport>;
   /** Moves the data disks of a stopped machine to the attic. */
   moveToAttic(fence: Fence, id: MachineId): Promise<void>;
-  /** Path of the serial console's unix socket on the host. */
+  /** Path of the serial console's unix socket on the host; one client at a time is served. */
   consolePath(id: MachineId): Promise<string>;
+  /** Ends the connection; what runs goes on running. */
   close(): Promise<void>;
 }

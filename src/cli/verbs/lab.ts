@@ -1,0 +1,89 @@
+/** `cui lab`: hypervisor hosts on one machine, for trying things out. */
+import { InvalidArgumentError, type Command } from "commander";
+import { labDown } from "../../host/lab/lab-down.ts";
+import { labExecInherited } from "../../host/lab/lab-exec.ts";
+import { DEFAULT_LAB_DIRECTORY, labStatus, type LabState } from "../../host/lab/lab-state.ts";
+import { labUp } from "../../host/lab/lab-up.ts";
+import type { CliContext } from "../context.ts";
+
+interface DirectoryOption {
+  readonly dir: string;
+}
+
+export function configure(command: Command, context: CliContext): void {
+  command.addHelpText(
+    "after",
+    "\nExample:\n  cui lab up --hosts 2 && cui lab exec outside -- curl http://203.0.113.10/\n",
+  );
+  configureUp(command, context);
+  addDirectory(command.command("down").description("end the lab and remove its files"))
+    .addHelpText("after", "\nExample:\n  cui lab down\n")
+    .action(async ({ dir }: DirectoryOption) => {
+      await labDown(dir);
+      context.print(`the lab in ${dir} is gone`);
+    });
+  addDirectory(command.command("status").description("show the lab's hosts and segments"))
+    .option("--json", "print it as JSON")
+    .addHelpText("after", "\nExample:\n  cui lab status --json\n")
+    .action(async ({ dir, json }: DirectoryOption & { json?: true }) => {
+      const lab = await labStatus(dir);
+      context.print(json === true ? JSON.stringify(lab) : `${lab.up ? "up" : "down"}\n${renderLab(lab)}`);
+    });
+  addDirectory(command.command("exec").description("run a program on a host of the lab, or outside"))
+    .argument("<place>", "host1, host2, …, or outside")
+    .argument("<command...>", "the program and its arguments, after --")
+    .addHelpText("after", "\nExample:\n  cui lab exec host1 -- virsh list\n")
+    .action(async (place: string, args: [string, ...string[]], { dir }: DirectoryOption) => {
+      process.exitCode = await labExecInherited({ directory: dir, place }, args);
+    });
+}
+
+function configureUp(command: Command, context: CliContext): void {
+  addDirectory(
+    command.command("up").description("make hosts with libvirt and Open vSwitch in namespaces of their own"),
+  )
+    .option("--hosts <count>", "how many", parseNumber, 2)
+    .option("--external-tag <tag>", "VLAN tag of the external segment (untagged without)", parseNumber)
+    .option("--owner <pid>", "the lab ends when this process does", parseNumber)
+    .option("--json", "print the lab as JSON")
+    .addHelpText("after", "\nExample:\n  cui lab up --hosts 2\n")
+    .action(async (options: DirectoryOption & UpOptions) => {
+      const startedAt = Date.now();
+      const lab = await labUp({
+        directory: options.dir,
+        hosts: options.hosts,
+        lifetime: options.owner === undefined ? "until-down" : { pid: options.owner },
+        externalTag: options.externalTag ?? null,
+      });
+      if (options.json === true) context.print(JSON.stringify(lab));
+      else
+        context.print(
+          `${renderLab(lab)}\nup in ${((Date.now() - startedAt) / 1000).toFixed(1)} s; cui lab down ends it`,
+        );
+    });
+}
+
+interface UpOptions {
+  readonly hosts: number;
+  readonly externalTag?: number;
+  readonly owner?: number;
+  readonly json?: true;
+}
+
+function addDirectory(command: Command): Command {
+  return command.option("--dir <folder>", "the lab's folder", DEFAULT_LAB_DIRECTORY);
+}
+
+function renderLab({ hosts, external, vlans }: LabState): string {
+  const { addresses } = external;
+  return [
+    ...hosts.map(({ name, address }) => `${name.padEnd(10)} ${address}`),
+    `outside    ${external.gateway} on ${external.subnet} (${external.tag === null ? "untagged" : `VLAN ${external.tag}`})`,
+    `free       VLANs ${vlans.from}-${vlans.to}, addresses ${addresses.first}-${addresses.last}`,
+  ].join("\n");
+}
+
+function parseNumber(text: string): number {
+  if (!/^\d{1,9}$/.test(text)) throw new InvalidArgumentError("expected a number");
+  return Number(text);
+}

@@ -1,0 +1,175 @@
+/** The manager's side of a host: the contract of host.ts over a unix socket or ssh. */
+import type { Duplex, Readable, Writable } from "node:stream";
+import { ErrorCodes, ResponseError, type MessageConnection } from "vscode-jsonrpc/node";
+import { CollectiveError } from "../errors.ts";
+import { startProgram } from "../io.ts";
+import { parseHostAddress, type HostAddress } from "./host-address.ts";
+import type { Host } from "./host.ts";
+import { stderrOf } from "./libvirt.ts";
+import {
+  createConnection,
+  fromResponseError,
+  HELLO,
+  helloResultSchema,
+  KNOWN_PROTOCOLS,
+} from "./protocol.ts";
+import { hostCallSchemas, type HostCall } from "./schema.ts";
+import { connectUnixSocket } from "./unix-socket.ts";
+
+export interface ConnectOptions {
+  /** Until the host manager answered; default 10 s. */
+  readonly timeoutMs?: number;
+  /** An ssh configuration file in place of the user's. */
+  readonly sshConfig?: string;
+}
+
+interface Wire {
+  readonly input: Readable;
+  readonly output: Writable;
+  close(): void;
+  /** Why the other side ended, where that is known. */
+  reason(): Promise<string>;
+}
+
+const CONNECT_TIMEOUT_MS = 10_000;
+
+/**
+ * Connects to `unix:/path`, or `ssh://[user@]host[:port]` where `cui host connect` is run; asks for no password.
+ * @throws CollectiveError HOST_ADDRESS_INVALID, HOST_UNREACHABLE, HOST_PROTOCOL_UNKNOWN
+ */
+export async function connectHost(address: string, options: ConnectOptions = {}): Promise<Host> {
+  const target = parseHostAddress(address);
+  const timeoutMs = options.timeoutMs ?? CONNECT_TIMEOUT_MS;
+  const wire = await openWire(target, { address, timeoutMs, sshConfig: options.sshConfig });
+  const connection = createConnection(wire);
+  const lost = watchLoss(connection, wire, address);
+  connection.listen();
+  try {
+    const hello = connection.sendRequest(HELLO, { protocols: KNOWN_PROTOCOLS });
+    helloResultSchema.parse(await Promise.race([hello, lost, expire(timeoutMs, address)]));
+  } catch (error) {
+    connection.dispose();
+    wire.close();
+    throw asHostError(error, address);
+  }
+  return bindRequests({ connection, wire, lost, address });
+}
+
+function bindRequests(link: {
+  readonly connection: MessageConnection;
+  readonly wire: Wire;
+  readonly lost: Promise<never>;
+  readonly address: string;
+}): Host {
+  const request = async (call: HostCall, values: readonly unknown[]): Promise<unknown> => {
+    try {
+      return await Promise.race([link.connection.sendRequest(call, ...values), link.lost]);
+    } catch (error) {
+      throw asHostError(error, link.address);
+    }
+  };
+  const calls = Object.keys(hostCallSchemas) as HostCall[];
+  const methods = calls.map((call) => [call, (...values: unknown[]) => request(call, values)] as const);
+  const close = (): Promise<void> => {
+    link.connection.dispose();
+    link.wire.close();
+    return Promise.resolve();
+  };
+  return { ...Object.fromEntries(methods), close } as unknown as Host;
+}
+
+/** Rejects when the connection ends; requests under way would otherwise wait for ever. */
+function watchLoss(connection: MessageConnection, wire: Wire, address: string): Promise<never> {
+  const lost = new Promise<never>((_, reject) => {
+    const lose = (): void => {
+      void wire.reason().then((reason) => {
+        reject(unreachable(address, reason));
+      });
+    };
+    connection.onClose(lose);
+    connection.onError(lose);
+  });
+  lost.catch(() => undefined); // without a request under way nobody waits for it
+  return lost;
+}
+
+async function openWire(
+  target: HostAddress,
+  options: { readonly address: string; readonly timeoutMs: number; readonly sshConfig: string | undefined },
+): Promise<Wire> {
+  if (target.kind === "ssh") return openSsh(target, options);
+  try {
+    const socket: Duplex = await connectUnixSocket(target.path);
+    return {
+      input: socket,
+      output: socket,
+      close: () => socket.destroy(),
+      reason: () => Promise.resolve("the host manager ended the connection"),
+    };
+  } catch (error) {
+    throw unreachable(options.address, error instanceof Error ? error.message : String(error));
+  }
+}
+
+/** @see ssh(1): BatchMode asks for nothing, a destination after `--` is never taken for an option */
+function openSsh(
+  target: HostAddress & { readonly kind: "ssh" },
+  { timeoutMs, sshConfig }: { readonly timeoutMs: number; readonly sshConfig: string | undefined },
+): Wire {
+  const program = startProgram({
+    file: "ssh",
+    args: [
+      ...(sshConfig === undefined ? [] : ["-F", sshConfig]),
+      ...["-T", "-o", "BatchMode=yes", "-o", `ConnectTimeout=${Math.max(1, Math.ceil(timeoutMs / 1000))}`],
+      ...["-o", "ServerAliveInterval=15"],
+      ...(target.port === undefined ? [] : ["-p", String(target.port)]),
+      ...(target.user === undefined ? [] : ["-l", target.user]),
+      ...["--", target.host, "cui host connect"],
+    ],
+  });
+  return {
+    input: program.stdout,
+    output: program.stdin,
+    close: () => {
+      program.kill();
+    },
+    reason: async () => explainEnd(await program.ended),
+  };
+}
+
+/** The far `cui` prints its error before its hint; ssh itself says one line. */
+function explainEnd(error: CollectiveError | undefined): string {
+  if (error === undefined) return "ssh ended the connection";
+  const said = /^error [A-Z_]+: (.*)$/m.exec(stderrOf(error))?.[1];
+  return said ?? error.message;
+}
+
+async function expire(timeoutMs: number, address: string): Promise<never> {
+  await new Promise((resolve) => setTimeout(resolve, timeoutMs).unref());
+  throw unreachable(address, `no answer in ${timeoutMs / 1000} s`);
+}
+
+function asHostError(error: unknown, address: string): unknown {
+  if (error instanceof ResponseError && !CONNECTION_ERRORS.has(error.code)) {
+    return fromResponseError(error as ResponseError<unknown>);
+  }
+  if (error instanceof CollectiveError) return error;
+  return unreachable(address, error instanceof Error ? error.message : String(error));
+}
+
+/** Errors of our own end: the host has said nothing. */
+const CONNECTION_ERRORS = new Set<number>([
+  ErrorCodes.PendingResponseRejected,
+  ErrorCodes.ConnectionInactive,
+]);
+
+function unreachable(address: string, reason: string): CollectiveError {
+  return new CollectiveError(
+    "HOST_UNREACHABLE",
+    `the host manager at ${address} cannot be reached: ${reason}`,
+    {
+      data: { address },
+      hint: "is the host up, and `cui host serve` running on it? ssh must work without a password",
+    },
+  );
+}

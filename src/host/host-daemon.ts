@@ -1,0 +1,63 @@
+/** The host manager behind its unix socket, which only root can open. */
+import { chmod, mkdir, rm } from "node:fs/promises";
+import net from "node:net";
+import path from "node:path";
+import { CollectiveError } from "../errors.ts";
+import type { HostManagerOptions } from "./host-context.ts";
+import { createHostManager } from "./host-manager.ts";
+import { serveHost } from "./serve-host.ts";
+import { canConnect } from "./unix-socket.ts";
+
+export interface HostDaemonOptions extends HostManagerOptions {
+  /** `/run/collective/host.sock` */
+  readonly socket: string;
+}
+
+export interface HostDaemon {
+  /** Stops listening; machines run on and are found again by the next one. */
+  close(): Promise<void>;
+}
+
+/**
+ * Resolves when the socket accepts connections.
+ * @throws CollectiveError HOST_SOCKET_IN_USE when another host manager listens there.
+ */
+export async function runHostDaemon(options: HostDaemonOptions): Promise<HostDaemon> {
+  await mkdir(path.dirname(options.socket), { recursive: true, mode: 0o711 });
+  if (await canConnect(options.socket)) {
+    throw new CollectiveError("HOST_SOCKET_IN_USE", `a host manager listens on ${options.socket} already`, {
+      hint: "one host manager serves a host; --socket names another socket",
+    });
+  }
+  await rm(options.socket, { force: true });
+  const host = await createHostManager(options);
+  const connections = new Set<net.Socket>();
+  const server = net.createServer((socket) => {
+    connections.add(socket);
+    socket.on("close", () => connections.delete(socket));
+    socket.on("error", () => socket.destroy());
+    serveHost(host, { input: socket, output: socket });
+  });
+  await listen(server, options.socket);
+  return {
+    close: async () => {
+      const closed = new Promise((resolve) => server.close(resolve));
+      for (const socket of connections) socket.destroy();
+      await closed;
+      await host.close();
+    },
+  };
+}
+
+async function listen(server: net.Server, socketPath: string): Promise<void> {
+  const before = process.umask(0o177); // nobody may connect between bind and chmod
+  try {
+    await new Promise<void>((resolve, reject) => {
+      server.once("error", reject);
+      server.listen(socketPath, resolve);
+    });
+  } finally {
+    process.umask(before);
+  }
+  await chmod(socketPath, 0o600);
+}

@@ -1,0 +1,182 @@
+/** The host manager itself: the contract of host.ts on libvirt, Open vSwitch and the host's disks. */
+import { mkdir } from "node:fs/promises";
+import { arch, cpus, totalmem } from "node:os";
+import { CollectiveError } from "../errors.ts";
+import type { MachineImage } from "../repository/machine-image.ts";
+import { createFenceCheck } from "./fences.ts";
+import { rememberRun, type HostContext, type HostManagerOptions } from "./host-context.ts";
+import {
+  HOST_PROTOCOL,
+  type DataDiskSpec,
+  type Fence,
+  type Host,
+  type MachineId,
+  type MachineSpec,
+  type ReadyReport,
+} from "./host.ts";
+import { readInventory } from "./inventory.ts";
+import { openLibvirt } from "./libvirt.ts";
+import { moveDataToAttic, prepareDataDisks } from "./machine-disks.ts";
+import { imagesFolder, machinePaths } from "./machine-paths.ts";
+import { attachRun, type MachineRun } from "./machine-run.ts";
+import { readMachines, type FoundMachine } from "./machines.ts";
+import { domainName, machineKey } from "./names.ts";
+import { makeSecretsDirectory, replaceParameterLines } from "./secret-files.ts";
+import { hostCallSchemas, parseArguments, type HostCall } from "./schema.ts";
+import { createSerializer } from "./serialize.ts";
+import { startMachine } from "./start-machine.ts";
+import { stopMachine } from "./stop-machine.ts";
+
+const ENDED_EARLY: ReadyReport = { state: "failed", status: "the machine ended", bootMs: 0 };
+
+/** Finds the machines that run again; those that wait for libvirt to come up are found by the first call. */
+export async function createHostManager(options: HostManagerOptions): Promise<Host> {
+  await mkdir(options.folders.directory, { recursive: true, mode: 0o711 });
+  await mkdir(options.folders.runDirectory, { recursive: true, mode: 0o711 });
+  await makeSecretsDirectory(options.folders.secretsDirectory);
+  const context: HostContext = {
+    ...options,
+    libvirt: openLibvirt(options.libvirtUri),
+    runs: new Map(),
+    serialize: createSerializer(),
+    checkFence: createFenceCheck(options.folders),
+  };
+  await attachAll(context).catch((error: unknown) => {
+    if (!(error instanceof CollectiveError && error.code === "HOST_LIBVIRT_DOWN")) throw error;
+  });
+  return checkArguments(bindCalls(context));
+}
+
+/** Whoever calls, and over whatever wire: every argument is checked. */
+function checkArguments(host: Host): Host {
+  const methods = host as unknown as Readonly<Record<HostCall, (...values: unknown[]) => Promise<unknown>>>;
+  const calls = Object.keys(hostCallSchemas) as HostCall[];
+  const checked = calls.map(
+    (call) => [call, async (...values: unknown[]) => methods[call](...parseArguments(call, values))] as const,
+  );
+  return { ...(Object.fromEntries(checked) as unknown as Host), close: () => host.close() };
+}
+
+function bindCalls(context: HostContext): Host {
+  const guarded = async <Result>(
+    fence: Fence,
+    id: MachineId,
+    task: () => Promise<Result>,
+  ): Promise<Result> => {
+    await context.checkFence(fence);
+    return context.serialize(machineKey(id), task);
+  };
+  return {
+    describe: () => Promise.resolve(describe(context)),
+    inventory: () => readInventory(context),
+    prepareImage: async (fence, image) => {
+      await context.checkFence(fence);
+      return context.serialize(`image ${image.digest}`, () => prepareImage(context, image));
+    },
+    prepareDataDisks: (fence, id, disks) => guarded(fence, id, () => prepareDisks(context, id, disks)),
+    startMachine: (fence, spec: MachineSpec) => guarded(fence, spec.id, () => startMachine(context, spec)),
+    awaitReady: async (id, timeoutMs) => {
+      const run = await findRun(context, id);
+      return run === "ended" ? ENDED_EARLY : run.awaitReady(timeoutMs);
+    },
+    sendParameters: (fence, id, parameterLines, timeoutMs) =>
+      guarded(fence, id, async () => {
+        const run = await findRunning(context, id);
+        await replaceParameterLines(machinePaths(context.folders, id), parameterLines);
+        return { reloaded: await run.resend(timeoutMs) };
+      }),
+    stopMachine: (fence, id, timeoutMs) => guarded(fence, id, () => stopMachine(context, id, timeoutMs)),
+    moveToAttic: (fence, id) => guarded(fence, id, () => moveToAttic(context, id)),
+    consolePath: async (id) => {
+      await findRunning(context, id);
+      return machinePaths(context.folders, id).console;
+    },
+    close: () => {
+      for (const run of context.runs.values()) run.close();
+      context.runs.clear();
+      return Promise.resolve();
+    },
+  };
+}
+
+function describe({ name, accelerator, bridge }: HostContext): Awaited<ReturnType<Host["describe"]>> {
+  return {
+    protocol: HOST_PROTOCOL,
+    name,
+    arch: arch() === "x64" ? "x86_64" : arch() === "arm64" ? "aarch64" : arch(),
+    accelerator,
+    cpus: cpus().length,
+    memoryBytes: totalmem(),
+    bridge,
+  };
+}
+
+async function prepareImage(context: HostContext, image: MachineImage): Promise<{ fetchedBytes: number }> {
+  const directory = imagesFolder(context.folders);
+  await mkdir(directory, { recursive: true, mode: 0o711 });
+  return context.fetchImage({ image, directory });
+}
+
+async function prepareDisks(
+  context: HostContext,
+  id: MachineId,
+  disks: readonly DataDiskSpec[],
+): Promise<void> {
+  const name = domainName(id);
+  const isRunning = context.runs.has(machineKey(id));
+  await prepareDataDisks(context.folders, id, {
+    disks,
+    resizeRunning: isRunning
+      ? (file, sizeBytes) => context.libvirt.resizeDisk(name, file, sizeBytes)
+      : undefined,
+  });
+}
+
+async function moveToAttic(context: HostContext, id: MachineId): Promise<void> {
+  if ((await context.libvirt.state(domainName(id))) !== undefined) {
+    throw new CollectiveError("HOST_MACHINE_RUNNING", `${id.component} is not stopped; its data disks stay`, {
+      hint: "stop it first: cui stop",
+    });
+  }
+  await moveDataToAttic(context.folders, id, new Date());
+}
+
+async function findRunning(context: HostContext, id: MachineId): Promise<MachineRun> {
+  const run = await findRun(context, id);
+  if (run === "ended") throw unknownMachine(id);
+  return run;
+}
+
+/** The run of a machine; a machine that libvirt runs and we do not know yet is attached. */
+async function findRun(context: HostContext, id: MachineId): Promise<MachineRun | "ended"> {
+  const known = context.runs.get(machineKey(id));
+  if (known !== undefined) return known;
+  const name = domainName(id);
+  const found = (await readMachines(context.libvirt)).find((machine) => machine.name === name);
+  if (found === undefined) throw unknownMachine(id);
+  return found.state === "stopped" ? "ended" : attach(context, found);
+}
+
+function unknownMachine(id: MachineId): CollectiveError {
+  return new CollectiveError(
+    "HOST_MACHINE_UNKNOWN",
+    `${id.component || id.networkId} does not run on this host`,
+    {
+      hint: "cui status shows where it runs",
+    },
+  );
+}
+
+async function attachAll(context: HostContext): Promise<void> {
+  const machines = await readMachines(context.libvirt);
+  await Promise.all(
+    machines.filter(({ state }) => state !== "stopped").map((machine) => attach(context, machine)),
+  );
+}
+
+async function attach(context: HostContext, { name, stamp }: FoundMachine): Promise<MachineRun> {
+  const paths = machinePaths(context.folders, stamp);
+  const run = await attachRun({ stamp, name, paths, libvirt: context.libvirt });
+  rememberRun(context, stamp, run);
+  return run;
+}

@@ -1,0 +1,36 @@
+/** What runs and lies on a host, read anew each time. */
+import type { HostContext } from "./host-context.ts";
+import type { GuestState, HostInventory, MachineReport } from "./host.ts";
+import { listDataDisks, listImages } from "./machine-disks.ts";
+import { readMachines, type FoundMachine } from "./machines.ts";
+import { machineKey } from "./names.ts";
+
+export async function readInventory(context: HostContext): Promise<HostInventory> {
+  const [machines, dataDisks, images] = await Promise.all([
+    readMachines(context.libvirt),
+    listDataDisks(context.folders),
+    listImages(context.folders),
+  ]);
+  return { machines: machines.map((machine) => reportMachine(context, machine)), dataDisks, images };
+}
+
+function reportMachine(context: HostContext, { state, stamp }: FoundMachine): MachineReport {
+  const run = context.runs.get(machineKey(stamp));
+  return {
+    id: { networkId: stamp.networkId, component: stamp.component },
+    version: stamp.version,
+    imageDigest: stamp.imageDigest,
+    plan: stamp.plan,
+    state: guestState(state, run?.isStopping() === true ? "stopping" : run?.condition().state),
+    status: run?.condition().status ?? "",
+    startedAt: state === "stopped" ? null : stamp.startedAt,
+    memoryBytes: stamp.memoryBytes,
+    interfaces: stamp.interfaces,
+    dataDisks: stamp.dataDisks,
+  };
+}
+
+/** libvirt knows whether it runs, the guest what it does. */
+function guestState(domain: FoundMachine["state"], said: GuestState | undefined): GuestState {
+  return domain === "running" ? (said ?? "starting") : domain;
+}

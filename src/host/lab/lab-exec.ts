@@ -1,0 +1,45 @@
+/** Runs programs inside a lab: on one of its hosts, or outside. */
+import { CollectiveError } from "../../errors.ts";
+import { run, runInherited, type Command } from "../../io.ts";
+import { labStatus } from "./lab-state.ts";
+import { inNamespaces } from "./namespaces.ts";
+
+export interface LabPlace {
+  readonly directory: string;
+  /** `outside`, or the name of a host. */
+  readonly place: string;
+}
+
+/** Runs a command there and resolves to its output, as `run` does. */
+export async function labExec<Result = string>(where: LabPlace, command: Command<Result>): Promise<Result> {
+  return run(inNamespaces(await pidOf(where), inFolder(command)));
+}
+
+/** Runs a command there on this process's terminal or pipes; resolves to its exit status. */
+export async function labExecInherited(
+  where: LabPlace,
+  args: readonly [string, ...string[]],
+): Promise<number> {
+  const [file, ...rest] = args;
+  return runInherited(inNamespaces(await pidOf(where), inFolder({ file, args: rest })));
+}
+
+/** Entering a mount namespace leads to its root: back to the folder the caller is in. */
+function inFolder<Result>(command: Command<Result>): Command<Result> {
+  const { cwd = process.cwd(), file, args } = command;
+  return { ...command, cwd: "/", file: "env", args: ["-C", cwd, "--", file, ...args] };
+}
+
+async function pidOf({ directory, place }: LabPlace): Promise<number> {
+  const state = await labStatus(directory);
+  if (!state.up) {
+    throw new CollectiveError("LAB_NOT_FOUND", `the lab in ${directory} is down`, {
+      hint: "cui lab up makes one",
+    });
+  }
+  if (place === "outside") return state.init.pid;
+  const host = state.hosts.find(({ name }) => name === place);
+  if (host !== undefined) return host.init.pid;
+  const places = ["outside", ...state.hosts.map(({ name }) => name)].join(", ");
+  throw new CollectiveError("USAGE", `the lab has no "${place}"`, { hint: `it has ${places}` });
+}

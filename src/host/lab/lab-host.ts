@@ -1,0 +1,95 @@
+/** One hypervisor host of a lab: its own libvirtd, Open vSwitch and host manager in its own namespaces. */
+import { existsSync } from "node:fs";
+import { mkdir, writeFile } from "node:fs/promises";
+import path from "node:path";
+import { startBackground } from "../../io.ts";
+import type { LabHost } from "./lab-state.ts";
+import { inNamespaces } from "./namespaces.ts";
+import { inside, startOpenVSwitch, vsctl } from "./open-vswitch-process.ts";
+import { bindPrivate, makePrivateRun, makePrivateSys, prepareNetworkNamespace } from "./private-mounts.ts";
+
+/** `directory/<name>` of a host, and the folder of the machine it stands for. */
+const SERVICE_FOLDERS = {
+  "etc-libvirt": "/etc/libvirt",
+  "lib-libvirt": "/var/lib/libvirt",
+  "cache-libvirt": "/var/cache/libvirt",
+  "log-libvirt": "/var/log/libvirt",
+};
+
+/** There is no virtlogd, no control group and no security module in a lab; its QEMU runs as root. */
+const QEMU_CONF = `stdio_handler = "file"
+security_driver = "none"
+user = "root"
+group = "root"
+cgroup_controllers = []
+namespaces = []
+dynamic_ownership = 0
+remember_owner = 0
+`;
+
+const LIBVIRTD_CONF = `auth_unix_rw = "none"
+unix_sock_group = "root"
+unix_sock_rw_perms = "0700"
+`;
+
+/** Hidden, because libvirt would take as long again to probe it. */
+const QEMU_FOR_OTHER_MACHINES = "/usr/bin/qemu-system-i386";
+
+/** Mounts, loopback, Open vSwitch with the integration bridge and its trunk, libvirtd; the trunk's cable comes from `addTrunk`. */
+export async function startHostServices(host: LabHost): Promise<void> {
+  const { pid } = host.init;
+  await mkdir(host.directory, { recursive: true });
+  await prepareNetworkNamespace(pid);
+  await makePrivateRun(pid, ["openvswitch", "libvirt", "collective"]);
+  await makePrivateSys(pid);
+  await bindPrivate(pid, host.directory, SERVICE_FOLDERS);
+  await Promise.all([startSwitch(host), startLibvirt(host)]);
+}
+
+/** Starts the host manager as a child of the host's init; `cui` is how this program is called again. */
+export async function startHostManager(
+  host: LabHost,
+  options: { readonly cui: readonly string[]; readonly accelerator: "kvm" | "tcg" },
+): Promise<void> {
+  const [file = "cui", ...args] = options.cui;
+  const serve = [
+    ...["host", "serve", "--name", host.name, "--bridge", host.bridge, "--accelerator", options.accelerator],
+    ...["--socket", host.address.slice("unix:".length)],
+    ...[
+      "--directory",
+      path.join(host.directory, "collective"),
+      "--run-directory",
+      path.join(host.directory, "run"),
+    ],
+  ];
+  const command = inNamespaces(host.init.pid, { file: "setsid", args: ["--fork", file, ...args, ...serve] });
+  const logFile = path.join(host.directory, "host.log");
+  const starter = await startBackground({ ...command, cwd: "/", logFile, stdin: "ignore" });
+  await starter.ended;
+}
+
+async function startSwitch(host: LabHost): Promise<void> {
+  const { pid } = host.init;
+  const directory = path.join(host.directory, "openvswitch");
+  await mkdir(directory, { recursive: true });
+  await startOpenVSwitch(pid, directory);
+  await vsctl(pid, ["add-br", host.bridge, "--", "set", "bridge", host.bridge, "datapath_type=netdev"]);
+}
+
+/** Plugs the trunk cable into the integration bridge: a port without a tag carries all of them. */
+export async function plugTrunk(host: LabHost): Promise<void> {
+  await inside(host.init.pid, "ip", ["link", "set", "trunk", "up"]);
+  await vsctl(host.init.pid, ["add-port", host.bridge, "trunk"]);
+}
+
+async function startLibvirt(host: LabHost): Promise<void> {
+  const { pid } = host.init;
+  const etc = path.join(host.directory, "etc-libvirt");
+  await writeFile(path.join(etc, "qemu.conf"), QEMU_CONF);
+  await writeFile(path.join(etc, "libvirtd.conf"), LIBVIRTD_CONF);
+  if (existsSync(QEMU_FOR_OTHER_MACHINES)) {
+    await inside(pid, "mount", ["--bind", "/dev/null", QEMU_FOR_OTHER_MACHINES]);
+  }
+  await inside(pid, "libvirtd", ["--daemon"]);
+  await inside(pid, "virsh", ["-c", "qemu:///system", "capabilities"]); // it probes QEMU now
+}

@@ -1,0 +1,139 @@
+/** libvirt through virsh: commands are data, names and files are ours, XML goes in as a file. */
+import { CollectiveError } from "../errors.ts";
+import { run } from "../io.ts";
+
+export interface Libvirt {
+  /** Makes the definition in `xmlFile` known, or replaces it. */
+  define(xmlFile: string): Promise<void>;
+  start(name: string): Promise<void>;
+  /** Presses the power button (ACPI). */
+  shutdown(name: string): Promise<void>;
+  destroy(name: string): Promise<void>;
+  /** Forgets a definition, its UEFI variables too; no-op when there is none. */
+  undefine(name: string): Promise<void>;
+  /** Tells a running machine that a disk is larger. */
+  resizeDisk(name: string, file: string, sizeBytes: number): Promise<void>;
+  /** True when the QEMU guest agent answers. */
+  pingAgent(name: string): Promise<boolean>;
+  /** Undefined: no such domain. */
+  state(name: string): Promise<DomainState | undefined>;
+  /** State by name, of all domains there are. */
+  states(): Promise<ReadonlyMap<string, DomainState>>;
+  /** The definitions of these domains, those that are gone meanwhile left out. */
+  definitions(names: readonly string[]): Promise<readonly string[]>;
+  version(): Promise<string>;
+}
+
+export type DomainState = "running" | "paused" | "stopping" | "stopped";
+
+const VIRSH_TIMEOUT_MS = 60_000;
+
+/** `uri` is what `virsh -c` takes: `qemu:///system`. */
+export function openLibvirt(uri: string): Libvirt {
+  const virsh = (args: readonly string[]): Promise<string> => runVirsh(uri, args);
+  const act = async (args: readonly string[]): Promise<void> => {
+    await virsh(args);
+  };
+  return {
+    define: (xmlFile) => act(["define", "--validate", "--", xmlFile]),
+    start: (name) => act(["start", "--", name]),
+    shutdown: (name) => ignoreStopped(act(["shutdown", "--mode", "acpi", "--", name])),
+    destroy: (name) => ignoreStopped(act(["destroy", "--", name])),
+    undefine: (name) => ignoreStopped(act(["undefine", "--nvram", "--", name])),
+    resizeDisk: (name, file, sizeBytes) => act(["blockresize", "--", name, file, `${sizeBytes}B`]),
+    pingAgent: (name) => pingAgent(virsh, name),
+    state: async (name) => (await readStates(virsh)).get(name),
+    states: () => readStates(virsh),
+    definitions: (names) => readDefinitions(virsh, names),
+    version: async () => /Running hypervisor: (.*)/.exec(await virsh(["version"]))?.[1] ?? "unknown",
+  };
+}
+
+type Virsh = (args: readonly string[]) => Promise<string>;
+
+async function runVirsh(uri: string, args: readonly string[]): Promise<string> {
+  try {
+    return await run({
+      file: "virsh",
+      args: ["--quiet", "-c", uri, ...args],
+      env: { LC_ALL: "C" },
+      timeoutMs: VIRSH_TIMEOUT_MS,
+    });
+  } catch (error) {
+    throw asLibvirtError(error, uri);
+  }
+}
+
+function asLibvirtError(error: unknown, uri: string): unknown {
+  if (!(error instanceof CollectiveError)) return error;
+  const text = stderrOf(error);
+  const isDown =
+    error.code === "PROCESS_TIMED_OUT" ||
+    /failed to connect to the hypervisor|Failed to connect socket|client socket is closed/.test(text);
+  if (!isDown) return error;
+  return new CollectiveError("HOST_LIBVIRT_DOWN", `libvirt does not answer at ${uri}`, {
+    cause: error,
+    hint: "start it (systemctl start libvirtd); running machines are not touched",
+  });
+}
+
+/** virsh says what is wrong on standard error, sometimes over several lines. */
+export function stderrOf(error: unknown): string {
+  const text = error instanceof CollectiveError ? error.data["stderr"] : undefined;
+  return typeof text === "string" ? text : "";
+}
+
+/** A domain that ended, or was undefined, in between is what the caller wanted. */
+async function ignoreStopped(result: Promise<void>): Promise<void> {
+  try {
+    await result;
+  } catch (error) {
+    if (!/domain is not running|failed to get domain|Domain not found/.test(stderrOf(error))) throw error;
+  }
+}
+
+async function pingAgent(virsh: Virsh, name: string): Promise<boolean> {
+  try {
+    await virsh(["qemu-agent-command", "--timeout", "2", "--", name, '{"execute":"guest-ping"}']);
+    return true;
+  } catch (error) {
+    if (error instanceof CollectiveError && error.code === "PROCESS_FAILED") return false;
+    throw error;
+  }
+}
+
+/** `--raw` gives numbers, which are the same in every language and release. */
+async function readStates(virsh: Virsh): Promise<ReadonlyMap<string, DomainState>> {
+  const text = await virsh(["domstats", "--raw", "--state"]);
+  const states = new Map<string, DomainState>();
+  for (const block of text.split(/\n(?=Domain: )/)) {
+    const name = /^\s*Domain: '(.*)'$/m.exec(block)?.[1];
+    const state = /state\.state=(\d+)/.exec(block)?.[1];
+    if (name !== undefined && state !== undefined)
+      states.set(name, DOMAIN_STATES[Number(state)] ?? "running");
+  }
+  return states;
+}
+
+/** @see libvirt virDomainState: nostate, running, blocked, paused, shutdown, shutoff, crashed, pmsuspended */
+const DOMAIN_STATES: readonly DomainState[] = [
+  ...(["running", "running", "running", "paused"] as const),
+  ...(["stopping", "stopped", "stopped", "paused"] as const),
+];
+
+/** One virsh for all of them: a start of virsh takes longer than its answer. */
+async function readDefinitions(virsh: Virsh, names: readonly string[]): Promise<readonly string[]> {
+  if (names.length === 0) return [];
+  const script = names.map((name) => `dumpxml --inactive ${name}`).join("; ");
+  let text: string;
+  try {
+    text = await virsh([script]);
+  } catch (error) {
+    if (names.length === 1 || !(error instanceof CollectiveError) || error.code !== "PROCESS_FAILED") {
+      if (/failed to get domain|Domain not found/.test(stderrOf(error))) return [];
+      throw error;
+    }
+    return (await Promise.all(names.map((name) => readDefinitions(virsh, [name])))).flat();
+  }
+  return text.split(/^(?=<domain[ >])/m).filter((part) => part.startsWith("<domain"));
+}

@@ -1,0 +1,259 @@
+/** A machine's disks on the host: overlays that take the writes over program disks, data disks that are kept. */
+import { mkdir, open, readdir, rename, rm, stat } from "node:fs/promises";
+import path from "node:path";
+import { CollectiveError } from "../errors.ts";
+import { run } from "../io.ts";
+import type { DataDiskReport, DataDiskSpec, MachineId, MachineSpec } from "./host.ts";
+import {
+  atticFolder,
+  bootFilePath,
+  dataDiskFile,
+  deviceOfDataDisk,
+  imagePath,
+  imagesFolder,
+  machinePaths,
+  type HostFolders,
+} from "./machine-paths.ts";
+import { stderrOf } from "./libvirt.ts";
+
+const QCOW2_MAGIC = 0x514649fb;
+
+/** @throws CollectiveError HOST_IMAGE_MISSING when the image was not prepared here. */
+export async function checkImageFiles(folders: HostFolders, { image, id }: MachineSpec): Promise<void> {
+  const files = [
+    ...image.programDisks.map(({ indexDigest }) => imagePath(folders, indexDigest)),
+    ...[image.kernel, image.initrd].flatMap((file) =>
+      file === undefined ? [] : [bootFilePath(folders, file.oid)],
+    ),
+  ];
+  for (const file of files) {
+    if (await exists(file)) continue;
+    throw new CollectiveError(
+      "HOST_IMAGE_MISSING",
+      `the image of ${id.component || "the machine"} is not on this host`,
+      {
+        data: { file, source: image.source },
+        hint: "cui start and cui update fetch it first; a host's images may have been removed by hand",
+      },
+    );
+  }
+}
+
+/** @throws CollectiveError HOST_DISK_MISSING when a data disk was not prepared here. */
+export async function checkDataDisks(folders: HostFolders, { id, dataDisks }: MachineSpec): Promise<void> {
+  for (const { device } of dataDisks) {
+    const file = machinePaths(folders, id).dataDisk(device);
+    if (await exists(file)) continue;
+    throw new CollectiveError(
+      "HOST_DISK_MISSING",
+      `the data disk ${device} of ${id.component} is not on this host`,
+      {
+        data: { file },
+        hint: "it may lie on another host, or in the attic; cui status shows where",
+      },
+    );
+  }
+}
+
+/** Makes the overlays that are absent, all of them anew with `fresh`. */
+export async function makeOverlays(folders: HostFolders, spec: MachineSpec, fresh: boolean): Promise<void> {
+  const paths = machinePaths(folders, spec.id);
+  await Promise.all(
+    spec.image.programDisks.map(async ({ device, indexDigest }) => {
+      const file = paths.overlay(device);
+      if (!fresh && (await exists(file))) return;
+      await createWhole(file, ["-b", imagePath(folders, indexDigest), "-F", "raw"]);
+    }),
+  );
+}
+
+/** Removes everything of a run: overlays and UEFI variables. */
+export async function dropOverlays(folders: HostFolders, id: MachineId): Promise<void> {
+  const { folder, uefiVariables } = machinePaths(folders, id);
+  const names = await namesIn(folder);
+  const overlays = names.filter((name) => /^overlay-.*\.qcow2$/.test(name));
+  await Promise.all(
+    [...overlays.map((name) => path.join(folder, name)), uefiVariables].map((file) =>
+      rm(file, { force: true }),
+    ),
+  );
+}
+
+/**
+ * Creates and grows; all sizes are looked at before anything changes. `resizeRunning` grows a disk in use.
+ * @throws CollectiveError HOST_DISK_SHRINK, HOST_DISK_FULL
+ */
+export async function prepareDataDisks(
+  folders: HostFolders,
+  id: MachineId,
+  options: {
+    readonly disks: readonly DataDiskSpec[];
+    readonly resizeRunning: ((file: string, sizeBytes: number) => Promise<void>) | undefined;
+  },
+): Promise<void> {
+  const paths = machinePaths(folders, id);
+  const sizes = new Map<string, number | undefined>();
+  for (const { device, sizeBytes } of options.disks) {
+    const found = await virtualSize(paths.dataDisk(device));
+    if (found !== undefined && found > roundUp(sizeBytes))
+      throw shrinkError(id, { device, sizeBytes }, found);
+    sizes.set(device, found);
+  }
+  await mkdir(paths.folder, { recursive: true });
+  for (const { device, sizeBytes } of options.disks) {
+    const file = paths.dataDisk(device);
+    const found = sizes.get(device);
+    if (found === undefined) await createWhole(file, [String(sizeBytes)]);
+    else if (found < roundUp(sizeBytes) && options.resizeRunning !== undefined) {
+      await options.resizeRunning(file, roundUp(sizeBytes));
+    } else if (found < roundUp(sizeBytes))
+      await qemuImg(["resize", "-q", "-f", "qcow2", "--", file, String(sizeBytes)]);
+  }
+}
+
+/** Every data disk of a network's machines and attic, with its sizes. */
+export async function listDataDisks(folders: HostFolders): Promise<readonly DataDiskReport[]> {
+  const found: DataDiskReport[] = [];
+  for (const networkId of await namesIn(path.join(folders.directory, "networks"))) {
+    const machines = path.join(folders.directory, "networks", networkId, "machines");
+    for (const name of await namesIn(machines)) {
+      found.push(...(await reportsIn(path.join(machines, name), idOf(networkId, name), false)));
+    }
+  }
+  for (const networkId of await namesIn(path.join(folders.directory, "attic"))) {
+    const network = path.join(folders.directory, "attic", networkId);
+    for (const name of await namesIn(network)) {
+      for (const time of await namesIn(path.join(network, name))) {
+        found.push(...(await reportsIn(path.join(network, name, time), idOf(networkId, name), true)));
+      }
+    }
+  }
+  return found;
+}
+
+/** Moves data disks and their stamp to a folder of the attic named for the time; no-op without data disks. */
+export async function moveDataToAttic(folders: HostFolders, id: MachineId, time: Date): Promise<void> {
+  const { folder } = machinePaths(folders, id);
+  const disks = (await namesIn(folder)).filter((name) => deviceOfDataDisk(name) !== undefined);
+  if (disks.length > 0) {
+    const target = path.join(atticFolder(folders, id), time.toISOString().replaceAll(":", ""));
+    await mkdir(target, { recursive: true });
+    for (const name of [...disks, "machine.json"]) {
+      await rename(path.join(folder, name), path.join(target, name)).catch((error: unknown) => {
+        if ((error as NodeJS.ErrnoException).code !== "ENOENT") throw error;
+      });
+    }
+  }
+  await rm(folder, { recursive: true, force: true });
+}
+
+/** Index digests of the images that lie here whole. */
+export async function listImages(folders: HostFolders): Promise<readonly string[]> {
+  const names = await namesIn(imagesFolder(folders));
+  return names.flatMap((name) => /^([0-9a-f]{64})\.raw$/.exec(name)?.[1] ?? []);
+}
+
+async function reportsIn(folder: string, id: MachineId, inAttic: boolean): Promise<DataDiskReport[]> {
+  const reports: DataDiskReport[] = [];
+  for (const name of await namesIn(folder)) {
+    const device = deviceOfDataDisk(name);
+    if (device === undefined) continue;
+    const file = path.join(folder, dataDiskFile(device));
+    const [sizeBytes, { blocks }] = await Promise.all([virtualSize(file), stat(file)]);
+    if (sizeBytes !== undefined)
+      reports.push({ id, device, sizeBytes, allocatedBytes: blocks * 512, inAttic });
+  }
+  return reports;
+}
+
+function idOf(networkId: string, folderName: string): MachineId {
+  return { networkId, component: folderName === "_root" ? "" : folderName };
+}
+
+/** From the header: magic, and at offset 24 the size; undefined when there is no such file. */
+async function virtualSize(file: string): Promise<number | undefined> {
+  let handle;
+  try {
+    handle = await open(file, "r");
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === "ENOENT") return undefined;
+    throw error;
+  }
+  try {
+    const header = Buffer.alloc(32);
+    await handle.read(header, 0, 32, 0);
+    if (header.readUInt32BE(0) === QCOW2_MAGIC) return Number(header.readBigUInt64BE(24));
+    throw new CollectiveError("HOST_DISK_DAMAGED", `${file} is not a qcow2 disk`, {
+      data: { file },
+      hint: "its file was changed or damaged outside Collective; restore it from a backup",
+    });
+  } finally {
+    await handle.close();
+  }
+}
+
+/** qcow2 sizes are whole sectors. */
+function roundUp(sizeBytes: number): number {
+  return Math.ceil(sizeBytes / 512) * 512;
+}
+
+/** Under another name first: a crash leaves no half-made disk. */
+async function createWhole(file: string, args: readonly string[]): Promise<void> {
+  const temporary = `${file}.new`;
+  await rm(temporary, { force: true });
+  try {
+    await qemuImg(["create", "-q", "-f", "qcow2", ...optionsFirst(args, temporary)]);
+    await rename(temporary, file);
+  } catch (error) {
+    await rm(temporary, { force: true });
+    throw error;
+  }
+}
+
+/** `create [-b backing -F format] -- file [size]` */
+function optionsFirst(args: readonly string[], file: string): string[] {
+  return args[0] === "-b" ? [...args, "--", file] : ["--", file, ...args];
+}
+
+async function qemuImg(args: readonly string[]): Promise<void> {
+  try {
+    await run({ file: "qemu-img", args, env: { LC_ALL: "C" } });
+  } catch (error) {
+    if (/no space left|disk quota/i.test(stderrOf(error))) throw diskFullError(error);
+    throw error;
+  }
+}
+
+export function diskFullError(cause: unknown): CollectiveError {
+  return new CollectiveError("HOST_DISK_FULL", "the host's disk is full", {
+    cause,
+    hint: "cui attic purge, or remove what else fills the host's /var/lib/collective",
+  });
+}
+
+function shrinkError(id: MachineId, disk: DataDiskSpec, found: number): CollectiveError {
+  return new CollectiveError(
+    "HOST_DISK_SHRINK",
+    `the data disk ${disk.device} of ${id.component} has ${found} bytes and cannot be made ${disk.sizeBytes}`,
+    {
+      data: { found, wanted: disk.sizeBytes },
+      hint: "data disks only grow: set datadisks to the old size or a larger one",
+    },
+  );
+}
+
+async function namesIn(folder: string): Promise<readonly string[]> {
+  try {
+    return await readdir(folder);
+  } catch (error) {
+    if (["ENOENT", "ENOTDIR"].includes((error as NodeJS.ErrnoException).code ?? "")) return [];
+    throw error;
+  }
+}
+
+async function exists(file: string): Promise<boolean> {
+  return stat(file).then(
+    () => true,
+    () => false,
+  );
+}

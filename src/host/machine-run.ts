@@ -1,0 +1,292 @@
+/** One run of a machine, from its start to its end: what its guest said, and who waits for it. */
+import { mkdir, readFile } from "node:fs/promises";
+import path from "node:path";
+import { z } from "zod";
+import { CollectiveError } from "../errors.ts";
+import { writeFileAtomically } from "../io.ts";
+import { openGuestChannel, type GuestChannel } from "./guest-channel.ts";
+import type { GuestMessage } from "./guest-lines.ts";
+import type { ReadyReport } from "./host.ts";
+import type { Libvirt } from "./libvirt.ts";
+import type { MachinePaths } from "./machine-paths.ts";
+import type { MachineStamp } from "./machine-stamp.ts";
+import { readSetMessage } from "./secret-files.ts";
+
+export interface GuestCondition {
+  readonly state: "starting" | "ready" | "failed";
+  readonly status: string;
+  /** From the start of the domain to the first READY=1. */
+  readonly bootMs: number | null;
+}
+
+export interface MachineRun {
+  readonly stamp: MachineStamp;
+  condition(): GuestCondition;
+  /** @see Host.awaitReady */
+  awaitReady(timeoutMs: number): Promise<ReadyReport>;
+  /** Sends the set that lies in the secrets folder now; true when the guest has taken it over. */
+  resend(timeoutMs: number): Promise<boolean>;
+  /** The guest restarted inside the same domain. */
+  rebooted(): void;
+  /** From now on `stopping` is what the guest does. */
+  setStopping(): void;
+  isStopping(): boolean;
+  /** Resolves when QEMU lets go of the channel, mostly because it ends; undefined when it has already. */
+  disconnected(): Promise<void> | undefined;
+  /** Resolves when the domain has ended. */
+  readonly ended: Promise<void>;
+  /** Lets go of the channel; the machine goes on. */
+  close(): void;
+}
+
+export interface MachineRunOptions {
+  readonly stamp: MachineStamp;
+  readonly name: string;
+  readonly paths: MachinePaths;
+  readonly libvirt: Libvirt;
+}
+
+const AGENT_PERIOD_MS = 500;
+const RECONNECT_MS = 200;
+const MAX_RECONNECT_MS = 2000;
+const STATUS_WRITE_PERIOD_MS = 1000;
+
+const savedSchema = z.object({
+  startedAt: z.string(),
+  state: z.enum(["starting", "ready", "failed"]),
+  status: z.string(),
+  bootMs: z.number().nullable(),
+});
+
+/** Attaches to a domain that runs: just started, or found running after a restart of the host manager. */
+export async function attachRun(options: MachineRunOptions): Promise<MachineRun> {
+  const run = new Run(options, await readSaved(options));
+  await run.connect();
+  return run;
+}
+
+type Outcome = "changed" | "reloaded" | "failed" | "ended";
+type Waiter = (outcome: Outcome) => void;
+
+class Run implements MachineRun {
+  readonly stamp: MachineStamp;
+  readonly ended: Promise<void>;
+  private readonly options: MachineRunOptions;
+  private readonly waiters = new Set<Waiter>();
+  private current: GuestCondition;
+  private channel: GuestChannel | undefined;
+  private closed = false;
+  private stopping = false;
+  private readonly disconnectWaiters: (() => void)[] = [];
+  private hasEnded = false;
+  private resolveEnded: () => void = () => undefined;
+  private saving: Promise<void> | undefined;
+  private saveAgain = false;
+
+  constructor(options: MachineRunOptions, saved: GuestCondition | undefined) {
+    this.options = options;
+    this.stamp = options.stamp;
+    this.current = saved ?? { state: "starting", status: "", bootMs: null };
+    this.ended = new Promise((resolve) => (this.resolveEnded = resolve));
+  }
+
+  condition(): GuestCondition {
+    return this.current;
+  }
+
+  async connect(): Promise<void> {
+    for (let delayMs = RECONNECT_MS; !this.closed; delayMs = Math.min(delayMs * 2, MAX_RECONNECT_MS)) {
+      try {
+        this.channel = await openGuestChannel({
+          socketPath: this.options.paths.channel,
+          readSet: () => readSetMessage(this.options.paths),
+          onMessage: (message) => {
+            this.take(message);
+          },
+          onClosed: () => {
+            this.channel = undefined;
+            for (const resolve of this.disconnectWaiters.splice(0)) resolve();
+            void this.connect();
+          },
+        });
+        break;
+      } catch {
+        if (await this.checkEnded()) return;
+        await pause(delayMs);
+      }
+    }
+    if (this.closed) this.channel?.close();
+  }
+
+  async awaitReady(timeoutMs: number): Promise<ReadyReport> {
+    if (this.stamp.ready === "running") this.become({ state: "ready" });
+    const poll = this.stamp.ready === "agent" ? this.pollAgent(Date.now() + timeoutMs) : undefined;
+    const settled = (): boolean => this.current.state !== "starting" || this.hasEnded;
+    if (!settled()) await this.waitFor(() => settled(), timeoutMs);
+    void poll;
+    if (this.hasEnded && this.current.state !== "failed") {
+      return { state: "failed", status: "the machine ended before it was ready", bootMs: this.sinceStart() };
+    }
+    if (this.current.state === "starting") throw this.notReadyError(timeoutMs);
+    return {
+      state: this.current.state,
+      status: this.current.status,
+      bootMs: this.current.bootMs ?? this.sinceStart(),
+    };
+  }
+
+  async resend(timeoutMs: number): Promise<boolean> {
+    const answered = this.waitFor((outcome) => outcome !== "changed", timeoutMs);
+    this.channel?.sendSet();
+    return (await answered) === "reloaded";
+  }
+
+  setStopping(): void {
+    this.stopping = true;
+  }
+
+  isStopping(): boolean {
+    return this.stopping;
+  }
+
+  disconnected(): Promise<void> | undefined {
+    if (this.channel === undefined) return undefined;
+    return new Promise((resolve) => this.disconnectWaiters.push(resolve));
+  }
+
+  rebooted(): void {
+    this.become({ state: "starting" });
+  }
+
+  close(): void {
+    this.closed = true;
+    this.channel?.close();
+    this.announceEnd();
+  }
+
+  private take(message: GuestMessage): void {
+    switch (message.kind) {
+      case "hello":
+        return;
+      case "ready":
+        this.become({ state: "ready" });
+        return;
+      case "reloaded":
+        this.notify("reloaded");
+        return;
+      case "failed":
+        this.become({ state: "failed", status: message.text });
+        this.notify("failed");
+        return;
+      case "status":
+        this.become({ status: message.text });
+    }
+  }
+
+  private become(change: Partial<GuestCondition>): void {
+    const isFirstReady = change.state === "ready" && this.current.bootMs === null;
+    this.current = { ...this.current, ...change, ...(isFirstReady ? { bootMs: this.sinceStart() } : {}) };
+    void this.save(change.state !== undefined);
+    this.notify("changed");
+  }
+
+  /** What the guest said is found again after a restart of the host manager. A chatty guest is written once a second. */
+  private async save(atOnce: boolean): Promise<void> {
+    if (this.saving !== undefined) {
+      this.saveAgain = true;
+      return;
+    }
+    const write = async (): Promise<void> => {
+      if (!atOnce) await pause(STATUS_WRITE_PERIOD_MS);
+      do {
+        this.saveAgain = false;
+        const saved = { startedAt: this.stamp.startedAt, ...this.current };
+        await writeFileAtomically(this.options.paths.guestState, JSON.stringify(saved)).catch(
+          () => undefined,
+        );
+      } while (this.shouldSaveAgain());
+    };
+    this.saving = write();
+    await this.saving;
+    this.saving = undefined;
+  }
+
+  private shouldSaveAgain(): boolean {
+    return this.saveAgain && !this.hasEnded;
+  }
+
+  private async pollAgent(deadline: number): Promise<void> {
+    while (Date.now() < deadline && !this.hasEnded && this.current.state === "starting") {
+      if (await this.options.libvirt.pingAgent(this.options.name)) this.become({ state: "ready" });
+      else await pause(AGENT_PERIOD_MS);
+    }
+  }
+
+  private waitFor(isDone: (outcome: Outcome) => boolean, timeoutMs: number): Promise<Outcome | "timeout"> {
+    return new Promise((resolve) => {
+      const finish = (outcome: Outcome | "timeout"): void => {
+        clearTimeout(timer);
+        this.waiters.delete(waiter);
+        resolve(outcome);
+      };
+      const waiter: Waiter = (outcome) => {
+        if (outcome === "ended" || isDone(outcome)) finish(outcome);
+      };
+      const timer = setTimeout(() => {
+        finish("timeout");
+      }, timeoutMs);
+      this.waiters.add(waiter);
+      if (this.hasEnded) finish("ended");
+    });
+  }
+
+  private notify(outcome: Outcome): void {
+    for (const waiter of [...this.waiters]) waiter(outcome);
+  }
+
+  private async checkEnded(): Promise<boolean> {
+    const state = await this.options.libvirt.state(this.options.name).catch(() => "running" as const);
+    if (state !== undefined && state !== "stopped") return false;
+    this.announceEnd();
+    return true;
+  }
+
+  private announceEnd(): void {
+    this.hasEnded = true;
+    this.resolveEnded();
+    this.notify("ended");
+  }
+
+  private sinceStart(): number {
+    return Math.max(0, Date.now() - Date.parse(this.stamp.startedAt));
+  }
+
+  private notReadyError(timeoutMs: number): CollectiveError {
+    const said =
+      this.current.status === "" ? "it has said nothing yet" : `its last status: ${this.current.status}`;
+    return new CollectiveError(
+      "HOST_NOT_READY",
+      `${this.stamp.component || "the machine"} was not ready after ${Math.round(timeoutMs / 1000)} s; ${said}`,
+      {
+        data: { consoleLog: this.options.paths.consoleLog, status: this.current.status },
+        hint: `its console is in ${this.options.paths.consoleLog} on the host; cui console attaches to it`,
+      },
+    );
+  }
+}
+
+async function readSaved({ paths, stamp }: MachineRunOptions): Promise<GuestCondition | undefined> {
+  await mkdir(path.dirname(paths.guestState), { recursive: true });
+  try {
+    const { startedAt, ...condition } = savedSchema.parse(
+      JSON.parse(await readFile(paths.guestState, "utf8")),
+    );
+    return startedAt === stamp.startedAt ? condition : undefined;
+  } catch {
+    return undefined; // a new run, or the file of one before
+  }
+}
+
+function pause(durationMs: number): Promise<void> {
+  return new Promise((resolve) => setTimeout(resolve, durationMs));
+}

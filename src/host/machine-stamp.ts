@@ -1,0 +1,67 @@
+/** What is stamped on a domain (libvirt metadata) and beside its disks, so that both tell what they belong to. */
+import { createHash } from "node:crypto";
+import { z } from "zod";
+import type { MachineSpec } from "./host.ts";
+
+export const STAMP_FORMAT = 1;
+
+const stampSchema = z.object({
+  format: z.literal(STAMP_FORMAT),
+  networkId: z.string(),
+  component: z.string(),
+  version: z.int().nullable(),
+  plan: z.string(),
+  imageDigest: z.string(),
+  /** Of the spec without parameters and plan: the same machine asked for again is told by it. */
+  specDigest: z.string(),
+  /** When it was started, ISO 8601; with the machine's name it names one run. */
+  startedAt: z.string(),
+  ready: z.enum(["guest", "agent", "running"]),
+  memoryBytes: z.number(),
+  interfaces: z.array(
+    z.object({
+      name: z.string(),
+      mac: z.string(),
+      port: z.object({ tag: z.int().nullable() }).nullable(),
+    }),
+  ),
+  dataDisks: z.array(z.object({ device: z.string(), sizeBytes: z.number() })),
+});
+
+export type MachineStamp = z.infer<typeof stampSchema>;
+
+export function stampOf(spec: MachineSpec, startedAt: string): MachineStamp {
+  return {
+    format: STAMP_FORMAT,
+    networkId: spec.id.networkId,
+    component: spec.id.component,
+    version: spec.image.source.version,
+    plan: spec.plan,
+    imageDigest: spec.image.digest,
+    specDigest: digestOfSpec(spec),
+    startedAt,
+    ready: spec.image.description.ready,
+    memoryBytes: spec.image.description.memoryBytes,
+    interfaces: spec.interfaces.map(({ name, mac, port }) => ({
+      name,
+      mac,
+      port: port === null ? null : { tag: port.tag },
+    })),
+    dataDisks: spec.dataDisks.map(({ device, sizeBytes }) => ({ device, sizeBytes })),
+  };
+}
+
+/** Undefined when the text is no stamp of a format this release knows. */
+export function parseStamp(text: string): MachineStamp | undefined {
+  try {
+    return stampSchema.parse(JSON.parse(text));
+  } catch {
+    return undefined;
+  }
+}
+
+function digestOfSpec({ image, dataDisks, interfaces }: MachineSpec): string {
+  return createHash("sha256")
+    .update(JSON.stringify([image.digest, dataDisks, interfaces]))
+    .digest("hex");
+}

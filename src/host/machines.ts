@@ -1,0 +1,25 @@
+/** The machines libvirt knows on this host that carry our stamp. */
+import type { Libvirt, DomainState } from "./libvirt.ts";
+import { readDomainStamp } from "./domain-xml.ts";
+import type { MachineStamp } from "./machine-stamp.ts";
+import { domainName } from "./names.ts";
+
+export interface FoundMachine {
+  readonly name: string;
+  readonly state: DomainState;
+  readonly stamp: MachineStamp;
+}
+
+/** Read from libvirt each time. Domains of others are left alone, whatever they are called. */
+export async function readMachines(libvirt: Libvirt): Promise<readonly FoundMachine[]> {
+  const states = await libvirt.states();
+  const names = [...states.keys()].filter((name) => /^cui\.[A-Za-z0-9_.-]+$/.test(name));
+  const definitions = await libvirt.definitions(names);
+  return definitions.flatMap((xml) => {
+    const stamp = readDomainStamp(xml);
+    if (stamp === undefined) return [];
+    const name = domainName(stamp);
+    const state = states.get(name);
+    return state === undefined ? [] : [{ name, state, stamp }];
+  });
+}

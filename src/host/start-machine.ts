@@ -1,0 +1,179 @@
+/** Starts one machine: everything is looked at first, what was made is taken back when a later step fails. */
+import { mkdir, readFile, rm, statfs } from "node:fs/promises";
+import { CollectiveError } from "../errors.ts";
+import { writeFileAtomically } from "../io.ts";
+import { renderDomain, UEFI_CODE } from "./domain-xml.ts";
+import { rememberRun, type HostContext } from "./host-context.ts";
+import type { MachineSpec } from "./host.ts";
+import { stderrOf } from "./libvirt.ts";
+import {
+  checkDataDisks,
+  checkImageFiles,
+  diskFullError,
+  dropOverlays,
+  makeOverlays,
+} from "./machine-disks.ts";
+import { machinePaths, type MachinePaths } from "./machine-paths.ts";
+import { attachRun } from "./machine-run.ts";
+import { stampOf, type MachineStamp } from "./machine-stamp.ts";
+import { readMachines, type FoundMachine } from "./machines.ts";
+import { domainName, portName } from "./names.ts";
+import { describeBridge, stampPorts } from "./open-vswitch.ts";
+import { dropParameters, writeParameters } from "./secret-files.ts";
+
+/** Below this a guest's first writes would fail. */
+const MIN_FREE_BYTES = 64 * 1024 * 1024;
+/** What QEMU needs beside the guest's memory. */
+const QEMU_OVERHEAD_BYTES = 64 * 1024 * 1024;
+
+/** @see Host.startMachine */
+export async function startMachine(context: HostContext, spec: MachineSpec): Promise<void> {
+  const name = domainName(spec.id);
+  const [found, bridge] = await Promise.all([
+    readMachines(context.libvirt).then((machines) => machines.find((machine) => machine.name === name)),
+    describeBridge(context),
+  ]);
+  const stamp = stampOf(spec, new Date().toISOString());
+  if (found !== undefined && found.state !== "stopped") {
+    if (found.stamp.specDigest === stamp.specDigest) return;
+    throw new CollectiveError(
+      "HOST_MACHINE_RUNNING",
+      `${spec.id.component} runs already, and not as it is asked for`,
+      {
+        hint: "stop it first: cui stop",
+      },
+    );
+  }
+  await checkRoom(context, spec);
+  await checkImageFiles(context.folders, spec);
+  await checkDataDisks(context.folders, spec);
+  await startChecked(context, { spec, stamp, found, userspaceBridge: bridge.userspace });
+}
+
+interface Start {
+  readonly spec: MachineSpec;
+  readonly stamp: MachineStamp;
+  /** Left by a run that ended by itself or with its host. */
+  readonly found: FoundMachine | undefined;
+  readonly userspaceBridge: boolean;
+}
+
+async function startChecked(context: HostContext, start: Start): Promise<void> {
+  const { spec, stamp, found } = start;
+  const paths = machinePaths(context.folders, spec.id);
+  const name = domainName(spec.id);
+  const keepsOverlays = found?.stamp.imageDigest === stamp.imageDigest;
+  try {
+    await makeFolders(paths);
+    await Promise.all([
+      writeParameters(paths, spec),
+      makeOverlays(context.folders, spec, !keepsOverlays),
+      writeFileAtomically(paths.stamp, JSON.stringify(stamp)),
+      writeFileAtomically(paths.domainXml, renderDomain(spec, domainOptions(context, paths, start))),
+    ]);
+    await context.libvirt.define(paths.domainXml);
+    await context.libvirt.start(name);
+    await stampPorts(context, portsOf(spec), portStamp(stamp));
+  } catch (error) {
+    await takeBack(context, { spec, keepsOverlays });
+    throw await explainStartError(error, context, spec);
+  }
+  rememberRun(context, spec.id, await attachRun({ stamp, name, paths, libvirt: context.libvirt }));
+}
+
+function domainOptions(
+  context: HostContext,
+  paths: MachinePaths,
+  { stamp, userspaceBridge }: Start,
+): Parameters<typeof renderDomain>[1] {
+  const { folders, accelerator, bridge } = context;
+  return { folders, paths, stamp, accelerator, bridge, userspaceBridge };
+}
+
+/** QEMU may run as another user: it must be able to walk to what it is given, not to list it. */
+async function makeFolders(paths: MachinePaths): Promise<void> {
+  await rm(paths.runFolder, { recursive: true, force: true });
+  await mkdir(paths.folder, { recursive: true, mode: 0o711 });
+  await mkdir(paths.runFolder, { recursive: true, mode: 0o711 });
+}
+
+/** Data disks stay; overlays of a run that may go on later stay, too. */
+async function takeBack(
+  context: HostContext,
+  run: { spec: MachineSpec; keepsOverlays: boolean },
+): Promise<void> {
+  const { id } = run.spec;
+  const paths = machinePaths(context.folders, id);
+  await context.libvirt.destroy(domainName(id)).catch(() => undefined);
+  await dropParameters(paths).catch(() => undefined);
+  await rm(paths.runFolder, { recursive: true, force: true });
+  if (run.keepsOverlays) return;
+  await context.libvirt.undefine(domainName(id)).catch(() => undefined);
+  await dropOverlays(context.folders, id).catch(() => undefined);
+}
+
+/** @throws CollectiveError HOST_DISK_FULL, HOST_MEMORY_FULL, HOST_PROGRAM_MISSING */
+async function checkRoom(context: HostContext, { image }: MachineSpec): Promise<void> {
+  const { bavail, bsize } = await statfs(context.folders.directory);
+  if (bavail * bsize < MIN_FREE_BYTES) throw diskFullError(undefined);
+  const available = await availableMemory();
+  const needed = image.description.memoryBytes + QEMU_OVERHEAD_BYTES;
+  if (available < needed) {
+    throw new CollectiveError(
+      "HOST_MEMORY_FULL",
+      `the machine needs ${mebibytes(needed)} MiB of memory, the host has ${mebibytes(available)} MiB`,
+      { data: { needed, available }, hint: "stop something, or lower the host's memory in utility.yaml" },
+    );
+  }
+  if (image.description.firmware === "uefi" && !(await isReadable(UEFI_CODE))) {
+    throw new CollectiveError("HOST_FIRMWARE_MISSING", "this host has no UEFI firmware", {
+      hint: "install the package ovmf",
+    });
+  }
+}
+
+async function availableMemory(): Promise<number> {
+  const text = await readFile("/proc/meminfo", "utf8");
+  return Number(/^MemAvailable:\s+(\d+) kB/m.exec(text)?.[1] ?? 0) * 1024;
+}
+
+async function explainStartError(error: unknown, context: HostContext, spec: MachineSpec): Promise<unknown> {
+  const text = stderrOf(error).trim();
+  if (text === "" || (error instanceof CollectiveError && error.code !== "PROCESS_FAILED")) return error;
+  if (/no space left|disk quota/i.test(text)) return diskFullError(error);
+  const bridge = await describeBridge(context).catch((reason: unknown) => reason);
+  if (bridge instanceof CollectiveError) return bridge;
+  const lines = text.split("\n").map((line) => line.replace(/^error: /, ""));
+  return new CollectiveError(
+    "HOST_START_FAILED",
+    `libvirt did not start ${spec.id.component}: ${lines.join("; ")}`,
+    {
+      cause: error,
+      hint: `the log of QEMU is /var/log/libvirt/qemu/${domainName(spec.id)}.log on the host`,
+    },
+  );
+}
+
+function portsOf({ id, interfaces }: MachineSpec): string[] {
+  return interfaces.flatMap(({ port }, index) => (port === null ? [] : [portName(id, index)]));
+}
+
+function portStamp(stamp: MachineStamp): Record<string, string> {
+  return {
+    "collective-network": stamp.networkId,
+    "collective-component": stamp.component,
+    "collective-version": String(stamp.version ?? ""),
+    "collective-plan": stamp.plan,
+  };
+}
+
+async function isReadable(file: string): Promise<boolean> {
+  return readFile(file).then(
+    () => true,
+    () => false,
+  );
+}
+
+function mebibytes(bytes: number): number {
+  return Math.floor(bytes / 2 ** 20);
+}

@@ -1,0 +1,179 @@
+import { spawn } from "node:child_process";
+import { existsSync } from "node:fs";
+import { mkdir, mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import path from "node:path";
+import t, { type Test } from "tap";
+import { labDown } from "../../src/host/lab/lab-down.ts";
+import { labExec } from "../../src/host/lab/lab-exec.ts";
+import { labStatus } from "../../src/host/lab/lab-state.ts";
+import { labUp } from "../../src/host/lab/lab-up.ts";
+import { childrenOf, isRunning } from "../../src/host/lab/process-table.ts";
+import { eventually, networkNamespaceOf, processesOf, readTraces } from "./fixtures/traces.ts";
+
+const cui = [process.execPath, path.resolve("dist/cui.js")];
+
+async function temporaryFolder(test: Test): Promise<string> {
+  const folder = await mkdtemp(path.join(tmpdir(), "cui-lab-"));
+  test.teardown(() => rm(folder, { recursive: true, force: true }));
+  return folder;
+}
+
+t.test("two hosts share VLANs over their trunk, and nothing with the machine", async (t) => {
+  const before = await readTraces();
+  const directory = path.join(await temporaryFolder(t), "lab");
+  const lab = await labUp({ directory, hosts: 2, cui });
+  t.teardown(() => labDown(directory).catch(() => undefined));
+  const exec = (place: string, ...args: [string, ...string[]]): Promise<string> =>
+    labExec({ directory, place }, { file: args[0], args: args.slice(1) });
+  const plug = async (place: string, port: { name: string; tag: number; address: string }): Promise<void> => {
+    const { name, tag, address } = port;
+    const add = ["add-port", "br-int", name, `tag=${tag}`, "--", "set", "interface", name, "type=internal"];
+    await exec(place, "ovs-vsctl", ...add);
+    await exec(place, "ip", "address", "add", address, "dev", name);
+    await exec(place, "ip", "link", "set", name, "up");
+  };
+  const pings = (place: string, address: string): Promise<boolean> =>
+    exec(place, "busybox", "ping", "-c", "1", "-W", "1", address).then(
+      () => true,
+      () => false,
+    );
+  // Linux answers on any interface for all its addresses; here only the right one counts.
+  await exec("host2", "busybox", "sysctl", "-w", "net.ipv4.conf.all.arp_ignore=1");
+  await plug("host1", { name: "port-a", tag: 100, address: "10.0.100.1/24" });
+  await plug("host2", { name: "port-a", tag: 100, address: "10.0.100.2/24" });
+  await plug("host2", { name: "port-b", tag: 101, address: "10.0.100.3/24" });
+  await plug("host1", { name: "port-e", tag: 0, address: "203.0.113.10/24" });
+
+  t.ok(await pings("host1", "10.0.100.2"), "the same tag on the other host answers");
+  t.notOk(await pings("host1", "10.0.100.3"), "another tag does not");
+  t.ok(await pings("outside", "203.0.113.10"), "outside reaches the external segment");
+  await exec("outside", "ip", "address", "add", "10.0.100.9/24", "dev", "external");
+  t.notOk(await pings("outside", "10.0.100.1"), "outside does not reach a network's segment");
+
+  for (const place of ["outside", "host1", "host2"]) {
+    const routes = await exec(place, "ip", "route");
+    t.notMatch(routes, /default/, `${place} has no way out`);
+    t.notMatch(
+      await exec(place, "ip", "-o", "link"),
+      / eth0[:@]/,
+      `${place} has no interface of the machine`,
+    );
+  }
+  t.same(await readTraces(), before, "mounts, interfaces, addresses and routes of the machine are as before");
+  const status = await labStatus(directory);
+  t.equal(status.up, true);
+  t.equal(status.hosts.length, 2);
+
+  await t.rejects(labUp({ directory, hosts: 1, cui }), { code: "LAB_DIRECTORY_IN_USE" });
+  await t.rejects(exec("host3", "true"), { code: "USAGE", hint: /outside, host1, host2/ });
+
+  const namespaces = await Promise.all(
+    [lab.init, ...lab.hosts.map(({ init }) => init)].map(({ pid }) => networkNamespaceOf(pid)),
+  );
+  await lab.down();
+  t.same(await processesOf({ directory, namespaces }), [], "no process is left");
+  t.notOk(existsSync(directory), "no file is left");
+  await t.rejects(labDown(directory), { code: "LAB_NOT_FOUND" });
+});
+
+t.test("a lab ends with its owner, and when any one of its processes is killed", { jobs: 4 }, async (t) => {
+  const victims = ["owner", "reaper", "unshare", "init"] as const;
+  const before = await readTraces();
+  await Promise.all(
+    victims.map((victim) =>
+      t.test(`${victim} killed`, { buffered: true }, async (t) => {
+        const directory = path.join(await temporaryFolder(t), "lab");
+        const owner = spawn(process.execPath, ["build/test/host/fixtures/lab-owner.js", directory, "1"], {
+          stdio: ["ignore", "pipe", "inherit"],
+        });
+        t.teardown(() => owner.kill("SIGKILL"));
+        await new Promise((resolve) => owner.stdout.once("data", resolve));
+        const { reaper, init, hosts } = await labStatus(directory);
+        const [unshare] = await childrenOf(reaper.pid);
+        const namespaces = await Promise.all(
+          [init, ...hosts.map((host) => host.init)].map(({ pid }) => networkNamespaceOf(pid)),
+        );
+        t.ok((await processesOf({ directory, namespaces })).length > 5, "the lab's processes are seen");
+
+        const pid = { owner: owner.pid, reaper: reaper.pid, unshare: unshare?.pid, init: init.pid }[victim];
+        process.kill(pid!, "SIGKILL");
+        if (victim === "reaper") owner.kill("SIGKILL"); // the lab itself does not need it
+        t.ok(
+          await eventually(async () => (await processesOf({ directory, namespaces })).length === 0),
+          "no process is left",
+        );
+        t.ok(await eventually(() => Promise.resolve(!existsSync(directory))), "no file is left");
+      }),
+    ),
+  );
+  t.same(await readTraces(), before, "mounts, interfaces, addresses and routes of the machine are as before");
+});
+
+t.test("a lab made by the command stays until it is ended, or ends with a process", async (t) => {
+  const folder = await temporaryFolder(t);
+  const stays = path.join(folder, "stays");
+  const ends = path.join(folder, "ends");
+  t.teardown(() => labDown(stays).catch(() => undefined));
+  t.teardown(() => labDown(ends).catch(() => undefined));
+  const owner = spawn("sleep", ["600"]);
+  t.teardown(() => owner.kill());
+  const lab = (...args: string[]): Promise<unknown> => {
+    const child = spawn(cui[0]!, [cui[1]!, "lab", ...args], { stdio: "ignore" });
+    return new Promise((resolve) => child.on("exit", resolve));
+  };
+  const up = ["up", "--hosts", "1", "--json", "--dir"];
+  t.same(await Promise.all([lab(...up, stays), lab(...up, ends, "--owner", String(owner.pid))]), [0, 0]);
+  const { reaper } = await labStatus(ends);
+  const group = await childrenOf(reaper.pid);
+  t.equal((await labStatus(stays)).up, true);
+  t.equal((await labStatus(ends)).up, true);
+
+  owner.kill("SIGKILL");
+  t.ok(await eventually(() => Promise.resolve(!existsSync(ends))), "the end of the process is its end");
+  const left = async (): Promise<number> => (await Promise.all(group.map(isRunning))).filter(Boolean).length;
+  t.ok(await eventually(async () => (await left()) === 0), "nothing that watched is left");
+  t.equal((await labStatus(stays)).up, true, "the other one is still up");
+  t.equal(await lab("down", "--dir", stays), 0);
+  t.notOk(existsSync(stays));
+});
+
+t.test("what cannot become a lab is refused before anything is made", async (t) => {
+  const folder = await temporaryFolder(t);
+  const before = await readTraces();
+  const used = path.join(folder, "used");
+  await mkdir(used);
+  await writeFile(path.join(used, "letter.txt"), "dear diary");
+  await t.rejects(labUp({ directory: used, hosts: 1, cui }), {
+    code: "LAB_DIRECTORY_IN_USE",
+    message: /letter\.txt/,
+  });
+  t.equal(await readFile(path.join(used, "letter.txt"), "utf8"), "dear diary");
+
+  await writeFile(path.join(used, "lab.json"), JSON.stringify({ format: 99 }));
+  await t.rejects(labUp({ directory: used, hosts: 1, cui }), { code: "LAB_STATE_INVALID" });
+  await t.rejects(labDown(used), { code: "LAB_STATE_INVALID" });
+  t.equal(
+    await readFile(path.join(used, "letter.txt"), "utf8"),
+    "dear diary",
+    "a folder that is no lab is never removed",
+  );
+
+  const long = path.join(folder, "x".repeat(60));
+  await t.rejects(labUp({ directory: long, hosts: 1, cui }), { code: "LAB_DIRECTORY_TOO_LONG" });
+  await t.rejects(labUp({ directory: path.join(folder, "none"), hosts: 0, cui }), { code: "USAGE" });
+
+  const broken = path.join(folder, "broken");
+  await t.rejects(labUp({ directory: broken, hosts: 1, cui: ["false"] }), {
+    code: "LAB_FAILED",
+    message: /host1/,
+  });
+  t.notOk(existsSync(broken), "a lab that does not come up leaves nothing");
+
+  const getuid = process.getuid;
+  process.getuid = () => 1000;
+  t.teardown(() => Object.assign(process, { getuid }));
+  await t.rejects(labUp({ directory: path.join(folder, "none"), hosts: 1, cui }), { code: "LAB_NEEDS_ROOT" });
+  t.notOk(existsSync(path.join(folder, "none")));
+  t.same(await readTraces(), before);
+});
