@@ -161,6 +161,8 @@ t.test("three tiny appliances work as a network", async (t) => {
 
   await t.test("a set that cannot be applied is refused, and what worked goes on", async (t) => {
     t.match(await firewall.send([...firewallSet, service({ port: "99999", ip: "10.0.100.3" })]), /^FAILED=/);
+    const injected = service({ port: "80", ip: '10.0.100.3:80 comment "x" #' });
+    t.match(await firewall.send([...firewallSet, injected]), /^FAILED=/, "a value is no piece of a rule");
     t.match(await page(), /<p>moved<\/p>/);
     t.equal(await firewall.send(firewallSet), "RELOADED=1");
     t.match(await dns.send([...dnsSet, element("dnshosts", map({ name: "a\nb", ip: "10.0.0.1" }))]), /^FAILED=/);

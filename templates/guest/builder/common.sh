@@ -15,7 +15,8 @@ PATH=$PATH:/usr/sbin:/sbin
 begin() {
   umask 022
   work=$(mktemp -d)
-  trap 'rm -rf "$work"' EXIT
+  # Never into a mount: a system that is being installed has the building machine's /dev in it.
+  trap 'rm -rf --one-file-system "$work"' EXIT
   trap 'exit 1' HUP INT TERM
   root=$work/root
   use_kernel
