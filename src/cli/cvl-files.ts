@@ -1,4 +1,5 @@
 /** The CVL files of a folder: what git tracks or would, or without git all there are. */
+import { existsSync } from "node:fs";
 import { readdir } from "node:fs/promises";
 import path from "node:path";
 import { CollectiveError } from "../errors.ts";
@@ -7,7 +8,7 @@ import { run } from "../io.ts";
 /** Paths relative to `folder`, sorted. */
 export async function listCvlFiles(folder: string): Promise<string[]> {
   const files = (await listWithGit(folder)) ?? (await listAll(folder));
-  return files.sort();
+  return files.filter((file) => existsSync(path.join(folder, file))).sort();
 }
 
 /** Undefined when the folder is in no git repository, or there is no git. */
