@@ -203,7 +203,7 @@ t.test("ten thousand destructive changes with names that cannot be shortened", (
   const name = (index: number) =>
     `g${index % 7}.${"abcdefghijklmnopqrstuvwxyz".repeat(2)}${(index * 7919).toString(36)}x`;
   const actions = Array.from({ length: 10_000 }, (_, index) =>
-    index % 100 === 0
+    index % 100 === 99
       ? action("remove", name(index), { class: "data" })
       : action("replace", name(index), { class: "replace", versions: { from: 1, to: 2 } }),
   );
@@ -370,6 +370,8 @@ t.test("the pieces", (t) => {
     ["`w10`", "`w08`", "`w09`", "`w007`"],
     "leading zeros are kept apart",
   );
+  const shortened = [1, 2, 3, 4].map((number) => `${"x".repeat(100)}${number}`);
+  t.equal(condensed(shortened).length, 4, "shortened names are not folded");
   t.same(condensed(["a1", "a2"]), [
     ["`a1`", 1],
     ["`a2`", 1],
