@@ -9,6 +9,21 @@ export interface VerbEntry {
 
 export const VERBS: readonly VerbEntry[] = [
   {
+    name: "address",
+    summary: "manage the pool of public addresses",
+    load: () => import("./verbs/address.ts"),
+  },
+  {
+    name: "check",
+    summary: "report every mistake in CVL files",
+    load: () => import("./verbs/check.ts"),
+  },
+  {
+    name: "console",
+    summary: "open the serial console of a machine",
+    load: () => import("./verbs/console.ts"),
+  },
+  {
     name: "create",
     summary: "make an empty appliance repository",
     load: () => import("./verbs/create.ts"),
@@ -35,7 +50,7 @@ export const VERBS: readonly VerbEntry[] = [
   },
   {
     name: "host",
-    summary: "run and check a host manager",
+    summary: "run, check and list host managers",
     load: () => import("./verbs/host.ts"),
   },
   {
@@ -54,6 +69,11 @@ export const VERBS: readonly VerbEntry[] = [
     load: () => import("./verbs/lock.ts"),
   },
   {
+    name: "plan",
+    summary: "show what a start or an update would do",
+    load: () => import("./verbs/plan.ts"),
+  },
+  {
     name: "protect",
     summary: "set tag ruleset, branch rule and environment of a repository on GitHub",
     load: () => import("./verbs/protect.ts"),
@@ -62,5 +82,30 @@ export const VERBS: readonly VerbEntry[] = [
     name: "publish",
     summary: "publish the next version of an appliance",
     load: () => import("./verbs/publish.ts"),
+  },
+  {
+    name: "start",
+    summary: "start an appliance, or one component",
+    load: () => import("./verbs/start.ts"),
+  },
+  {
+    name: "status",
+    summary: "show what runs where",
+    load: () => import("./verbs/status.ts"),
+  },
+  {
+    name: "stop",
+    summary: "stop an appliance, or one component",
+    load: () => import("./verbs/stop.ts"),
+  },
+  {
+    name: "update",
+    summary: "make what runs what the files say",
+    load: () => import("./verbs/update.ts"),
+  },
+  {
+    name: "vlan",
+    summary: "manage the VLAN tags of the site",
+    load: () => import("./verbs/vlan.ts"),
   },
 ];

@@ -1,0 +1,160 @@
+/** `cui start` and `cui update` as commands: they differ in what they touch. */
+import type { Command } from "commander";
+import { CollectiveError } from "../errors.ts";
+import type { Action } from "../plan/plan.ts";
+import { changeNetwork, type ChangeResult } from "../utility/change-network.ts";
+import { loadSiteAppliance } from "../utility/load-site-appliance.ts";
+import type { TimelineSummary } from "../utility/timeline.ts";
+import type { CliContext } from "./context.ts";
+import { nameNetwork, openManager } from "./manager.ts";
+import { createProgressView } from "./render-progress.ts";
+
+interface Flags {
+  readonly json?: boolean;
+  readonly object?: string;
+  readonly timeout: string;
+  readonly takeOver?: boolean;
+  readonly latest?: boolean;
+}
+
+const DEFAULT_TIMEOUT_SECONDS = "300";
+
+export function configureChange(command: Command, context: CliContext, kind: "start" | "update"): void {
+  command
+    .argument("<cvl>", "the root file")
+    .argument("[component]", "only this component and what lies below it")
+    .option("--object <name>", "the root object, where the file has several")
+    .option("--timeout <seconds>", "how long a guest may take to become ready", DEFAULT_TIMEOUT_SECONDS)
+    .option("--take-over", "take the network from a manager on another machine that is certainly dead")
+    .option("--json", "print the result as JSON")
+    .action(async (cvl: string, component: string | undefined, flags: Flags) => {
+      await runChange(context, { kind, cvl, component, flags });
+    });
+}
+
+async function runChange(
+  context: CliContext,
+  options: { kind: "start" | "update"; cvl: string; component: string | undefined; flags: Flags },
+): Promise<void> {
+  const { kind, cvl, component, flags } = options;
+  const readyMs = parseTimeout(flags.timeout);
+  const manager = await openManager(context);
+  const network = nameNetwork(manager, { cwd: context.cwd, cvl, object: flags.object });
+  const progress = createProgressView(context, { quiet: flags.json === true });
+  try {
+    const result = await changeNetwork({
+      ...manager,
+      kind,
+      networkId: network.networkId,
+      site: manager.site.folder,
+      file: network.file,
+      component,
+      inventory: manager.site.inventory,
+      loadAppliance: () =>
+        loadSiteAppliance({
+          cwd: context.cwd,
+          file: cvl,
+          object: flags.object,
+          inventory: manager.site.inventory,
+          versions: flags.latest === true ? "newest" : "locked",
+          writeLock: true,
+        }),
+      env: context.env,
+      progress,
+      limits: { readyMs },
+      takeOver: flags.takeOver ?? false,
+      onDecided: async (plan) => {
+        for (const { message } of plan.warnings) context.warn(`warning: ${message}`);
+        await network.register();
+      },
+    });
+    await Promise.all([progress.close(), manager.tidy()]);
+    if (flags.json === true) context.print(JSON.stringify(toJson(result), undefined, 2));
+    else report(context, result, { kind, cvl });
+  } finally {
+    await progress.close();
+  }
+}
+
+function report(context: CliContext, result: ChangeResult, command: { kind: string; cvl: string }): void {
+  const { pending, leftStopped, warnings, timeline } = result;
+  for (const warning of warnings) context.warn(`warning: ${warning}`);
+  if (pending.length > 0) {
+    context.warn(`note: changes of ${pending.join(", ")} wait for \`cui update ${command.cvl}\``);
+  }
+  if (leftStopped.length > 0) {
+    context.warn(
+      `note: ${leftStopped.join(", ")} stays stopped; \`cui start ${command.cvl} <component>\` starts it`,
+    );
+  }
+  context.print(`${summarize(result.plan.actions)} in ${renderTimes(timeline)}`);
+}
+
+const DONE: Readonly<Partial<Record<Action["kind"], string>>> = {
+  start: "started",
+  replace: "replaced",
+  restart: "restarted",
+  "send-parameters": "sent parameters to",
+  remove: "removed",
+};
+
+/** `started 3 machines`, `replaced 1 machine, sent parameters to 1 machine`. */
+function summarize(actions: readonly Action[]): string {
+  const parts = Object.entries(DONE).flatMap(([kind, word]) => {
+    const count = actions.filter((action) => action.kind === kind).length;
+    return count === 0 ? [] : [`${word} ${count} machine${count === 1 ? "" : "s"}`];
+  });
+  return parts.length === 0 ? "nothing to do" : parts.join(", ");
+}
+
+/** `6.1 s; manager's own share 0.8 s` */
+export function renderTimes({ totalMs, ownMs }: TimelineSummary): string {
+  return `${(totalMs / 1000).toFixed(1)} s; manager's own share ${(ownMs / 1000).toFixed(1)} s`;
+}
+
+function toJson(result: ChangeResult): unknown {
+  const { timeline, plan } = result;
+  return {
+    network: result.networkId,
+    appliance: plan.appliance,
+    class: plan.class,
+    inputDigest: plan.inputDigest,
+    actions: result.outcomes.map(({ action, outcome }) => ({
+      id: action.id,
+      kind: action.kind,
+      class: action.class,
+      ...(action.component === undefined
+        ? {}
+        : { component: action.component, host: result.hosts[action.component] }),
+      ...(action.versions === undefined ? {} : { versions: action.versions }),
+      reasons: action.reasons,
+      state: outcome.state,
+    })),
+    warnings: [...plan.warnings.map(({ message }) => message), ...result.warnings],
+    pending: result.pending,
+    leftStopped: result.leftStopped,
+    ...timesToJson(timeline),
+  };
+}
+
+export function timesToJson({ totalMs, ownMs, timings }: TimelineSummary): object {
+  const round = (milliseconds: number): number => Math.round(milliseconds * 10) / 10;
+  return {
+    totalMs: round(totalMs),
+    ownMs: round(ownMs),
+    timings: timings.map(({ name, fromMs, toMs, isGuest }) => ({
+      name,
+      fromMs: round(fromMs),
+      toMs: round(toMs),
+      isGuest,
+    })),
+  };
+}
+
+function parseTimeout(text: string): number {
+  const seconds = Number(text);
+  if (/^[0-9]{1,6}$/.test(text) && seconds > 0) return seconds * 1000;
+  throw new CollectiveError("USAGE", `--timeout expects whole seconds, but it is ${JSON.stringify(text)}`, {
+    hint: "cui start office.cvl --timeout 120",
+  });
+}

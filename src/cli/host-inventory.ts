@@ -1,0 +1,114 @@
+/** `cui host add|list|remove`: the hosts of the site's inventory. */
+import type { Command } from "commander";
+import { CollectiveError } from "../errors.ts";
+import type { NewHost } from "../utility/inventory-edit.ts";
+import {
+  addLabHosts,
+  addSiteHost,
+  listSiteHosts,
+  removeSiteHost,
+  type HostListing,
+} from "../utility/manage-hosts.ts";
+import type { CliContext } from "./context.ts";
+import { openManager } from "./manager.ts";
+import { renderTable } from "./render-table.ts";
+
+interface AddFlags {
+  readonly memory?: string;
+  readonly maxMachines?: string;
+  readonly arch?: string;
+  readonly lab?: string;
+}
+
+/** Adds the sub-commands to `cui host`. */
+export function configureHostInventory(command: Command, context: CliContext): void {
+  command
+    .command("add")
+    .description("add a host to utility.yaml, or all hosts of a lab with its tags and addresses")
+    .argument("[name]", "what the site calls it")
+    .argument("[address]", "unix:/run/collective/host.sock, or ssh://[user@]host[:port]")
+    .option("--memory <size>", "for guests, 16GiB; default what the host says")
+    .option("--max-machines <count>", "most machines at once")
+    .option("--arch <architecture>", "default what the host says")
+    .option("--lab <folder>", "add the hosts of this running lab")
+    .addHelpText(
+      "after",
+      "\nExamples:\n  cui host add h1 ssh://root@h1.example.org\n  cui host add --lab /var/lib/collective/lab\n",
+    )
+    .action(async (name: string | undefined, address: string | undefined, flags: AddFlags) => {
+      await add(context, { name, address, flags });
+    });
+  command
+    .command("list")
+    .description("show the hosts with what each says of itself")
+    .option("--json", "print it as JSON")
+    .addHelpText("after", "\nExample:\n  cui host list --json\n")
+    .action(async (flags: { json?: boolean }) => {
+      const { site, connect } = await openManager(context);
+      const hosts = await listSiteHosts(site.inventory, connect);
+      if (flags.json === true) context.print(JSON.stringify(hosts, undefined, 2));
+      else if (hosts.length === 0) context.print("utility.yaml has no host");
+      else for (const line of renderTable([HEAD, ...hosts.map(renderHost)])) context.print(line);
+    });
+  command
+    .command("remove")
+    .description("take a host out of utility.yaml")
+    .argument("<name>")
+    .addHelpText("after", "\nExample:\n  cui host remove h1\n")
+    .action(async (name: string) => {
+      const { store } = await openManager(context);
+      await removeSiteHost({ cwd: context.cwd, name, store });
+      context.print(`${name} removed`);
+    });
+}
+
+async function add(
+  context: CliContext,
+  { name, address, flags }: { name: string | undefined; address: string | undefined; flags: AddFlags },
+): Promise<void> {
+  const { connect } = await openManager(context);
+  if (flags.lab !== undefined) {
+    const hosts = await addLabHosts({ cwd: context.cwd, directory: flags.lab, connect });
+    context.print(`${hosts.map((host) => host.name).join(", ")} added`);
+    return;
+  }
+  if (name === undefined || address === undefined) {
+    throw new CollectiveError("USAGE", "expected a name and an address, or --lab", {
+      hint: "cui host add h1 ssh://root@h1.example.org",
+    });
+  }
+  const added = await addSiteHost({ cwd: context.cwd, host: newHost(name, address, flags), connect });
+  context.print(`${added.name} added (${added.arch ?? ""}, ${added.memory ?? ""})`);
+}
+
+function newHost(name: string, address: string, flags: AddFlags): NewHost {
+  const { memory, maxMachines, arch } = flags;
+  if (maxMachines !== undefined && !/^[0-9]{1,5}$/.test(maxMachines)) {
+    throw new CollectiveError("USAGE", `--max-machines expects a number, not ${JSON.stringify(maxMachines)}`);
+  }
+  return {
+    name,
+    address,
+    ...(memory === undefined ? {} : { memory }),
+    ...(maxMachines === undefined ? {} : { maxMachines: Number(maxMachines) }),
+    ...(arch === undefined ? {} : { arch }),
+  };
+}
+
+const HEAD = ["name", "address", "arch", "accelerator", "memory", "machines", ""];
+
+function renderHost(host: HostListing): string[] {
+  return [
+    host.name,
+    host.address,
+    host.arch ?? "-",
+    host.accelerator ?? "-",
+    `${mebibytes(host.usedBytes)}/${mebibytes(host.memoryBytes)} MiB`,
+    `${host.machines ?? "-"}/${host.maxMachines}`,
+    host.problem ?? "",
+  ];
+}
+
+function mebibytes(bytes: number | null): string {
+  return bytes === null ? "-" : String(Math.floor(bytes / 1024 ** 2));
+}

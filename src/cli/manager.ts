@@ -1,0 +1,54 @@
+/** What the verbs of the cluster manager share: the site, the state, the network a root file stands for. */
+import { networkIdFor, registerNetwork, siteRelative } from "../utility/network-id.ts";
+import { findSite, type Site } from "../utility/site.ts";
+import { loadMacKey } from "../utility/sensitive.ts";
+import { openStateStore, tidyStateStore, type StateStore } from "../repository/state-store.ts";
+import { connectHost } from "../host/connect-host.ts";
+import { createTimeline, type Timeline } from "../utility/timeline.ts";
+import type { ConnectHost } from "../utility/survey.ts";
+import type { CliContext } from "./context.ts";
+
+const DEFAULT_STATE = "/var/lib/collective/state.git";
+
+export interface Manager {
+  readonly site: Site;
+  readonly store: StateStore;
+  readonly connect: ConnectHost;
+  readonly timeline: Timeline;
+  loadMacKey(): Promise<Uint8Array>;
+  /** Packs the state now and then. */
+  tidy(): Promise<void>;
+}
+
+export interface NamedNetwork {
+  readonly networkId: string;
+  /** Root file, relative to the site. */
+  readonly file: string;
+  /** Writes the id into utility.yaml when it is not there yet. */
+  register(): Promise<void>;
+}
+
+/** Finds the site and opens the state at `$CUI_STATE`. */
+export async function openManager(context: CliContext): Promise<Manager> {
+  const timeline = createTimeline(context.startedAtMs);
+  const stateDirectory = context.env["CUI_STATE"] ?? DEFAULT_STATE;
+  const [site, store] = await Promise.all([findSite(context.cwd), openStateStore(stateDirectory)]);
+  return {
+    site,
+    store,
+    connect: connectHost,
+    timeline,
+    loadMacKey: () => loadMacKey(stateDirectory),
+    tidy: () => tidyStateStore(stateDirectory),
+  };
+}
+
+export function nameNetwork(
+  { site }: Pick<Manager, "site">,
+  options: { readonly cwd: string; readonly cvl: string; readonly object?: string | undefined },
+): NamedNetwork {
+  const file = siteRelative(site, options.cwd, options.cvl);
+  const networkId = networkIdFor(site.inventory, file, options.object);
+  const entry = { id: networkId, file, ...(options.object === undefined ? {} : { object: options.object }) };
+  return { networkId, file, register: () => registerNetwork(site, entry) };
+}

@@ -1,0 +1,66 @@
+/** `cui plan <cvl> [component]`: what a start or an update would do now. */
+import path from "node:path";
+import type { Command } from "commander";
+import { CollectiveError } from "../../errors.ts";
+import { writeFileAtomically } from "../../io.ts";
+import { renderPlan } from "../../plan/render-terminal.ts";
+import { diskFetchBytes } from "../../repository/disk-fetch-bytes.ts";
+import { loadSiteAppliance } from "../../utility/load-site-appliance.ts";
+import { previewNetwork, type ImagePair } from "../../utility/preview-network.ts";
+import type { CliContext } from "../context.ts";
+import { nameNetwork, openManager } from "../manager.ts";
+
+interface Flags {
+  readonly json?: boolean;
+  readonly out?: string;
+  readonly object?: string;
+}
+
+export function configure(command: Command, context: CliContext): void {
+  command
+    .argument("<cvl>", "the root file")
+    .argument("[component]", "only this component and what lies below it")
+    .option("--object <name>", "the root object, where the file has several")
+    .option("--out <file>", "also write the plan to a file")
+    .option("--json", "print the plan as JSON")
+    .addHelpText("after", "\nExamples:\n  cui plan acme.cvl\n  cui plan acme.cvl w --out plan.json\n")
+    .action(async (cvl: string, component: string | undefined, flags: Flags) => {
+      const manager = await openManager(context);
+      const { inventory } = manager.site;
+      const { networkId } = nameNetwork(manager, { cwd: context.cwd, cvl, object: flags.object });
+      const plan = await previewNetwork({
+        ...manager,
+        networkId,
+        component,
+        inventory,
+        env: context.env,
+        countBytes,
+        loadAppliance: () =>
+          loadSiteAppliance({
+            cwd: context.cwd,
+            file: cvl,
+            object: flags.object,
+            inventory,
+            versions: "locked",
+            writeLock: false,
+          }),
+      });
+      const json = JSON.stringify(plan, undefined, 2);
+      if (flags.out !== undefined)
+        await writeFileAtomically(path.resolve(context.cwd, flags.out), `${json}\n`);
+      context.print(flags.json === true ? json : renderPlan(plan, { colour: context.isTerminal }));
+      if (plan.refusals.length > 0) {
+        throw new CollectiveError("UTILITY_REFUSED", "the plan cannot be applied: its refusals say why");
+      }
+    });
+}
+
+async function countBytes(pairs: ReadonlyMap<string, ImagePair>): Promise<ReadonlyMap<string, number>> {
+  const counted = await Promise.all(
+    [...pairs].map(async ([component, { wanted, running }]) => {
+      const bytes = await diskFetchBytes({ wanted, have: running === undefined ? [] : [running] });
+      return [component, bytes] as const;
+    }),
+  );
+  return new Map(counted);
+}

@@ -1,0 +1,79 @@
+/** `cui status [<cvl>]`: what runs where, asked of the hosts now. */
+import type { Command } from "commander";
+import { visible } from "../../diagnostics.ts";
+import { CollectiveError } from "../../errors.ts";
+import { networkStatus, type MachineStatus, type NetworkStatus } from "../../utility/network-status.ts";
+import type { CliContext } from "../context.ts";
+import { nameNetwork, openManager } from "../manager.ts";
+import { renderTable } from "../render-table.ts";
+
+interface Flags {
+  readonly json?: boolean;
+  readonly object?: string;
+}
+
+export function configure(command: Command, context: CliContext): void {
+  command
+    .argument("[cvl]", "only the network of this root file")
+    .option("--object <name>", "the root object, where the file has several")
+    .option("--json", "print it as JSON")
+    .addHelpText("after", "\nExamples:\n  cui status\n  cui status acme.cvl --json\n")
+    .action(async (cvl: string | undefined, flags: Flags) => {
+      const manager = await openManager(context);
+      const named =
+        cvl === undefined ? undefined : nameNetwork(manager, { cwd: context.cwd, cvl, object: flags.object });
+      const report = await networkStatus({
+        ...manager,
+        inventory: manager.site.inventory,
+        ...(named === undefined ? {} : { networkId: named.networkId }),
+      });
+      if (named !== undefined && report.networks.length === 0) {
+        throw new CollectiveError("UTILITY_NETWORK_UNKNOWN", `${named.file} was never started here`, {
+          hint: "cui status lists what was; CUI_STATE names the state repository",
+        });
+      }
+      if (flags.json === true) {
+        context.print(JSON.stringify(report, undefined, 2));
+        return;
+      }
+      for (const { host, message } of report.unreachable)
+        context.warn(`warning: host ${host}: ${visible(message)}`);
+      context.print(
+        report.networks.length === 0
+          ? "nothing was started yet"
+          : report.networks.map(renderNetwork).join("\n\n"),
+      );
+    });
+}
+
+function renderNetwork(network: NetworkStatus): string {
+  const { busy } = network;
+  const lines = [`${network.appliance} (${network.file}, ${network.networkId})`];
+  if (busy !== null)
+    lines.push(
+      `  \`cui ${busy.command}\` works on it since ${busy.since} (process ${busy.pid} on ${busy.host})`,
+    );
+  const head = ["component", "state", "version", "host", "addresses", "up", "status"];
+  lines.push(...renderTable([head, ...network.machines.map(renderMachine)]).map((line) => `  ${line}`));
+  for (const { component, host } of network.strays)
+    lines.push(`  ${component} also runs on ${host}, where it should not`);
+  return lines.join("\n");
+}
+
+function renderMachine(machine: MachineStatus): string[] {
+  return [
+    machine.component || "(root)",
+    machine.state,
+    machine.version === null ? "-" : `v${machine.version}`,
+    machine.host,
+    Object.values(machine.addresses).join(" ") || "-",
+    machine.uptimeSeconds === null ? "-" : renderDuration(machine.uptimeSeconds),
+    visible(machine.status) || "-",
+  ];
+}
+
+function renderDuration(seconds: number): string {
+  if (seconds < 120) return `${seconds} s`;
+  if (seconds < 7200) return `${Math.floor(seconds / 60)} min`;
+  return seconds < 172_800 ? `${Math.floor(seconds / 3600)} h` : `${Math.floor(seconds / 86_400)} d`;
+}

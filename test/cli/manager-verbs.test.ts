@@ -1,0 +1,239 @@
+import { mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { createServer, type Server } from "node:net";
+import { tmpdir } from "node:os";
+import { mkdtempSync } from "node:fs";
+import path from "node:path";
+import { test, type Test } from "tap";
+import { runCli } from "../../src/cli/main.ts";
+import { serveHost } from "../../src/host/serve-host.ts";
+import { createMemoryHost, type MemoryHost } from "../utility/memory-host.ts";
+import { git } from "../repository/support.ts";
+
+interface Shell {
+  readonly folder: string;
+  readonly site: string;
+  readonly hosts: readonly MemoryHost[];
+  /** Runs one command line in the site. */
+  cui(line: string, env?: Record<string, string>): Promise<{ status: number; out: string; err: string }>;
+}
+
+const VM = `format: 1
+memory: 64MiB
+disks:
+  - device: vda
+    source: root.img
+`;
+
+const CVL: Readonly<Record<string, string>> = {
+  DNS: `CVL = "0.8";\nDNS extends VMAppliance {\n  var hosts;\n  vm = "DNS.vm.yaml";\n  provides = "DNS";\n}\n`,
+  Firewall: `CVL = "0.8";\nFirewall extends VMAppliance {\n  Interface ethernet1;\n  vm = "Firewall.vm.yaml";\n}\n`,
+  Web: `CVL = "0.8";\nWeb extends VMAppliance {\n  var title;\n  var "sensitive" password;\n  vm = "Web.vm.yaml";\n  requires = "DNS";\n}\n`,
+};
+
+const OFFICE = `CVL = "0.8";
+import { url => "../repos/DNS", cvl => "DNS.cvl" } DNS;
+import { url => "../repos/Firewall", cvl => "Firewall.cvl" } Firewall;
+import { url => "../repos/Web", cvl => "Web.cvl" } Web;
+Office extends VANAppliance {
+  DNS d;
+  Firewall f;
+  Web w;
+  d.hosts = { name => "www", ip => w.ethernet0.ip };
+  w.title = "hello";
+  vanIF = "f.ethernet1";
+  defaultroute = f.ethernet0.ip;
+}
+`;
+
+const SECRET = { CUI_SECRET_Office__w__password: "hunter2 hunter2" };
+
+async function openShell(t: Test): Promise<Shell> {
+  const folder = mkdtempSync(path.join(tmpdir(), "cui-verbs-"));
+  const hosts = [createMemoryHost({ name: "h1" }), createMemoryHost({ name: "h2" })];
+  const servers = await Promise.all(
+    hosts.map((host, index) => listen(host, path.join(folder, `h${index + 1}.sock`))),
+  );
+  const cache = process.env["XDG_CACHE_HOME"];
+  process.env["XDG_CACHE_HOME"] = path.join(folder, "cache");
+  t.teardown(() => {
+    for (const server of servers) server.close();
+    if (cache === undefined) Reflect.deleteProperty(process.env, "XDG_CACHE_HOME");
+    else process.env["XDG_CACHE_HOME"] = cache;
+    rmSync(folder, { recursive: true, force: true });
+  });
+  const site = path.join(folder, "site");
+  mkdirSync(site);
+  writeFileSync(path.join(site, "utility.yaml"), "# our site\nformat: 1\n");
+  writeFileSync(path.join(site, "office.cvl"), OFFICE);
+  const shell: Shell = {
+    folder,
+    site,
+    hosts,
+    cui: async (line, env = {}) => {
+      const out: string[] = [];
+      const err: string[] = [];
+      const status = await runCli(line.split(" "), {
+        cwd: site,
+        env: { CUI_STATE: path.join(folder, "state.git"), ...env },
+        isTerminal: false,
+        print: (text) => void out.push(text),
+        warn: (text) => void err.push(text),
+      });
+      return { status, out: out.join("\n"), err: err.join("\n") };
+    },
+  };
+  return shell;
+}
+
+async function publish(shell: Shell, name: string, content: string): Promise<void> {
+  const work = path.join(shell.folder, "work", name);
+  mkdirSync(work, { recursive: true });
+  writeFileSync(path.join(work, `${name}.cvl`), CVL[name] ?? "");
+  writeFileSync(path.join(work, `${name}.vm.yaml`), VM);
+  writeFileSync(path.join(work, "root.img"), Buffer.alloc(128 * 1024, content));
+  const repository = path.join(shell.folder, "repos", name);
+  const env = { GIT_AUTHOR_NAME: "Test", GIT_AUTHOR_EMAIL: "test@localhost" };
+  const created = await shell.cui(`create ${repository}`, env);
+  const published = await shell.cui(`publish ${repository} ${path.join(work, `${name}.cvl`)}`, env);
+  if (published.status !== 0) throw new Error(created.err + published.err);
+}
+
+function listen(host: MemoryHost, socketPath: string): Promise<Server> {
+  const server = createServer((socket) => {
+    serveHost(host, { input: socket, output: socket });
+  });
+  return new Promise((resolve) =>
+    server.listen(socketPath, () => {
+      resolve(server);
+    }),
+  );
+}
+
+test("from an empty site to a running, updated and stopped network", async (t) => {
+  const shell = await openShell(t);
+  const good = async (line: string, env?: Record<string, string>): Promise<string> => {
+    const { status, out, err } = await shell.cui(line, env);
+    t.equal(status, 0, `cui ${line}: ${err}`);
+    return out;
+  };
+  for (const name of ["DNS", "Firewall", "Web"]) await publish(shell, name, `${name} one`);
+
+  t.equal(await good("host list"), "utility.yaml has no host");
+  t.match(await good(`host add h1 unix:${shell.folder}/h1.sock`), "h1 added (x86_64, 4096MiB)");
+  await good(`host add h2 unix:${shell.folder}/h2.sock --memory 1GiB --max-machines 5`);
+  t.match(await good("host list"), /h2 .*x86_64 .*0\/1024 MiB .*0\/5/);
+  await good("vlan add 100-109");
+  await good(
+    "address add 203.0.113.10-203.0.113.20 --subnet 203.0.113.0/24 --gateway 203.0.113.1 --vlan 900",
+  );
+  t.match(readFileSync(path.join(shell.site, "utility.yaml"), "utf8"), /^# our site\nformat: 1\n/);
+
+  const plan = await good("plan office.cvl");
+  t.match(plan, /start +w/);
+  t.notMatch(plan, /10\.0\.100|203\.0\.113/, "no address is guessed");
+  t.notOk(
+    readFileSync(path.join(shell.site, "utility.yaml"), "utf8").includes("networks:"),
+    "a plan writes nothing",
+  );
+  const refused = await shell.cui("start office.cvl");
+  t.equal(refused.status, 1);
+  t.match(refused.err, /UTILITY_SECRET_MISSING.*\n.*w\.password: set CUI_SECRET_Office__w__password/);
+  t.same(
+    shell.hosts.flatMap((host) => host.running()),
+    [],
+  );
+
+  const started = await good("start office.cvl", SECRET);
+  t.match(started, /started 3 machines in \d+\.\d s; manager's own share \d+\.\d s$/);
+  t.comment(started.split("\n").at(-1) ?? "");
+  t.match(started, /start w on h[12]: done, /);
+  t.match(readFileSync(path.join(shell.site, "cvl.lock"), "utf8"), /version: 1/);
+  t.match(readFileSync(path.join(shell.site, "utility.yaml"), "utf8"), /id: office-[0-9a-f]{6}/);
+  t.ok(
+    shell.hosts.every((host) => host.running().length > 0),
+    "over both hosts",
+  );
+
+  const status = JSON.parse(await good("status office.cvl --json")) as {
+    networks: { machines: { component: string; state: string; version: number }[] }[];
+  };
+  t.same(
+    status.networks[0]?.machines.map(({ component, state, version }) => [component, state, version]),
+    [
+      ["d", "ready", 1],
+      ["f", "ready", 1],
+      ["w", "ready", 1],
+    ],
+  );
+  t.match(await good("status"), /w +ready +v1 +h[12] +10\.0\.100\.3 +\d+ s +serving/);
+  t.match(await good("vlan list"), /100 {2}office-/);
+  t.match(await good("address list"), /203\.0\.113\.10 {2}office-\w+ f\.ethernet1/);
+  const busy = await shell.cui("host remove h1");
+  t.match([busy.status, busy.err], [1, /UTILITY_HOST_IN_USE/]);
+
+  await publish(shell, "Web", "Web two");
+  t.match(await good("update office.cvl", SECRET), /nothing to do/, "the lock decides");
+  await good("lock office.cvl");
+  t.match(await good("plan office.cvl"), /replace +w +v1 → v2/);
+  const updated = JSON.parse(await good("update office.cvl --json", SECRET)) as {
+    actions: { id: string; state: string }[];
+    ownMs: number;
+    totalMs: number;
+  };
+  t.same(
+    updated.actions.map(({ id, state }) => [id, state]),
+    [["replace w", "done"]],
+  );
+  t.ok(updated.ownMs > 0 && updated.ownMs <= updated.totalMs);
+  await publish(shell, "DNS", "DNS two");
+  t.match(await good("update office.cvl d --latest", SECRET), /replaced 1 machine/);
+
+  const planFile = path.join(shell.folder, "plan.json");
+  await good(`plan office.cvl --out ${planFile}`);
+  t.match(JSON.parse(readFileSync(planFile, "utf8")), {
+    format: 1,
+    actions: [],
+    planDigest: /^[0-9a-f]{64}$/,
+  });
+  t.match(await good("stop office.cvl w"), /stopped 1 machine/);
+  t.match(await good("stop office.cvl"), /stopped 2 machines/);
+  t.match(await good("stop office.cvl"), /nothing runs/);
+  t.same(
+    shell.hosts.flatMap((host) => host.running()),
+    [],
+  );
+  t.notOk(git(path.join(shell.folder, "state.git"), "log", "-p", "main").includes("hunter2"));
+});
+
+test("bad words are usage, missing things one clear error", async (t) => {
+  const shell = await openShell(t);
+  const cases: [string, number, RegExp][] = [
+    ["start", 2, /missing required argument/],
+    ["start office.cvl --timeout soon", 2, /--timeout expects whole seconds/],
+    ["vlan add 5000", 2, /from 1 to 4094/],
+    ["address add nowhere", 2, /expected an address/],
+    ["address add 203.0.113.9 --subnet 203.0.113.0/24", 2, /belong together/],
+    ["host add h1", 2, /expected a name and an address/],
+    ["host add h1 tcp:1 --memory 1GiB --arch x86_64", 1, /UTILITY_INVENTORY_INVALID[^]*expected unix:\/path/],
+    ["host add h1 unix:/nowhere.sock", 1, /HOST_UNREACHABLE/],
+    ["host add --lab /nowhere", 1, /LAB_NOT_FOUND/],
+    ["host remove h9", 1, /UTILITY_HOST_UNKNOWN/],
+    ["stop office.cvl", 1, /UTILITY_NETWORK_UNKNOWN/],
+    ["status office.cvl", 1, /UTILITY_NETWORK_UNKNOWN/],
+    ["console office.cvl w", 1, /UTILITY_NETWORK_UNKNOWN/],
+    ["start nothing.cvl", 1, /nothing\.cvl/],
+    ["start ../../x.cvl", 1, /UTILITY_NO_SITE/],
+    ["start office.cvl", 1, /office\.cvl:2:\d+: error \w+:[^]*repos\/DNS/],
+  ];
+  for (const [line, status, message] of cases) {
+    const result = await shell.cui(line, SECRET);
+    t.equal(result.status, status, `cui ${line}: ${result.err}`);
+    t.match(result.err, message, `cui ${line}`);
+  }
+  t.equal(readFileSync(path.join(shell.site, "utility.yaml"), "utf8"), "# our site\nformat: 1\n");
+  for (const verb of ["start", "stop", "update", "status", "plan", "console", "vlan", "address", "host"]) {
+    const { status, out } = await shell.cui(`${verb} --help`);
+    t.equal(status, 0);
+    t.match(out, /Examples?:\n {2}(cui|CUI)/, verb);
+  }
+});
