@@ -86,6 +86,7 @@ async function runAction(operation: Operation, action: Action): Promise<void> {
   const { component } = action;
   if (component === undefined || !isVisible(action)) {
     if (component !== undefined && action.kind === "note") await noteMachine(operation, action.id, component);
+    if (action.kind === "detach-data-disk") operation.warnings.push(detached(operation, action));
     return;
   }
   operation.progress.begin(action.id, titleOf(operation, action));
@@ -96,6 +97,11 @@ async function runAction(operation: Operation, action: Action): Promise<void> {
     operation.progress.fail(action.id, messageOf(error));
     throw error;
   }
+}
+
+function detached(operation: Operation, { component = "", device = "" }: Action): string {
+  const host = operation.records.get(component)?.host ?? "";
+  return `data disk ${device} of ${displayName(component)} is detached; its data stays on ${host}`;
 }
 
 type VisibleKind = "start" | "replace" | "restart" | "send-parameters" | "stop" | "remove";

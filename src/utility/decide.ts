@@ -107,10 +107,9 @@ export function decide(options: DecideOptions): Decision {
     return { ...decision, goals: new Map() };
   }
   refuse(plan.refusals);
-  requireSecrets(touchedMachines(actions, wanted.network), {
-    appliance: wanted.network.appliance,
-    supplied,
-  });
+  const touched = touchedMachines(actions, wanted.network);
+  requireGrowth(options, touched);
+  requireSecrets(touched, { appliance: wanted.network.appliance, supplied });
   const hosts = chooseHosts(options, actions, wanted.network);
   return { ...decision, goals: makeGoals(options, { wanted, plan, hosts }) };
 }
@@ -201,6 +200,24 @@ function chooseActions(
     return false;
   };
   return { actions: plan.actions.filter(isWanted), pending: [...pending], leftStopped: [...leftStopped] };
+}
+
+/** A disk that lies on a host may be larger than what the plan knows of: one that was detached, or left by a lost state. */
+function requireGrowth({ survey, networkId }: DecideOptions, machines: readonly MachineDescription[]): void {
+  const disks = [...survey.reached.values()]
+    .flatMap(({ inventory }) => inventory.dataDisks)
+    .filter(({ id, inAttic }) => id.networkId === networkId && !inAttic);
+  for (const { path, dataDisks } of machines) {
+    for (const { device, sizeBytes } of dataDisks) {
+      const found = disks.find((disk) => disk.id.component === path && disk.device === device);
+      if (found === undefined || found.sizeBytes <= sizeBytes) continue;
+      throw new CollectiveError(
+        "UTILITY_DISK_SHRINK",
+        `the data disk ${device} of ${path || "the machine"} has ${found.sizeBytes} bytes, and datadisks asks for ${sizeBytes}`,
+        { hint: "a data disk can grow, not shrink: ask for its size or more; nothing was changed" },
+      );
+    }
+  }
 }
 
 const STARTING = new Set(["start", "replace", "restart"]);

@@ -1,6 +1,6 @@
 import { test } from "tap";
 import { OFFICE } from "./cvl-fixtures.ts";
-import { sampleImage } from "./describe-fixtures.ts";
+import { MIB, sampleImage } from "./describe-fixtures.ts";
 import { createManager, PASSWORD } from "./manager-fixture.ts";
 
 test("a network starts over both hosts, in the order of its services, with every address known", async (t) => {
@@ -206,4 +206,30 @@ test("a domain nobody knows is stopped before its component is started elsewhere
   await manager.start();
   const running = Object.values(manager.hosts).flatMap((entry) => entry.running());
   t.same(running.filter((machine) => machine === "d@1").length, 1, "not twice");
+});
+
+test("a data disk grows between stop and start, is detached with a warning, and is found again", async (t) => {
+  const manager = await createManager(t.testdir(), [{ name: "h1" }]);
+  const size = () => manager.hosts["h1"]?.disks.map((disk) => disk.sizeBytes / MIB);
+  await manager.start();
+  manager.calls();
+  await manager.update({ web: "32MiB" });
+  t.same(manager.calls(), ["stop w", "start w@1"]);
+  t.same(size(), [32]);
+  const detached = await manager.update({ web: "none" });
+  t.match(detached.warnings, ["data disk vdb of w is detached; its data stays on h1"]);
+  t.same(size(), [32]);
+  manager.calls();
+  await manager.update({ web: "32MiB" });
+  t.same(manager.calls(), ["stop w", "start w@1"]);
+  t.same(size(), [32], "the same disk");
+});
+
+test("a detached disk that is asked for smaller is refused before anything is stopped", async (t) => {
+  const manager = await createManager(t.testdir(), [{ name: "h1" }]);
+  await manager.start();
+  manager.hosts["h1"]!.disks[0] = { ...manager.hosts["h1"]!.disks[0]!, sizeBytes: 64 * MIB };
+  manager.calls();
+  await t.rejects(manager.update({ versions: { Web: 2 } }), { code: "UTILITY_DISK_SHRINK" });
+  t.same(manager.calls(), []);
 });

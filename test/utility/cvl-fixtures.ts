@@ -14,7 +14,7 @@ export interface SampleOffice {
   /** Memory in MiB of each class; default 128. */
   readonly memory?: Readonly<Record<string, number>>;
   readonly arch?: string;
-  /** Size of the web server's data disk. */
+  /** Size of the web server's data disk; `none`: it has none. */
   readonly web?: string;
   /** Name of the root object. */
   readonly object?: string;
@@ -96,7 +96,7 @@ export async function sampleAppliance(options: SampleOffice = {}): Promise<Appli
           version: options.versions?.[component.class] ?? 1,
           memoryMiB: options.memory?.[component.class] ?? 128,
           ...(options.arch === undefined ? {} : { arch: options.arch }),
-          dataDevices: component.class === "Web" ? ["vdb"] : [],
+          dataDevices: component.class === "Web" && options.web !== "none" ? ["vdb"] : [],
         }),
       ]),
   );
@@ -110,6 +110,11 @@ function resolve(request: ImportRequest, options: SampleOffice): SourceFile {
     source: { url: request.url, version, commit: "c".repeat(40) },
     file: request.cvl,
     displayName: `${request.url}@v${version}:${request.cvl}`,
-    text: (FILES[name] ?? "").replace("16MiB", options.web ?? "16MiB"),
+    text: (FILES[name] ?? "").replace(
+      /.*datadisks.*\n/,
+      options.web === "none"
+        ? ""
+        : `  datadisks = { device => "vdb", size => "${options.web ?? "16MiB"}" };\n`,
+    ),
   };
 }
