@@ -43,6 +43,7 @@ export const VERBS: readonly VerbEntry[] = [
     summary: "show what a CVL file's parameters come to",
     load: () => import("./verbs/eval.ts"),
   },
+  { name: "fmt", summary: "format CVL files", load: () => import("./verbs/fmt.ts") },
   {
     name: "graph",
     summary: "draw a network as Mermaid, DOT or SVG",

@@ -6,7 +6,7 @@ import { readFile } from "node:fs/promises";
 import { hostname, userInfo } from "node:os";
 import { CollectiveError } from "../errors.ts";
 import type { StateChange, StateSnapshot, StateStore } from "../repository/state-store.ts";
-import { leaseFile, toFile } from "./state.ts";
+import { leaseFile, networkFile, toFile } from "./state.ts";
 
 export interface LeaseHolder {
   readonly pid: number;
@@ -73,7 +73,11 @@ export async function acquireLease(options: AcquireOptions): Promise<Lease> {
       await store.update((snapshot) => {
         const held = readLease(snapshot, networkId);
         if (held?.token !== token || held.holder === null) return undefined;
-        return write(networkId, { token, holder: null }, `${networkId}: lease ${token} ends`);
+        const message = `${networkId}: lease ${token} ends`;
+        // Of a network that never came to be, nothing is kept.
+        if (!snapshot.files.has(networkFile(networkId)))
+          return { message, files: new Map([[leaseFile(networkId), null]]) };
+        return write(networkId, { token, holder: null }, message);
       });
     },
   };

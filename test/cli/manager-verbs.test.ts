@@ -188,6 +188,26 @@ test("from an empty site to a running, updated and stopped network", async (t) =
   await publish(shell, "DNS", "DNS two");
   t.match(await good("update office.cvl d --latest", SECRET), /replaced 1 machine/);
 
+  const clone = path.join(shell.folder, "clone");
+  git(shell.folder, "clone", "--quiet", path.join(shell.folder, "repos/Web"), clone);
+  writeFileSync(
+    path.join(clone, "withdrawn.yaml"),
+    "format: 1\nwithdrawn:\n  - version: 2\n    why: it leaks\n",
+  );
+  git(clone, "add", "withdrawn.yaml");
+  git(clone, "commit", "--quiet", "--message", "Withdraw v2");
+  git(clone, "push", "--quiet", "origin", "HEAD");
+  t.match(await good("plan office.cvl"), /warning: .*version 2 of .*withdrawn: it leaks/);
+
+  writeFileSync(
+    path.join(shell.site, "pinned.cvl"),
+    OFFICE.replace('"Web.cvl"', '"Web.cvl", version => "9"'),
+  );
+  const before = git(path.join(shell.folder, "state.git"), "ls-tree", "-r", "--name-only", "main");
+  const pinned = await shell.cui("start pinned.cvl --object Office", SECRET);
+  t.match([pinned.status, pinned.err], [1, /UTILITY_REFUSED[^]*pinned\.cvl:4:\d+: error \w+:.*9/]);
+  t.equal(git(path.join(shell.folder, "state.git"), "ls-tree", "-r", "--name-only", "main"), before);
+
   const planFile = path.join(shell.folder, "plan.json");
   await good(`plan office.cvl --out ${planFile}`);
   t.match(JSON.parse(readFileSync(planFile, "utf8")), {

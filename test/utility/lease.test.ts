@@ -1,15 +1,22 @@
 import { spawn } from "node:child_process";
 import { once } from "node:events";
 import { test } from "tap";
-import { openStateStore } from "../../src/repository/state-store.ts";
+import { openStateStore, type StateStore } from "../../src/repository/state-store.ts";
 import { acquireLease, leaseHolder } from "../../src/utility/lease.ts";
-import { leaseFile, toFile } from "../../src/utility/state.ts";
+import { leaseFile, networkFile, toFile } from "../../src/utility/state.ts";
+
+/** Tokens outlive a lease only where there is a network. */
+async function openStore(directory: string, networkId = "office"): Promise<StateStore> {
+  const store = await openStateStore(directory);
+  await store.update(() => ({ message: "begin", files: new Map([[networkFile(networkId), "{}"]]) }));
+  return store;
+}
 
 const note = (text: string) => () => ({ message: text, files: new Map([["note", text]]) });
 
 test("the second manager is refused with who holds the lease; the next one gets a higher token", async (t) => {
   const directory = `${t.testdir()}/state.git`;
-  const [first, second] = [await openStateStore(directory), await openStateStore(directory)];
+  const [first, second] = [await openStore(directory), await openStateStore(directory)];
   const lease = await acquireLease({ store: first, networkId: "office", command: "start acme.cvl" });
   await t.rejects(acquireLease({ store: second, networkId: "office", command: "stop acme.cvl" }), {
     code: "UTILITY_NETWORK_BUSY",
@@ -55,7 +62,7 @@ test("the lease of a process that died is taken over, and what it wakes up to is
 });
 
 test("a process of the same id that began later, and one from before the last boot, are not the holder", async (t) => {
-  const store = await openStateStore(`${t.testdir()}/state.git`);
+  const store = await openStore(`${t.testdir()}/state.git`);
   for (const change of [{ startTime: "1" }, { bootId: "another" }]) {
     const lease = await acquireLease({ store, networkId: "office", command: "start" });
     const holder = { ...leaseHolder(await store.read(), "office")!, ...change };
@@ -80,4 +87,11 @@ test("a holder on another machine is believed alive unless told otherwise", asyn
   const options = { store, networkId: "office", command: "start" };
   await t.rejects(acquireLease(options), { code: "UTILITY_NETWORK_BUSY", message: /elsewhere/ });
   t.equal((await acquireLease({ ...options, takeOver: true })).token, 2);
+});
+
+test("of a network that never came to be nothing is kept", async (t) => {
+  const store = await openStateStore(`${t.testdir()}/state.git`);
+  const lease = await acquireLease({ store, networkId: "office", command: "start" });
+  await lease.release();
+  t.same([...(await store.read()).files.keys()], []);
 });

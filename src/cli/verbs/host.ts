@@ -7,6 +7,7 @@ import { checkHost, type HostCheck } from "../../host/check-host.ts";
 import { runHostDaemon } from "../../host/host-daemon.ts";
 import { relayToSocket } from "../../host/relay.ts";
 import type { CliContext } from "../context.ts";
+import { configureHostInventory } from "../host-inventory.ts";
 
 const SOCKET = "/run/collective/host.sock";
 const SECRETS = "/run/collective/secrets";
@@ -23,6 +24,7 @@ export function configure(command: Command, context: CliContext): void {
       await relayToSocket(socket, { input: process.stdin, output: process.stdout });
     });
   configureCheck(command, context);
+  configureHostInventory(command, context);
 }
 
 interface ServeOptions {
