@@ -97,10 +97,14 @@ async function hasWhatIsNeeded(mirror: Mirror, { entry, pin, versions }: ChooseO
 async function checkLocked(mirror: Mirror, entry: LockEntry): Promise<void> {
   const found = await mirror.commitOf(entry.version);
   if (found?.commit === entry.commit && found.tree === entry.tree) return;
-  const now = found === undefined ? "is gone" : `points at ${found.commit.slice(0, 12)}`;
+  const now =
+    found === undefined
+      ? "is gone"
+      : `points at ${found.commit.slice(0, 12)}, tree ${found.tree.slice(0, 12)}`;
+  const locked = `${entry.commit.slice(0, 12)}, tree ${entry.tree.slice(0, 12)}`;
   throw new ChoiceRefused({
     code: "IMPORT_TAG_MOVED",
-    message: `the tag v${entry.version} of ${entry.url} ${now}, but cvl.lock has ${entry.commit.slice(0, 12)}`,
+    message: `the tag v${entry.version} of ${entry.url} ${now}, but cvl.lock has ${locked}`,
     hint: "versions never change: ask the publisher; if the change is right, remove the entry from cvl.lock",
   });
 }

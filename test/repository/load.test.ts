@@ -177,6 +177,10 @@ test("imports follow pin, lock or newest", (t) => {
     t.equal(readFileSync(lockFile, "utf8"), before, "the lock stays");
     git(dnsFolder, "tag", "v3", v3);
     t.equal(domainOf(await load()), "three");
+    writeFileSync(lockFile, before.replace(/tree: [0-9a-f]{40}/, `tree: ${"a".repeat(40)}`));
+    const otherTree = await load();
+    t.equal(otherTree.program, undefined, "a commit whose tree is not the locked one is another commit");
+    writeFileSync(lockFile, before);
   });
 
   t.test("a lock with mistakes is refused at their place", async (t) => {

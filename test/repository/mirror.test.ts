@@ -136,6 +136,10 @@ function defineTests(): void {
       writeFileSync(path.join(remote, "n"), String(version));
       git(remote, "commit", "--quiet", "--all", "--message", "next");
       git(remote, "tag", `v${version}`);
+      // Many refs a fetch has to write: without the lock two fetches meet at one of them.
+      const head = git(remote, "rev-parse", "HEAD");
+      for (let at = 0; at < 60; at += 1)
+        writeFileSync(path.join(remote, `.git/refs/heads/b${at}`), `${head}\n`);
       await new Promise((resolve) => setTimeout(resolve, 30));
     }
     for (const seen of await children) {
