@@ -111,6 +111,9 @@ function defineTests(): void {
       { code: "REPOSITORY_UNREACHABLE" },
     );
     await t.rejects(openMirror("ext::sh -c x", { cache }), { code: "REPOSITORY_URL_REFUSED" });
+    const closed = await openMirror(remote, { cache });
+    await closed.close();
+    await t.rejects(closed.commitOf(1), { code: "REPOSITORY_UNREADABLE" });
     rmSync(path.join(cache, "mirrors"), { recursive: true });
     await t.rejects(
       withMirror(remote, cache, async (mirror) => {
@@ -137,9 +140,7 @@ function defineTests(): void {
       git(remote, "commit", "--quiet", "--all", "--message", "next");
       git(remote, "tag", `v${version}`);
       // Many refs a fetch has to write: without the lock two fetches meet at one of them.
-      const head = git(remote, "rev-parse", "HEAD");
-      for (let at = 0; at < 60; at += 1)
-        writeFileSync(path.join(remote, `.git/refs/heads/b${at}`), `${head}\n`);
+      git(remote, "push", "--quiet", ".", ...Array.from({ length: 60 }, (_, at) => `HEAD:refs/heads/b${at}`));
       await new Promise((resolve) => setTimeout(resolve, 30));
     }
     for (const seen of await children) {
@@ -356,6 +357,30 @@ function defineTests(): void {
     t.notMatch(git(mirrorFolder, "lfs", "env"), /127\.0\.0\.1:9/, ".lfsconfig is not read");
     t.notOk(existsSync(path.join(mirrorFolder, "hooks")), "a mirror has no hooks");
     t.notOk(existsSync(ran), "nothing of the repository was run");
+  });
+
+  test("hooks of the user's own configuration do not run either", async (t) => {
+    const { folder, cache } = scratch(t);
+    const repository = path.join(folder, "DNS");
+    const work = path.join(folder, "work");
+    await createRepository(repository);
+    writeAppliance(work, makeDisk());
+    const ran = path.join(folder, "ran");
+    for (const hook of ["reference-transaction", "post-index-change", "pre-push", "pre-commit"]) {
+      writeFiles(folder, { [`hooks/${hook}`]: `#!/bin/sh\necho ${hook} >> ${ran}\n` });
+      chmodSync(path.join(folder, "hooks", hook), 0o755);
+    }
+    // Not the repository's own hooks: those are its owner's business and run on every push.
+    git(repository, "config", "core.hooksPath", "/dev/null");
+    writeFiles(folder, { gitconfig: `[core]\n\thooksPath = ${path.join(folder, "hooks")}\n` });
+    process.env["GIT_CONFIG_GLOBAL"] = path.join(folder, "gitconfig");
+    try {
+      t.ok((await publish({ repository, cvl: "DNS.cvl", cwd: work, cache })).published);
+      await withMirror(repository, cache, (mirror) => mirror.fetch());
+    } finally {
+      process.env["GIT_CONFIG_GLOBAL"] = "/dev/null";
+    }
+    t.notOk(existsSync(ran));
   });
 
   test("a tree that climbs out of its folder is neither fetched nor read", async (t) => {

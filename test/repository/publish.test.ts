@@ -183,6 +183,10 @@ function defineTests(): void {
         const both = { cache, wanted: two, have: [one] };
         t.ok((await diskFetchBytes(both)) < 1.2 * 65536);
         t.equal(await diskFetchBytes({ cache, wanted: two, have: [two] }), 0);
+        const other = { ...one, programDisks: [{ ...one.programDisks[0]!, indexDigest: "0".repeat(64) }] };
+        await t.rejects(fetchImage({ image: other, directory, cache: hostCache }), {
+          code: "REPOSITORY_DISK_CHANGED",
+        });
         t.ok((await diskFetchBytes({ cache, wanted: one, have: [] })) > 8 * 65536);
         t.notOk(
           readdirSync(directory).some((name) => name.endsWith(".tmp")),
@@ -274,6 +278,20 @@ function defineTests(): void {
       t.equal(refs(), before);
     });
 
+    t.test("a disk that was never added is told where vm is assigned", async (t) => {
+      const loaded = await loadAppliance({
+        file: "DNS.cvl",
+        cwd: work,
+        cache,
+        versions: "locked",
+        writeLock: false,
+      });
+      rmSync(path.join(work, "disks"), { recursive: true, force: true });
+      const { images, diagnostics } = await resolveImages(loaded, evaluate(loaded.program!).tree, { cache });
+      t.equal(images.size, 0);
+      t.match(diagnostics, [{ code: "VM_DISK_MISSING", message: /root\.img/, span: { file: "DNS.cvl" } }]);
+    });
+
     t.test("a push the repository refuses leaves no tag, no commit and no repository behind", async (t) => {
       const before = refs();
       writeFiles(repository, { "hooks/pre-receive": "#!/bin/sh\necho closed for today >&2\nexit 1\n" });
@@ -281,6 +299,17 @@ function defineTests(): void {
       await t.rejects(publish({ repository, cvl: "DNS.cvl", cwd: work, cache }), {
         code: "REPOSITORY_PUBLISH_REFUSED",
         message: /refused v1/,
+      });
+      t.equal(refs(), before);
+      rmSync(path.join(repository, "hooks"), { recursive: true });
+    });
+
+    t.test("a repository that refuses the tag alone does not get the branch either", async (t) => {
+      const before = refs();
+      writeFiles(repository, { "hooks/update": '#!/bin/sh\ncase "$1" in refs/tags/*) exit 1;; esac\n' });
+      chmodSync(path.join(repository, "hooks/update"), 0o755);
+      await t.rejects(publish({ repository, cvl: "DNS.cvl", cwd: work, cache }), {
+        code: "REPOSITORY_PUBLISH_REFUSED",
       });
       t.equal(refs(), before);
       rmSync(path.join(repository, "hooks"), { recursive: true });
@@ -354,6 +383,23 @@ function defineTests(): void {
     const image = await imageOf(site, "x.cvl", cache);
     const fetched = await fetchImage({ image, directory: path.join(folder, "images"), cache });
     t.ok(readFileSync(fetched.disks[0]!.path).equals(readFileSync(path.join(fresh, "root.img"))));
+  });
+
+  test("a disk image that git tracked before is taken out", async (t) => {
+    const { folder, cache } = scratch(t);
+    const repository = path.join(folder, "DNS");
+    await createRepository(repository);
+    const work = path.join(folder, "work");
+    writeAppliance(work, makeDisk());
+    git(work, "init", "--quiet", "--initial-branch=main", ".");
+    git(work, "add", "--all");
+    git(work, "commit", "--quiet", "--message", "All of it");
+    t.equal((await publish({ repository, cvl: "DNS.cvl", cwd: work, cache })).published?.version, 1);
+    t.notMatch(git(repository, "ls-tree", "-r", "--name-only", "v1"), /\.img/);
+    t.ok(
+      existsSync(path.join(work, "root.img")) && existsSync(path.join(work, "data.img")),
+      "the files stay",
+    );
   });
 
   test("a folder that another repository tracks is refused", async (t) => {
