@@ -40,7 +40,7 @@ async function main() {
     throw new Error("a lab of hypervisor hosts needs root: sudo npm run quickstart");
   const early = { timings: [] };
   await step(early, "Look for what this machine lacks, and install it", installMissing);
-  await step(early, "Build cui", build);
+  if (!process.argv.includes("--no-build")) await step(early, "Build cui", build);
   session = await openSession();
   await step(
     early,

@@ -1,6 +1,6 @@
 /** The network of the quickstart, made for a test: three appliances, Office, a site, a lab; all in one temporary folder. */
 import { spawn, type ChildProcess } from "node:child_process";
-import { cp, mkdir, mkdtemp, rm, symlink, writeFile } from "node:fs/promises";
+import { mkdir, mkdtemp, rm, symlink, writeFile } from "node:fs/promises";
 import os from "node:os";
 import { existsSync } from "node:fs";
 import path from "node:path";
@@ -12,9 +12,11 @@ const CUI = path.join(REPOSITORY_ROOT, "dist/cui.js");
 export interface Office {
   readonly folder: string;
   readonly environment: Readonly<Record<string, string>>;
-  at(...parts: string[]): string;
+  /** Path of dist/cui.js. */
+  readonly cuiProgram: string;
+  readonly at: (...parts: string[]) => string;
   /** Runs `cui` in the site; throws CuiFailure when it does not end with 0. */
-  cui(...args: string[]): Promise<string>;
+  readonly cui: (...args: string[]) => Promise<string>;
   /** Runs `cui` in the site and tells how it ended. */
   tryCui(args: readonly string[], options?: { env?: Record<string, string>; cwd?: string }): Promise<Outcome>;
   /** Runs a program in the lab's outside namespace. */
@@ -46,6 +48,7 @@ export async function createOffice(): Promise<Office> {
   const office: Office = {
     folder,
     environment,
+    cuiProgram: CUI,
     at,
     cui,
     tryCui,
@@ -93,16 +96,23 @@ export async function openLab(office: Office): Promise<void> {
   await office.cui("host", "add", "--lab", directory);
 }
 
-/** A copy of the site with another root file, to try something that must be refused. */
-export async function copySite(
+/** Writes the site's root file: AcmeOffice derived from Office, with these values. */
+export async function writeSite(
   office: Office,
-  name: string,
-  changes: Readonly<Record<string, string>>,
-): Promise<string> {
-  const copy = office.at(name);
-  await cp(office.at("AcmeOffice"), copy, { recursive: true });
-  for (const [file, text] of Object.entries(changes)) await writeFile(path.join(copy, file), text);
-  return copy;
+  values: { domain: string; motd?: string; sensitive?: string },
+): Promise<void> {
+  const lines = [
+    'CVL = "0.8";',
+    `import { url => "${office.at("repositories/Office")}", cvl => "Office.cvl" } Office;`,
+    "AcmeOffice extends Office {",
+    ...(values.sensitive === undefined ? [] : [`  var "sensitive" ${values.sensitive};`]),
+    `  domain = "${values.domain}";`,
+    ...(values.motd === undefined ? [] : [`  motd = "${values.motd}";`]),
+    "}",
+  ];
+  const formatted = office.at("AcmeOffice/AcmeOffice.cvl");
+  await writeFile(formatted, `${lines.join("\n")}\n`);
+  await office.cui("fmt", formatted);
 }
 
 /** Debian packages are downloaded once and kept in the user's cache, as building by hand does. */

@@ -1,5 +1,6 @@
 /** Running programs in end-to-end tests: how they ended is data, not an exception. */
 import { spawn } from "node:child_process";
+import type { Writable } from "node:stream";
 
 export interface Outcome {
   readonly code: number | null;
@@ -17,13 +18,18 @@ export class CuiFailure extends Error {
 export function runProgram(
   file: string,
   args: readonly string[],
-  options: { cwd?: string; env?: Readonly<Record<string, string>>; input?: string } = {},
+  options: {
+    cwd?: string;
+    env?: Readonly<Record<string, string>>;
+    input?: string;
+    typed?: readonly string[];
+  } = {},
 ): Promise<Outcome> {
   return new Promise((resolve, reject) => {
     const child = spawn(file, args, {
       cwd: options.cwd,
       env: { ...process.env, ...options.env },
-      stdio: [options.input === undefined ? "ignore" : "pipe", "pipe", "pipe"],
+      stdio: [options.input === undefined && options.typed === undefined ? "ignore" : "pipe", "pipe", "pipe"],
     });
     let stdout = "";
     let stderr = "";
@@ -33,6 +39,12 @@ export function runProgram(
     child.on("close", (code, signal) => {
       resolve({ code, signal, stdout, stderr });
     });
-    child.stdin?.end(options.input);
+    if (options.typed === undefined) child.stdin?.end(options.input);
+    else typeSlowly(child.stdin, options.typed);
   });
+}
+
+/** Types one piece a second, as a person at a terminal does. */
+function typeSlowly(stdin: Writable | null, pieces: readonly string[]): void {
+  pieces.forEach((piece, index) => setTimeout(() => stdin?.write(piece), 1000 * (index + 1)));
 }
