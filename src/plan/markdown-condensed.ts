@@ -7,7 +7,7 @@ import { condenseNames } from "./condense-names.ts";
 import { count } from "./format.ts";
 import { inertName } from "./inert-markdown.ts";
 import { groupByTitle } from "./markdown-details.ts";
-import { renderHeadline } from "./markdown-headline.ts";
+import { renderHidden } from "./markdown-headline.ts";
 import {
   destructiveDigest,
   isDestructive,
@@ -18,24 +18,37 @@ import {
 } from "./markdown-model.ts";
 import type { Action } from "./plan.ts";
 
+export interface CondensedOptions {
+  readonly limit: number;
+  readonly headline: readonly string[];
+  readonly wholePlan: string;
+}
+
 /** Never longer than `limit`, which is at least ten thousand: the lines around the list are bounded, the list takes the rest. */
 export function renderCondensed(
   networks: readonly PlannedNetwork[],
-  { limit, wholePlan }: { readonly limit: number; readonly wholePlan: string },
+  { limit, headline, wholePlan }: CondensedOptions,
 ): string {
-  const grave = placedActions(networks).filter(({ action }) => isDestructive(action));
-  const others = placedActions(networks).filter(({ action }) => !isDestructive(action));
+  const actions = placedActions(networks);
+  const grave = actions.filter(({ action }) => isDestructive(action));
+  const others = actions.length - grave.length;
   // The first line is reserved at its longest, whether it will be needed or not.
-  const reserved = renderHeadline(networks, { hidden: grave.length, wholePlan });
+  const reserved = [renderHidden(grave.length, wholePlan), ...headline];
   const foot = [
     "",
-    `${count(networks.length, "network")}, ${count(grave.length, "destructive change")}, ${count(others.length, "other")}.`,
+    `${count(networks.length, "network")}, ${count(grave.length, "destructive change")}, ${count(others, "other")}.`,
     `SHA-256 of the list of all destructive changes: \`${destructiveDigest(networks)}\`. The whole plan: ${wholePlan}`,
   ];
   const room = limit - lengthOf(reserved) - lengthOf(foot) - LIST_TITLE.length - 2;
   const { lines, shown } = fill(grave, room);
-  const head = renderHeadline(networks, { hidden: grave.length - shown, wholePlan });
-  return [...head, LIST_TITLE, ...lines, ...foot].join("\n");
+  const hidden = grave.length - shown;
+  return [
+    ...(hidden === 0 ? [] : [renderHidden(hidden, wholePlan)]),
+    ...headline,
+    LIST_TITLE,
+    ...lines,
+    ...foot,
+  ].join("\n");
 }
 
 const LIST_TITLE = "\n**Destructive changes**\n";

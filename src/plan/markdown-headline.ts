@@ -3,15 +3,16 @@ import { count, formatBytes } from "./format.ts";
 import { inertName } from "./inert-markdown.ts";
 import { placedActions, subjectOf, type PlacedAction, type PlannedNetwork } from "./markdown-model.ts";
 
-export const MOST_HEADLINES = 8;
 /** Of the names in one line; the others are counted. */
 const NAMES_LENGTH = 300;
 
-/** `hidden` destructive changes are not in the comment: that is the very first line. */
-export function renderHeadline(
-  networks: readonly PlannedNetwork[],
-  { hidden, wholePlan }: { readonly hidden: number; readonly wholePlan: string },
-): readonly string[] {
+/** The very first line of a comment that does not show `hidden` destructive changes. */
+export function renderHidden(hidden: number, wholePlan: string): string {
+  return `- **${hidden} more destructive changes not shown here**: ${wholePlan}`;
+}
+
+/** At most seven lines. */
+export function renderHeadline(networks: readonly PlannedNetwork[]): readonly string[] {
   const actions = placedActions(networks);
   const isMany = networks.length > 1;
   const data = actions.filter(({ action }) => action.class === "data");
@@ -19,7 +20,6 @@ export function renderHeadline(
   const of = (kind: string) =>
     actions.filter(({ action }) => action.kind === kind && action.class !== "data");
   const lines = [
-    ...(hidden === 0 ? [] : [`**${hidden} more destructive changes not shown here**: ${wholePlan}`]),
     ...refusedLine(networks, isMany),
     ...line("Data", data, { isMany, words: (n) => `${count(n, "change")} put data aside or touch it` }),
     ...line("Replaced or removed", replaced, { isMany, words: (n) => count(n, "machine") }),

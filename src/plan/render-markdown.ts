@@ -29,18 +29,25 @@ export function renderPlanMarkdown(
 ): string {
   const limit = Math.max(SMALLEST_LIMIT, options.limit ?? DEFAULT_LIMIT);
   const wholePlan = (options.wholePlan ?? WHOLE_PLAN).slice(0, LONGEST_POINTER);
+  const headline = renderHeadline(networks);
   for (const richness of LEVELS) {
-    const text = within(limit, renderLevel(networks, { richness, wholePlan }));
+    const text = within(limit, renderLevel(networks, { richness, headline, wholePlan }));
     if (text !== undefined) return text;
   }
-  return renderCondensed(networks, { limit, wholePlan });
+  return renderCondensed(networks, { limit, headline, wholePlan });
+}
+
+interface LevelOptions {
+  readonly richness: Richness;
+  readonly headline: readonly string[];
+  readonly wholePlan: string;
 }
 
 function* renderLevel(
   networks: readonly PlannedNetwork[],
-  { richness, wholePlan }: { readonly richness: Richness; readonly wholePlan: string },
+  { richness, headline, wholePlan }: LevelOptions,
 ): Iterable<string> {
-  yield* renderHeadline(networks, { hidden: 0, wholePlan });
+  yield* headline;
   // A picture inside a closed block is drawn badly: one network's stands above it.
   const [only, ...more] = networks.filter(hasContent);
   const isAlone = only !== undefined && more.length === 0;
