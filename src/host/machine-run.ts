@@ -80,8 +80,9 @@ class Run implements MachineRun {
   private readonly disconnectWaiters: (() => void)[] = [];
   private hasEnded = false;
   private resolveEnded: () => void = () => undefined;
-  private saving: Promise<void> | undefined;
-  private saveAgain = false;
+  private unsaved = false;
+  private flushing = false;
+  private saveTimer: NodeJS.Timeout | undefined;
 
   constructor(options: MachineRunOptions, saved: GuestCondition | undefined) {
     this.options = options;
@@ -186,33 +187,28 @@ class Run implements MachineRun {
   private become(change: Partial<GuestCondition>): void {
     const isFirstReady = change.state === "ready" && this.current.bootMs === null;
     this.current = { ...this.current, ...change, ...(isFirstReady ? { bootMs: this.sinceStart() } : {}) };
-    void this.save(change.state !== undefined);
+    this.save(change.state !== undefined);
     this.notify("changed");
   }
 
   /** What the guest said is found again after a restart of the host manager. A chatty guest is written once a second. */
-  private async save(atOnce: boolean): Promise<void> {
-    if (this.saving !== undefined) {
-      this.saveAgain = true;
-      return;
-    }
-    const write = async (): Promise<void> => {
-      if (!atOnce) await pause(STATUS_WRITE_PERIOD_MS);
-      do {
-        this.saveAgain = false;
-        const saved = { startedAt: this.stamp.startedAt, ...this.current };
-        await writeFileAtomically(this.options.paths.guestState, JSON.stringify(saved)).catch(
-          () => undefined,
-        );
-      } while (this.shouldSaveAgain());
-    };
-    this.saving = write();
-    await this.saving;
-    this.saving = undefined;
+  private save(atOnce: boolean): void {
+    this.unsaved = true;
+    if (atOnce) void this.flush();
+    else this.saveTimer ??= setTimeout(() => void this.flush(), STATUS_WRITE_PERIOD_MS).unref();
   }
 
-  private shouldSaveAgain(): boolean {
-    return this.saveAgain && !this.hasEnded;
+  private async flush(): Promise<void> {
+    clearTimeout(this.saveTimer);
+    this.saveTimer = undefined;
+    if (this.flushing) return;
+    this.flushing = true;
+    while (this.unsaved && !this.hasEnded) {
+      this.unsaved = false;
+      const saved = { startedAt: this.stamp.startedAt, ...this.current };
+      await writeFileAtomically(this.options.paths.guestState, JSON.stringify(saved)).catch(() => undefined);
+    }
+    this.flushing = false;
   }
 
   private async pollAgent(deadline: number): Promise<void> {
