@@ -282,6 +282,7 @@ test("what several networks share is counted over all of them", async (t) => {
 
 test("two networks that start at once share out what there is", async (t) => {
   const manager = await memoryManager(t, [{ name: "h1", memoryBytes: 800 * MIB }]);
+  manager.inventory = { ...manager.inventory, vlans: [100, 101, 102] };
   const results = await Promise.allSettled([
     manager.start({}, { networkId: "a" }),
     manager.start({}, { networkId: "b" }),
@@ -448,3 +449,12 @@ async function isAnywhere(directory: string, text: string): Promise<boolean> {
   });
   return objects.includes(text);
 }
+
+test("a manager that a host refuses for its token tries nothing more", async (t) => {
+  const manager = await memoryManager(t, [{ name: "h1" }]);
+  await manager.start();
+  manager.calls();
+  manager.hosts["h1"]?.failures.set("start w", new CollectiveError("HOST_FENCED", "a higher token was seen"));
+  await t.rejects(manager.update({ versions: { Web: 2 } }), { code: "UTILITY_INCOMPLETE", message: /HOST_FENCED/ });
+  t.same(manager.calls(), ["stop w", "!start w@2"], "it does not take anything back");
+});
