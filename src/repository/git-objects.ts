@@ -39,16 +39,30 @@ interface Request {
 
 const NAME = /^[A-Za-z0-9/._^{}-]+$/;
 
-/** Opens a repository for reading; the git process starts with the first request. */
+/** A process with nothing to do ends: a load may read a thousand repositories. */
+const IDLE_MS = 250;
+
+/** Opens a repository for reading; the git process starts with the first request, and again after it was idle. */
 export function openGitObjects(folder: string): GitObjects {
   let program: RunningProgram | undefined;
   let closed = false;
+  let idle: NodeJS.Timeout | undefined;
   const waiting: Request[] = [];
+
+  const endWhenIdle = (): void => {
+    clearTimeout(idle);
+    idle = setTimeout(() => {
+      if (waiting.length > 0) return;
+      program?.stdin.end();
+      program = undefined;
+    }, IDLE_MS).unref();
+  };
 
   const start = (): RunningProgram => {
     const started = startProgram(gitCommand({ folder, args: ["cat-file", "--batch-command"] }));
-    readAnswers(started, waiting);
+    readAnswers(started, waiting, endWhenIdle);
     void started.ended.then((error) => {
+      if (program !== started && program !== undefined) return;
       program = undefined;
       for (const request of waiting.splice(0)) request.reject(error ?? readerClosed(folder));
     });
@@ -67,6 +81,7 @@ export function openGitObjects(folder: string): GitObjects {
     contents: (name) => ask("contents", name),
     close: async () => {
       closed = true;
+      clearTimeout(idle);
       program?.stdin.end();
       await program?.ended;
     },
@@ -81,7 +96,7 @@ function readerClosed(folder: string): CollectiveError {
 }
 
 /** Cuts the output into answers. Large contents arrive in many pieces: they are joined once, at the end. */
-function readAnswers(program: RunningProgram, waiting: Request[]): void {
+function readAnswers(program: RunningProgram, waiting: Request[], onEmpty: () => void): void {
   let pieces: Buffer[] = [];
   let length = 0;
   let header: ObjectInfo | undefined;
@@ -118,6 +133,7 @@ function readAnswers(program: RunningProgram, waiting: Request[]): void {
     pieces.push(piece);
     length += piece.length;
     while (answer());
+    if (waiting.length === 0) onEmpty();
   });
 }
 

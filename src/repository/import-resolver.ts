@@ -1,4 +1,5 @@
 /** Resolves imports: URL, policy, version by pin, lock or newest, and the file at that commit. */
+import pLimit from "p-limit";
 import { decodeText } from "../cvl/decode-text.ts";
 import { MAX_FILE_CHARACTERS } from "../cvl/limits.ts";
 import type { ImportRequest, ImportResolver, SourceFile } from "../cvl/source.ts";
@@ -36,6 +37,9 @@ export interface LockingResolver extends ImportResolver {
   entries(): readonly LockEntry[];
 }
 
+/** Imports of a file are asked for all at once; each takes a git process or two. */
+const MAX_AT_ONCE = 16;
+
 /** An import resolver that remembers what it chose. */
 export function createImportResolver(options: ResolverOptions): LockingResolver {
   const met = new Map<string, Diagnostic>();
@@ -57,7 +61,7 @@ export function createImportResolver(options: ResolverOptions): LockingResolver 
     met.set(message, { ...problem(request, { code, message, hint }), severity: "warning" });
   };
 
-  const resolve = async (request: ImportRequest): Promise<SourceFile | Diagnostic> => {
+  const resolveOne = async (request: ImportRequest): Promise<SourceFile | Diagnostic> => {
     const file = withoutLeadingDot(request.cvl);
     const pathProblem = repositoryPathProblem(file);
     if (pathProblem !== undefined) {
@@ -88,6 +92,8 @@ export function createImportResolver(options: ResolverOptions): LockingResolver 
       return problem(request, describe(error));
     }
   };
+  const limit = pLimit(MAX_AT_ONCE);
+  const resolve = (request: ImportRequest) => limit(resolveOne, request);
   return { resolve, diagnostics: () => [...met.values()], entries: () => [...entries.values()] };
 }
 

@@ -92,6 +92,12 @@ function defineTests(): void {
       await t.rejects(files.readFile("a/b.txt/c", { maxBytes: 2 }), { code: "REPOSITORY_FILE_REFUSED" });
       await t.rejects(mirror.ensureCommit("0".repeat(40)), { code: "REPOSITORY_COMMIT_MISSING" });
       await mirror.ensureCommit(two!.commit);
+      await new Promise((resolve) => setTimeout(resolve, 400));
+      t.equal(
+        (await mirror.commitOf(2))?.commit,
+        two!.commit,
+        "its git process ended when idle, and starts again",
+      );
     });
     git(remote, "tag", "v3");
     await withMirror(remote, cache, async (mirror) => {
