@@ -21,6 +21,7 @@ import { imagesFolder, machinePaths } from "./machine-paths.ts";
 import { attachRun, type MachineRun } from "./machine-run.ts";
 import { readMachines, type FoundMachine } from "./machines.ts";
 import { domainName, machineKey } from "./names.ts";
+import { describeBridge } from "./open-vswitch.ts";
 import { makeSecretsDirectory, replaceParameterLines } from "./secret-files.ts";
 import { hostCallSchemas, parseArguments, type HostCall } from "./schema.ts";
 import { createSerializer } from "./serialize.ts";
@@ -112,6 +113,7 @@ function describe({ name, accelerator, bridge }: HostContext): Awaited<ReturnTyp
 }
 
 async function prepareImage(context: HostContext, image: MachineImage): Promise<{ fetchedBytes: number }> {
+  await describeBridge(context);
   const directory = imagesFolder(context.folders);
   await mkdir(directory, { recursive: true, mode: 0o711 });
   return context.fetchImage({ image, directory });

@@ -116,7 +116,10 @@ export interface Host {
   describe(): Promise<HostDescription>;
   /** What runs and lies here, read from libvirt, Open vSwitch and the disks each time. */
   inventory(): Promise<HostInventory>;
-  /** Fetches, verifies and keeps the program disks, kernel and initrd of an image; nothing running is touched. */
+  /**
+   * Fetches, verifies and keeps the program disks, kernel and initrd of an image; nothing running is touched. It is the first
+   * thing asked of a host for a machine, so it refuses where none could run (HOST_BRIDGE_MISSING).
+   */
   prepareImage(fence: Fence, image: MachineImage): Promise<{ readonly fetchedBytes: number }>;
   /** Creates what is absent (sparse qcow2), grows what is smaller; refuses to shrink (HOST_DISK_SHRINK). */
   prepareDataDisks(fence: Fence, id: MachineId, disks: readonly DataDiskSpec[]): Promise<void>;
