@@ -19,12 +19,6 @@ export const debianPackages = [
   { name: "iproute2", program: "ip", why: "the lab's network namespaces" },
   { name: "util-linux", program: "unshare", why: "the lab's namespaces" },
   { name: "e2fsprogs", program: "mke2fs", why: "file systems of the example appliances" },
-  { name: "cpio", program: "cpio", why: "boot images of the example appliances" },
-  { name: "kmod", program: "depmod", why: "kernel modules of the example appliances" },
-  { name: "busybox-static", program: "busybox", why: "the example appliances' user land" },
-  { name: "nftables", program: "nft", why: "the example firewall" },
-  { name: "dnsmasq-base", program: "dnsmasq", why: "the example DNS server" },
-  { name: "curl", program: "curl", why: "asks the running services" },
 ];
 
 /** Only the tests and benchmarks use these. */
@@ -34,6 +28,9 @@ export const testPackages = [
   { name: "mmdebstrap", program: "mmdebstrap", why: "builds the Debian appliance" },
   { name: "genisoimage", program: "genisoimage", why: "cloud-init seeds" },
   { name: "tcpdump", program: "tcpdump", why: "shows that no packet leaves a lab" },
+  { name: "busybox-static", program: "busybox", why: "the guest scripts are tested with its shell" },
+  { name: "cpio", program: "cpio", why: "boot image of a test guest" },
+  { name: "shellcheck", program: "shellcheck", why: "checks the guest scripts" },
   { name: "procps", program: "ps", why: "looks for processes left behind" },
 ];
 
