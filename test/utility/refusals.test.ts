@@ -455,6 +455,9 @@ test("a manager that a host refuses for its token tries nothing more", async (t)
   await manager.start();
   manager.calls();
   manager.hosts["h1"]?.failures.set("start w", new CollectiveError("HOST_FENCED", "a higher token was seen"));
-  await t.rejects(manager.update({ versions: { Web: 2 } }), { code: "UTILITY_INCOMPLETE", message: /HOST_FENCED/ });
+  await t.rejects(manager.update({ versions: { Web: 2 } }), {
+    code: "UTILITY_INCOMPLETE",
+    message: /HOST_FENCED/,
+  });
   t.same(manager.calls(), ["stop w", "!start w@2"], "it does not take anything back");
 });
