@@ -14,6 +14,8 @@ import type {
   MachineReport,
   MachineSpec,
 } from "../../src/host/host.ts";
+import { hostCallSchemas, parseArguments, type HostCall } from "../../src/host/schema.ts";
+import type { MachineImage } from "../../src/repository/machine-image.ts";
 
 const GIB = 1024 ** 3;
 
@@ -24,6 +26,12 @@ export interface GuestBehaviour {
   readonly boot?: "ready" | "failed" | "never";
   /** False: it has no daemon that confirms parameters. */
   readonly reloads?: boolean;
+  /** What it says when it is ready or reloaded; `starts` counts its starts on each data disk. Default `serving`. */
+  readonly say?: (
+    event: "ready" | "reloaded",
+    spec: MachineSpec,
+    starts: ReadonlyMap<string, number>,
+  ) => string;
 }
 
 export interface MemoryHostOptions {
@@ -31,7 +39,7 @@ export interface MemoryHostOptions {
   readonly memoryBytes?: number;
   readonly arch?: string;
   /** Code of the error `inventory` fails with, as on a host that lacks something. */
-  readonly broken?: string;
+  readonly broken?: ErrorCode;
   /** Where calls are noted; shared by hosts whose order matters together. */
   readonly calls?: string[];
   /** By component and version, `w@2`, else by component. */
@@ -41,6 +49,7 @@ export interface MemoryHostOptions {
 interface Running {
   spec: MachineSpec;
   state: GuestState;
+  status: string;
   startedAt: string;
 }
 
@@ -66,9 +75,13 @@ export function createMemoryHost(options: MemoryHostOptions): MemoryHost {
   const failures = new Map<string, CollectiveError>();
   const disks: DataDiskReport[] = [];
   const images = new Set<string>();
+  const starts = new Map<string, Map<string, number>>();
   const tokens = new Map<string, number>();
 
-  const fenced = (fence: Fence): void => {
+  const fenced = (fence: Fence, id?: MachineId): void => {
+    if (id !== undefined && id.networkId !== fence.networkId) {
+      throw hostError("HOST_REQUEST_INVALID", "the fence is of another network");
+    }
     const highest = tokens.get(fence.networkId) ?? 0;
     if (fence.token < highest)
       throw hostError("HOST_FENCED", `token ${fence.token} is lower than ${highest}`);
@@ -85,30 +98,20 @@ export function createMemoryHost(options: MemoryHostOptions): MemoryHost {
   };
   const mustRun = (id: MachineId): Running => {
     const found = machines.get(keyOf(id));
-    if (found === undefined) throw hostError("HOST_MACHINE_UNKNOWN", `${id.component} does not run`);
+    if (found === undefined) {
+      throw hostError("HOST_MACHINE_UNKNOWN", `${id.component} does not run`, "cui status shows what does");
+    }
     return found;
   };
+  const findDisk = (id: MachineId, device: string): number =>
+    disks.findIndex((disk) => keyOf(disk.id) === keyOf(id) && disk.device === device && !disk.inAttic);
+  const hasImage = ({ programDisks }: MachineImage): boolean =>
+    programDisks.every(({ indexDigest }) => images.has(indexDigest));
+  const say = (running: Running, event: "ready" | "reloaded"): string =>
+    behaviourOf(running.spec).say?.(event, running.spec, starts.get(keyOf(running.spec.id)) ?? new Map()) ??
+    "serving";
 
-  return {
-    calls,
-    failures,
-    disks,
-    images,
-    tokens,
-    linesOf: (component, networkId) =>
-      [...machines.values()].find(
-        ({ spec }) =>
-          spec.id.component === component && (networkId ?? spec.id.networkId) === spec.id.networkId,
-      )?.spec.parameterLines ?? [],
-    running: () =>
-      [...machines.values()].map(({ spec }) => `${spec.id.component}@${spec.image.source.version}`).sort(),
-    reboot: () => {
-      machines.clear();
-    },
-    setState: (component, state) => {
-      for (const machine of machines.values())
-        if (machine.spec.id.component === component) machine.state = state;
-    },
+  const methods: Host = {
     describe: async () => describe(options),
     inventory: async () => {
       if (options.broken !== undefined) throw hostError(options.broken, "the host lacks something");
@@ -121,16 +124,14 @@ export function createMemoryHost(options: MemoryHostOptions): MemoryHost {
     prepareImage: async (fence, image) => {
       fenced(fence);
       call("prepare", `${image.source.url.split("/").at(-1)}@${image.source.version}`);
-      const fetchedBytes = images.has(image.digest) ? 0 : 1000;
-      images.add(image.digest);
+      const fetchedBytes = hasImage(image) ? 0 : 1000;
+      for (const { indexDigest } of image.programDisks) images.add(indexDigest);
       return { fetchedBytes };
     },
     prepareDataDisks: async (fence, id, wanted) => {
-      fenced(fence);
+      fenced(fence, id);
       for (const { device, sizeBytes } of wanted) {
-        const index = disks.findIndex(
-          (disk) => keyOf(disk.id) === keyOf(id) && disk.device === device && !disk.inAttic,
-        );
+        const index = findDisk(id, device);
         const found = disks[index];
         if (found !== undefined && found.sizeBytes > sizeBytes) {
           throw hostError("HOST_DISK_SHRINK", `${device} of ${id.component} would shrink`);
@@ -140,52 +141,111 @@ export function createMemoryHost(options: MemoryHostOptions): MemoryHost {
       }
     },
     startMachine: async (fence, spec) => {
-      fenced(fence);
+      fenced(fence, spec.id);
       const known = machines.get(keyOf(spec.id));
-      if (known?.spec.plan === spec.plan) return;
+      const isOn = known !== undefined && known.state !== "stopped";
+      if (isOn && isSameMachine(known.spec, spec)) return;
       call("start", `${spec.id.component}@${spec.image.source.version}`);
-      if (known !== undefined) throw hostError("HOST_MACHINE_RUNNING", `${spec.id.component} runs already`);
-      if (!images.has(spec.image.digest)) throw hostError("HOST_IMAGE_MISSING", "image not prepared");
-      machines.set(keyOf(spec.id), { spec, state: "starting", startedAt: new Date().toISOString() });
+      if (isOn) throw hostError("HOST_MACHINE_RUNNING", `${spec.id.component} runs already`);
+      if (!hasImage(spec.image)) throw hostError("HOST_IMAGE_MISSING", "the image is not prepared");
+      const absent = spec.dataDisks.find(({ device }) => findDisk(spec.id, device) === -1);
+      if (absent !== undefined) throw hostError("HOST_DISK_MISSING", `${absent.device} is not there`);
+      const counts = starts.get(keyOf(spec.id)) ?? new Map<string, number>();
+      for (const { device } of spec.dataDisks) counts.set(device, (counts.get(device) ?? 0) + 1);
+      starts.set(keyOf(spec.id), counts);
+      machines.set(keyOf(spec.id), {
+        spec,
+        state: "starting",
+        status: "",
+        startedAt: new Date().toISOString(),
+      });
     },
     awaitReady: async (id, timeoutMs) => {
       const running = mustRun(id);
       const { bootMs = 0, boot = "ready" } = behaviourOf(running.spec);
-      if (running.state === "ready") return { state: "ready", status: "", bootMs };
+      if (running.state === "ready") return { state: "ready", status: running.status, bootMs };
       await sleep(Math.min(boot === "never" ? timeoutMs : bootMs, timeoutMs));
       if (boot === "never" || bootMs > timeoutMs) {
         throw hostError("HOST_NOT_READY", `${id.component} did not say READY=1 within ${timeoutMs / 1000} s`);
       }
       running.state = boot;
-      return { state: boot, status: boot === "failed" ? "disk is full" : "", bootMs };
+      running.status = boot === "failed" ? "disk is full" : say(running, "ready");
+      return { state: boot, status: running.status, bootMs };
     },
     sendParameters: async (fence, id, parameterLines) => {
-      fenced(fence);
+      fenced(fence, id);
       const running = mustRun(id);
       call("send", id.component);
       running.spec = { ...running.spec, parameterLines };
+      running.status = say(running, "reloaded");
       return { reloaded: behaviourOf(running.spec).reloads !== false };
     },
     stopMachine: async (fence, id) => {
-      fenced(fence);
-      if (machines.has(keyOf(id))) call("stop", id.component);
+      fenced(fence, id);
+      const known = machines.get(keyOf(id));
+      if (known !== undefined && known.state !== "stopped") call("stop", id.component);
       machines.delete(keyOf(id));
       return { forced: false };
     },
     moveToAttic: async (fence, id) => {
-      fenced(fence);
+      fenced(fence, id);
+      if (machines.has(keyOf(id))) throw hostError("HOST_MACHINE_RUNNING", `${id.component} runs`);
       call("attic", id.component);
       disks.forEach((disk, index) => {
         if (keyOf(disk.id) === keyOf(id)) disks[index] = { ...disk, inAttic: true };
       });
     },
-    consolePath: async (id) => `/run/collective/${id.networkId}-${id.component}.console`,
+    consolePath: async (id) => {
+      mustRun(id);
+      return `/run/collective/${id.networkId}-${id.component}.console`;
+    },
     close: async () => undefined,
+  };
+  return {
+    ...withChecks(methods),
+    calls,
+    failures,
+    disks,
+    images,
+    tokens,
+    linesOf: (component, networkId) =>
+      [...machines.values()].find(
+        ({ spec }) =>
+          spec.id.component === component && (networkId ?? spec.id.networkId) === spec.id.networkId,
+      )?.spec.parameterLines ?? [],
+    running: () =>
+      [...machines.values()]
+        .filter(({ state }) => state !== "stopped")
+        .map(({ spec }) => `${spec.id.component}@${spec.image.source.version}`)
+        .sort(),
+    reboot: () => {
+      for (const machine of machines.values()) machine.state = "stopped";
+    },
+    setState: (component, state) => {
+      for (const machine of machines.values())
+        if (machine.spec.id.component === component) machine.state = state;
+    },
   };
 }
 
-function hostError(code: string, message: string): CollectiveError {
-  return new CollectiveError(code as ErrorCode, message);
+/** Every argument passes the checks of a real host, so that what no host would take fails here as well. */
+function withChecks(methods: Host): Host {
+  const calls = methods as unknown as Readonly<Record<HostCall, (...values: unknown[]) => Promise<unknown>>>;
+  const checked = (Object.keys(hostCallSchemas) as HostCall[]).map(
+    (call) => [call, async (...values: unknown[]) => calls[call](...parseArguments(call, values))] as const,
+  );
+  return { ...methods, ...Object.fromEntries(checked) };
+}
+
+/** The same machine, whatever its parameters and its plan. */
+function isSameMachine(a: MachineSpec, b: MachineSpec): boolean {
+  const essence = ({ image, dataDisks, interfaces }: MachineSpec): string =>
+    JSON.stringify([image.digest, dataDisks, interfaces]);
+  return essence(a) === essence(b);
+}
+
+function hostError(code: ErrorCode, message: string, hint?: string): CollectiveError {
+  return new CollectiveError(code, message, hint === undefined ? {} : { hint });
 }
 
 function describe(options: MemoryHostOptions): HostDescription {
@@ -200,14 +260,14 @@ function describe(options: MemoryHostOptions): HostDescription {
   };
 }
 
-function reportOf({ spec, state, startedAt }: Running): MachineReport {
+function reportOf({ spec, state, status, startedAt }: Running): MachineReport {
   return {
     id: spec.id,
     version: spec.image.source.version,
     imageDigest: spec.image.digest,
     plan: spec.plan,
     state,
-    status: state === "ready" ? "serving" : "",
+    status,
     startedAt,
     memoryBytes: spec.image.description.memoryBytes,
     interfaces: spec.interfaces,
