@@ -178,7 +178,7 @@ async function attachAll(context: HostContext): Promise<void> {
 
 async function attach(context: HostContext, { name, stamp }: FoundMachine): Promise<MachineRun> {
   const paths = machinePaths(context.folders, stamp);
-  const run = await attachRun({ stamp, name, paths, libvirt: context.libvirt });
+  const run = await attachRun({ stamp, name, paths, libvirt: context.libvirt, wasRunning: true });
   rememberRun(context, stamp, run);
   return run;
 }

@@ -26,8 +26,6 @@ export interface MachineRun {
   awaitReady(timeoutMs: number): Promise<ReadyReport>;
   /** Sends the set that lies in the secrets folder now; true when the guest has taken it over. */
   resend(timeoutMs: number): Promise<boolean>;
-  /** The guest restarted inside the same domain. */
-  rebooted(): void;
   /** From now on `stopping` is what the guest does. */
   setStopping(): void;
   isStopping(): boolean;
@@ -44,8 +42,14 @@ export interface MachineRunOptions {
   readonly name: string;
   readonly paths: MachinePaths;
   readonly libvirt: Libvirt;
+  /** The domain ran before this host manager did: its guest may not say HELLO=1 again. */
+  readonly wasRunning: boolean;
 }
 
+/** A guest that is back at its port says HELLO=1 sooner than this. */
+const HELLO_TIMEOUT_MS = 1000;
+/** A guest that is up repeats READY=1 after HELLO=1 sooner than this; one that is not is booting again. */
+const REPEAT_TIMEOUT_MS = 2000;
 const AGENT_PERIOD_MS = 500;
 const RECONNECT_MS = 200;
 const MAX_RECONNECT_MS = 2000;
@@ -61,7 +65,7 @@ const savedSchema = z.object({
 /** Attaches to a domain that runs: just started, or found running after a restart of the host manager. */
 export async function attachRun(options: MachineRunOptions): Promise<MachineRun> {
   const run = new Run(options, await readSaved(options));
-  await run.connect();
+  await run.connect(options.wasRunning);
   return run;
 }
 
@@ -75,6 +79,8 @@ class Run implements MachineRun {
   private readonly waiters = new Set<Waiter>();
   private current: GuestCondition;
   private channel: GuestChannel | undefined;
+  private repeatTimer: NodeJS.Timeout | undefined;
+  private greeted = false;
   private closed = false;
   private stopping = false;
   private readonly disconnectWaiters: (() => void)[] = [];
@@ -95,7 +101,7 @@ class Run implements MachineRun {
     return this.current;
   }
 
-  async connect(): Promise<void> {
+  async connect(isBack: boolean): Promise<void> {
     for (let delayMs = RECONNECT_MS; !this.closed; delayMs = Math.min(delayMs * 2, MAX_RECONNECT_MS)) {
       try {
         this.channel = await openGuestChannel({
@@ -107,7 +113,7 @@ class Run implements MachineRun {
           onClosed: () => {
             this.channel = undefined;
             for (const resolve of this.disconnectWaiters.splice(0)) resolve();
-            void this.connect();
+            void this.connect(true);
           },
         });
         break;
@@ -117,6 +123,16 @@ class Run implements MachineRun {
       }
     }
     if (this.closed) this.channel?.close();
+    else if (isBack) this.sendSetUnlessGreeted();
+  }
+
+  /** A guest that did not notice that the host was away says no HELLO=1; it answers a set by repeating its last lines. */
+  private sendSetUnlessGreeted(): void {
+    this.greeted = false;
+    const { channel } = this;
+    setTimeout(() => {
+      if (!this.greeted && this.channel === channel) channel?.sendSet();
+    }, HELLO_TIMEOUT_MS).unref();
   }
 
   async awaitReady(timeoutMs: number): Promise<ReadyReport> {
@@ -155,12 +171,9 @@ class Run implements MachineRun {
     return new Promise((resolve) => this.disconnectWaiters.push(resolve));
   }
 
-  rebooted(): void {
-    this.become({ state: "starting" });
-  }
-
   close(): void {
     this.closed = true;
+    clearTimeout(this.repeatTimer);
     this.channel?.close();
     this.announceEnd();
   }
@@ -168,6 +181,11 @@ class Run implements MachineRun {
   private take(message: GuestMessage): void {
     switch (message.kind) {
       case "hello":
+        this.greeted = true;
+        clearTimeout(this.repeatTimer);
+        this.repeatTimer = setTimeout(() => {
+          this.become({ state: "starting" });
+        }, REPEAT_TIMEOUT_MS).unref();
         return;
       case "ready":
         this.become({ state: "ready" });
@@ -185,6 +203,7 @@ class Run implements MachineRun {
   }
 
   private become(change: Partial<GuestCondition>): void {
+    if (change.state !== undefined) clearTimeout(this.repeatTimer);
     const isFirstReady = change.state === "ready" && this.current.bootMs === null;
     this.current = { ...this.current, ...change, ...(isFirstReady ? { bootMs: this.sinceStart() } : {}) };
     this.save(change.state !== undefined);

@@ -78,7 +78,11 @@ async function startChecked(context: HostContext, start: Start): Promise<void> {
     await takeBack(context, { spec, keepsOverlays });
     throw await explainStartError(error, context, spec);
   }
-  rememberRun(context, spec.id, await attachRun({ stamp, name, paths, libvirt: context.libvirt }));
+  rememberRun(
+    context,
+    spec.id,
+    await attachRun({ stamp, name, paths, libvirt: context.libvirt, wasRunning: false }),
+  );
 }
 
 function domainOptions(
