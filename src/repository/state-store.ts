@@ -166,7 +166,8 @@ async function commit(
   next: ReadonlyMap<string, string>,
   messages: readonly string[],
 ): Promise<string | null> {
-  const message = messages.join("\n");
+  const [subject = "", ...others] = messages;
+  const message = others.length === 0 ? subject : `${subject}\n\n${others.join("\n")}`;
   const seconds = Math.floor(Date.now() / 1000);
   const parts = [
     `commit ${BRANCH}\nmark :1\ncommitter cui <cui@localhost> ${seconds} +0000\n`,
