@@ -202,6 +202,8 @@ async function createWhole(file: string, args: readonly string[]): Promise<void>
   const temporary = `${file}.new`;
   await rm(temporary, { force: true });
   try {
+    // Nobody but root may read it; where QEMU runs as another user, libvirt hands the file over when the machine starts.
+    await (await open(temporary, "wx", 0o600)).close();
     await qemuImg(["create", "-q", "-f", "qcow2", ...optionsFirst(args, temporary)]);
     await rename(temporary, file);
   } catch (error) {

@@ -63,6 +63,7 @@ async function writeSeed(paths: MachinePaths, spec: MachineSpec): Promise<void> 
     for (const [name, text] of Object.entries(renderSeedFiles(spec))) {
       await writeFile(path.join(folder, name), text, { mode: 0o600 });
     }
+    await writeFile(paths.seed, "", { mode: 0o600 }); // genisoimage keeps the mode of what it overwrites
     await run({
       file: "genisoimage",
       args: ["-quiet", "-output", paths.seed, "-volid", "cidata", "-joliet", "-rational-rock", "--", folder],

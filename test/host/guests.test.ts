@@ -265,6 +265,14 @@ t.test("disks on other buses, cloud-init's seed, link-down interfaces", async (t
   t.match(statuses[2], /probe from the seed/);
   t.match(statuses[3], /ethernet0:0 /, "no carrier");
   t.match((await report(first, unplugged.id))!.interfaces, [{ port: null }]);
+  const { folders } = options("a");
+  const files = [
+    path.join(folders.secretsDirectory, machineKey(machine("seeded")), "seed.iso"),
+    path.join(folders.directory, "networks/guests/machines/ide/data-ide0_1.qcow2"),
+    path.join(folders.directory, "networks/guests/machines/ide/overlay-ide0_0.qcow2"),
+  ];
+  for (const file of files)
+    t.equal((await stat(file)).mode & 0o777, 0o600, `${path.basename(file)} is root's alone`);
   await Promise.all(specs.map(({ id }) => first.stopMachine(fence, id, 60_000)));
 });
 

@@ -65,7 +65,11 @@ t.test("a start that cannot succeed changes nothing", async (t) => {
 t.test("Open vSwitch or libvirt is not there", async (t) => {
   const spec = specOf(image, { id: { networkId: "errors", component: "b" } });
   const withoutBridge = await createHostManager({ ...options("bridge"), bridge: "br-none" });
-  await withoutBridge.prepareImage(fence, image);
+  await t.rejects(
+    withoutBridge.prepareImage(fence, image),
+    { code: "HOST_BRIDGE_MISSING" },
+    "as early as can be",
+  );
   await t.rejects(withoutBridge.startMachine(fence, spec), {
     code: "HOST_BRIDGE_MISSING",
     message: /br-none/,
