@@ -46,6 +46,7 @@ function createProgram(context: CliContext): Command {
         context.warn(text.trimEnd());
       },
     })
+    .showHelpAfterError("  hint: cui <command> --help shows the form and an example")
     .exitOverride()
     .addHelpText("after", "\nExample:\n  cui check office.cvl && cui start office.cvl\n");
 }
