@@ -30,6 +30,8 @@ const report = path.join("build", `test-${process.pid}.tap`);
 const reporter = process.stdout.isTTY ? "base" : "terse";
 const tap = spawn("node_modules/.bin/tap", [`--reporter=${reporter}`, `--output-file=${report}`, ...files], {
   stdio: ["ignore", "inherit", "inherit"],
+  // A test's folder whose repository is gone must not be taken for a folder of the project's own.
+  env: { ...process.env, GIT_CEILING_DIRECTORIES: path.resolve(".tap/fixtures") },
 });
 for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"]) process.on(signal, () => tap.kill(signal));
 const status = await new Promise((resolve) =>
