@@ -161,6 +161,9 @@ function asHostError(error: unknown, address: string): unknown {
 const CONNECTION_ERRORS = new Set<number>([
   ErrorCodes.PendingResponseRejected,
   ErrorCodes.ConnectionInactive,
+  // ssh may be gone before the first request is written.
+  ErrorCodes.MessageWriteError,
+  ErrorCodes.MessageReadError,
 ]);
 
 function unreachable(address: string, reason: string): CollectiveError {

@@ -380,6 +380,6 @@ t.test("memory does not grow with the disk", async (t) => {
   const { index, addedBytes } = await add(place, { onProgress: sample });
   t.ok(addedBytes > 250 * MIB, "nothing of it compresses");
   await exportDisk({ index, store: place.store, target: place.target, onProgress: sample });
-  t.ok(peak - before < 160 * MIB, `${Math.round((peak - before) / MIB)} MiB more`);
+  t.ok(peak - before < 220 * MIB, `${Math.round((peak - before) / MIB)} MiB more`);
   await run({ file: "cmp", args: ["--", place.image, place.target] });
 });
