@@ -1,5 +1,6 @@
 // npm test [-- part of a path …]: builds the CLI and the tests, runs them with tap, ends with `N passed, N failed`.
-import { spawn } from "node:child_process";
+import { spawn, spawnSync } from "node:child_process";
+import { existsSync } from "node:fs";
 import { readdir, readFile, rm } from "node:fs/promises";
 import path from "node:path";
 import { install, debianPackages, missingPackages, testPackages } from "./prerequisites.mjs";
@@ -24,6 +25,11 @@ const files = (await readdir("build/test", { recursive: true }))
 if (files.length === 0) {
   console.error(`no test file matches ${filters.join(", ")}`);
   process.exit(1);
+}
+
+// The first run after an installation would still use tap's own plugins, among them a TypeScript loader for every process.
+if (!existsSync(".tap/plugins")) {
+  spawnSync("node_modules/.bin/tap", ["build"], { stdio: ["ignore", "ignore", "inherit"] });
 }
 
 const report = path.join("build", `test-${process.pid}.tap`);
