@@ -20,6 +20,12 @@ module.exports = {
     },
     ...upwardImports,
     {
+      name: "src-does-not-import-actions",
+      severity: "error",
+      from: { path: "^src/" },
+      to: { path: "^actions/" },
+    },
+    {
       name: "ground-imports-nothing",
       severity: "error",
       from: { path: "^src/(errors|diagnostics|io)\\.ts$" },
@@ -40,7 +46,7 @@ module.exports = {
     {
       name: "processes-in-io-only",
       severity: "error",
-      from: { path: "^src/", pathNot: "^src/io\\.ts$" },
+      from: { path: "^(src|actions)/", pathNot: "^src/io\\.ts$" },
       to: { path: "node_modules/execa/|^(node:)?child_process$" },
     },
   ],

@@ -36,6 +36,25 @@ export async function buildCli() {
   await chmod(path.join(root, "dist/cui.js"), 0o755);
 }
 
+/** Each action as one file, `actions/<name>/dist/index.mjs`: the release commits them, main never has them. */
+export async function buildActions() {
+  const names = (await readdir(path.join(root, "actions"), { withFileTypes: true }))
+    .filter((entry) => entry.isDirectory())
+    .map(({ name }) => name);
+  for (const name of names) {
+    await build({
+      ...common,
+      splitting: false,
+      entryPoints: { index: `actions/${name}/main.ts` },
+      outdir: `actions/${name}/dist`,
+      outExtension: { ".js": ".mjs" },
+      minify: true,
+      keepNames: true,
+      banner: { js: requireBanner },
+    });
+  }
+}
+
 export async function buildTests() {
   await rm(path.join(root, "build"), { recursive: true, force: true });
   await build({
@@ -88,4 +107,5 @@ if (process.argv[1] === fileURLToPath(import.meta.url)) {
   await buildCli();
   if (process.argv.includes("--tests")) await buildTests();
   if (process.argv.includes("--bench")) await buildBenchmarks();
+  if (process.argv.includes("--actions")) await buildActions();
 }

@@ -5,8 +5,17 @@ import { existsSync } from "node:fs";
 const steps = [
   ["format", "prettier", "--check", "--log-level", "warn", "."],
   ["types", "tsc", "-p", "."],
-  ["lint", "eslint", "src", "test", "bench", "--no-error-on-unmatched-pattern"],
-  ["import rules", "depcruise", "src", "--config", ".dependency-cruiser.cjs", "--output-type", "err"],
+  ["lint", "eslint", "src", "actions", "test", "bench", "--no-error-on-unmatched-pattern"],
+  [
+    "import rules",
+    "depcruise",
+    "src",
+    "actions",
+    "--config",
+    ".dependency-cruiser.cjs",
+    "--output-type",
+    "err",
+  ],
   ["dead code", "knip", "--no-progress"],
 ];
 if (existsSync("scripts/generated.mjs"))

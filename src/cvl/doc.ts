@@ -25,11 +25,6 @@ export function indent(content: Doc): Doc {
   return { kind: "indent", content };
 }
 
-/** `separator` between the documents. */
-export function join(separator: Doc, docs: readonly Doc[]): Doc {
-  return docs.flatMap((doc, index) => (index === 0 ? [doc] : [separator, doc]));
-}
-
 const INDENT = 2;
 
 interface Item {

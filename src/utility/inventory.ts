@@ -14,6 +14,7 @@
  * ```
  */
 import { z } from "zod";
+import { ACTION_CLASSES, type ActionClass } from "../plan/plan.ts";
 import { parseAddress, parseAddressRange, parseSubnet, isHostAddress, contains } from "./ipv4.ts";
 
 export const INVENTORY_FORMAT = 1;
@@ -73,6 +74,28 @@ export interface Inventory {
   readonly blacklist: readonly BlacklistEntry[];
   /** URL prefixes imports may come from; undefined allows all. */
   readonly allow: readonly string[] | undefined;
+  readonly approval: ApprovalPolicy;
+  readonly rollout: RolloutPolicy;
+}
+
+/** Who must stand behind a plan before it is carried out. */
+export interface ApprovalPolicy {
+  /** Persons a plan of a class needs, the author counted; a class that is not named needs as many as the next milder one that is. */
+  readonly persons: Readonly<Partial<Record<ActionClass, number>>>;
+  /** Lines of an SSH allowed-signers file: whose signatures count as a person where there is no forge. */
+  readonly signers: readonly string[];
+  /** Bump pull requests whose preview is at most of this class are merged by themselves; undefined: none is. */
+  readonly automerge: ActionClass | undefined;
+}
+
+/** What a runner, or the site's own repository after a push, carries out. */
+export interface RolloutPolicy {
+  /** The protected branch, `main` unless set. */
+  readonly branch: string;
+  /** `merge`: the post-receive hook starts a rollout whenever the branch moved. */
+  readonly on: "merge" | "never";
+  /** Start networks that do not run yet; false: only what runs is updated. Default true. */
+  readonly startsNew: boolean;
 }
 
 const NAME = /^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$/;
@@ -135,6 +158,23 @@ const network = z.strictObject({
 
 const signers = z.strictObject({ signers: z.array(text).max(MAX_LIST).optional() });
 
+const actionClass = z.enum(ACTION_CLASSES);
+
+const approval = z.strictObject({
+  persons: z.partialRecord(actionClass, z.int().min(0).max(10)).optional(),
+  signers: z.array(text).max(MAX_LIST).optional(),
+  automerge: actionClass.optional(),
+});
+
+const rollout = z.strictObject({
+  branch: z
+    .string()
+    .regex(/^[A-Za-z0-9][A-Za-z0-9._/-]{0,200}$/, "expected the name of a branch")
+    .default("main"),
+  on: z.enum(["merge", "never"]).default("never"),
+  start: z.boolean().default(true),
+});
+
 /** The shape of utility.yaml. */
 export const inventorySchema = z
   .strictObject({
@@ -175,7 +215,8 @@ export const inventorySchema = z
       .nullish(),
     imports: z.strictObject({ allow: z.array(text).max(MAX_LIST).nullish() }).nullish(),
     trust: z.union([signers, z.array(text).max(MAX_LIST)]).nullish(),
-    approval: z.record(text, z.unknown()).nullish(),
+    approval: approval.nullish(),
+    rollout: rollout.nullish(),
     secrets: z.strictObject({ unattended: z.boolean().optional() }).nullish(),
   })
   .superRefine((value, context) => {
@@ -213,6 +254,16 @@ export function toInventory(value: z.infer<typeof inventorySchema>): Inventory {
       reason: entry.reason,
     })),
     allow: value.imports?.allow ?? undefined,
+    approval: {
+      persons: value.approval?.persons ?? {},
+      signers: value.approval?.signers ?? [],
+      automerge: value.approval?.automerge,
+    },
+    rollout: {
+      branch: value.rollout?.branch ?? "main",
+      on: value.rollout?.on ?? "never",
+      startsNew: value.rollout?.start ?? true,
+    },
   };
 }
 

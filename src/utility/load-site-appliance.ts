@@ -4,6 +4,7 @@ import type { PlanWarning } from "../plan/plan.ts";
 import { createAppliance, type Appliance } from "./appliance.ts";
 import { describeNetwork } from "./describe.ts";
 import type { Inventory } from "./inventory.ts";
+import { policyOf } from "./policy.ts";
 import { refuse } from "./refuse.ts";
 
 export interface LoadSiteOptions {
@@ -25,7 +26,7 @@ export async function loadSiteAppliance(options: LoadSiteOptions): Promise<Appli
     cwd: options.cwd,
     versions: options.versions,
     writeLock: options.writeLock,
-    policy: { allow: inventory.allow ?? null, blacklist: inventory.blacklist },
+    policy: policyOf(inventory),
     ...(object === undefined ? {} : { object }),
     ...(inventory.allow === undefined ? {} : { allow: inventory.allow }),
   });

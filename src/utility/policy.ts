@@ -1,9 +1,14 @@
-/** The site's policy: which versions are never started. */
+/** The site's policy: what of it binds plans, and which versions are never started. */
 import type { ComponentPath } from "../cvl/tree.ts";
 import { machinesBelow } from "../network/boot-order.ts";
 import type { NetworkDescription } from "../network/description.ts";
 import type { Source } from "../cvl/source.ts";
-import type { BlacklistEntry } from "./inventory.ts";
+import type { BlacklistEntry, Inventory } from "./inventory.ts";
+
+/** What of an inventory decides about plans, as it goes into the input digest: the same in CI and on the manager. */
+export function policyOf({ allow, blacklist, approval }: Inventory): unknown {
+  return { allow: allow ?? null, blacklist, approval };
+}
 
 /** A version in use that the blacklist names. */
 export interface Blacklisted {

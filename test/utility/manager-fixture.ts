@@ -126,5 +126,7 @@ export function sampleInventory(names: readonly string[]): Inventory {
     networks: [],
     blacklist: [],
     allow: undefined,
+    approval: { persons: {}, signers: [], automerge: undefined },
+    rollout: { branch: "main", on: "never", startsNew: true },
   };
 }

@@ -1,0 +1,52 @@
+/** Inputs of an action as typed values; each error names the input, what was expected and what came. */
+import { visible } from "../src/diagnostics.ts";
+import { CollectiveError } from "../src/errors.ts";
+
+export interface InputReader {
+  /** Trimmed; undefined when it is empty or not given. */
+  text(name: string): string | undefined;
+  /** @throws CollectiveError USAGE when it is empty. */
+  required(name: string): string;
+  /** `true` or `false`; `fallback` when it is empty. @throws CollectiveError USAGE. */
+  flag(name: string, fallback: boolean): boolean;
+  /** @throws CollectiveError USAGE when it is none of `choices`. */
+  choice<Choice extends string>(name: string, choices: readonly Choice[], fallback: Choice): Choice;
+  /** Lines and commas separate; empty parts are dropped. */
+  list(name: string): readonly string[];
+}
+
+/** Reads `INPUT_<NAME>` as the runner sets it: upper case, blanks as underscores, dashes kept. */
+export function createInputReader(env: Readonly<Record<string, string | undefined>>): InputReader {
+  const text = (name: string): string | undefined => {
+    const value = env[`INPUT_${name.toUpperCase().replaceAll(" ", "_")}`]?.trim();
+    return value === "" ? undefined : value;
+  };
+  const choice: InputReader["choice"] = (name, choices, fallback) => {
+    const value = text(name) ?? fallback;
+    const found = choices.find((candidate) => candidate === value);
+    if (found === undefined) throw unexpected(name, `one of ${choices.join(", ")}`, value);
+    return found;
+  };
+  return {
+    text,
+    choice,
+    required: (name) => text(name) ?? fail(name),
+    flag: (name, fallback) => choice(name, ["true", "false"], fallback ? "true" : "false") === "true",
+    list: (name) =>
+      (text(name) ?? "")
+        .split(/[\n,]/)
+        .map((part) => part.trim())
+        .filter((part) => part !== ""),
+  };
+}
+
+function fail(name: string): never {
+  throw unexpected(name, "a value", "");
+}
+
+function unexpected(name: string, expected: string, got: string): CollectiveError {
+  return new CollectiveError(
+    "USAGE",
+    `the input ${name} expects ${expected}, got "${visible(got.slice(0, 200))}"`,
+  );
+}

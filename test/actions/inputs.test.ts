@@ -1,0 +1,26 @@
+import t from "tap";
+import { createInputReader } from "../../actions/inputs.ts";
+
+t.test("inputs come as the runner sets them", (t) => {
+  const inputs = createInputReader({
+    INPUT_TOKEN: " abc ",
+    INPUT_EMPTY: "  ",
+    "INPUT_DRY-RUN": "true",
+    INPUT_FILES: "acme.cvl, other.cvl\nthird.cvl\n",
+  });
+  t.equal(inputs.text("token"), "abc");
+  t.equal(inputs.text("empty"), undefined);
+  t.equal(inputs.flag("dry-run", false), true);
+  t.equal(inputs.flag("other", true), true);
+  t.same(inputs.list("files"), ["acme.cvl", "other.cvl", "third.cvl"]);
+  t.end();
+});
+
+t.test("a wrong input is named with what was expected", (t) => {
+  const inputs = createInputReader({ INPUT_MODE: "fast\u001b[31m", INPUT_FLAG: "yes" });
+  t.throws(() => inputs.required("token"), { code: "USAGE", message: /input token expects a value/ });
+  t.throws(() => inputs.flag("flag", false), { code: "USAGE", message: /true, false, got "yes"/ });
+  const error = t.throws(() => inputs.choice("mode", ["slow"], "slow"), { code: "USAGE" }) as Error;
+  t.notMatch(error.message, "\u001b");
+  t.end();
+});
