@@ -81,7 +81,8 @@ async function readBefore(
   return { before: parsed ?? EMPTY_LOCK, lockPath: path.resolve(lockPath) };
 }
 
-function changesBetween(before: Lock, after: Lock): LockChange[] {
+/** Every import of either lock with its version before and after. */
+export function changesBetween(before: Lock, after: Lock): LockChange[] {
   const change = ({ url, pin }: LockEntry): LockChange => ({
     url,
     pin,
