@@ -1,6 +1,6 @@
 /** A commit of what the folder holds, made aside: no branch, no tag and no index of the user's changes. */
 import { randomUUID } from "node:crypto";
-import { copyFile } from "node:fs/promises";
+import { copyFile, stat, utimes } from "node:fs/promises";
 import path from "node:path";
 import { git, gitStatus } from "./git.ts";
 import { gitFolderOf } from "./git-folder.ts";
@@ -31,8 +31,7 @@ export async function buildCommit({
   const gitFolder = await gitFolderOf(folder);
   const indexFile = path.join(gitFolder, `cui-index-${randomUUID()}`);
   const env = { GIT_INDEX_FILE: indexFile };
-  // The user's index knows which files did not change; without one every file is read.
-  await copyFile(path.join(gitFolder, "index"), indexFile).catch(() => undefined);
+  await copyIndex(path.join(gitFolder, "index"), indexFile);
   await git({ folder, env, args: ["add", "--all", "--", "."], lfsFilters: true });
   if (keptOut.length > 0) {
     await git({ folder, env, args: ["rm", "--cached", "--quiet", "--ignore-unmatch", "--", ...keptOut] });
@@ -49,6 +48,19 @@ export async function buildCommit({
     input: `${message}\n`,
   });
   return { commit: commit.trim(), tree, indexFile };
+}
+
+/**
+ * The user's index knows which files did not change; without one every file is read. Its own time goes with it: git reads a
+ * file again whose time is not before the index's (a file that changes twice within a second), and a copy is always later.
+ * @see git's racy-git.txt
+ */
+async function copyIndex(from: string, to: string): Promise<void> {
+  const before = await stat(from).catch(() => undefined);
+  if (before === undefined) return;
+  await copyFile(from, to);
+  const seconds = Math.floor(before.mtimeMs / 1000);
+  await utimes(to, seconds, seconds);
 }
 
 async function treeOf(folder: string, commit: string): Promise<string> {

@@ -7,6 +7,7 @@ import {
   readFileSync,
   rmSync,
   statSync,
+  utimesSync,
   writeFileSync,
 } from "node:fs";
 import path from "node:path";
@@ -383,6 +384,25 @@ function defineTests(): void {
     const image = await imageOf(site, "x.cvl", cache);
     const fetched = await fetchImage({ image, directory: path.join(folder, "images"), cache });
     t.ok(readFileSync(fetched.disks[0]!.path).equals(readFileSync(path.join(fresh, "root.img"))));
+  });
+
+  test("a file that changed within the second of the publish before is seen", async (t) => {
+    const { folder, cache } = scratch(t);
+    const { repository, work } = await publishThree(folder, cache);
+    const notes = path.join(work, "notes.txt");
+    // git compares whole seconds; without the inode's own time, which nobody can set, this is that second, on purpose.
+    git(work, "config", "core.trustctime", "false");
+    const second = new Date("2026-01-01T00:00:00Z");
+    for (const [text, version] of [
+      ["one\n", 4],
+      ["two\n", 5],
+    ] as const) {
+      writeFileSync(notes, text);
+      utimesSync(notes, second, second);
+      utimesSync(path.join(work, ".git/index"), second, second);
+      await publish({ repository, cvl: "DNS.cvl", cwd: work, cache });
+      t.equal(git(repository, "show", `v${version}:notes.txt`), text.trim());
+    }
   });
 
   test("a disk image that git tracked before is taken out", async (t) => {
