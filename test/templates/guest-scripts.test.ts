@@ -389,6 +389,18 @@ t.test("a build writes into its own folder only, whatever links the root folder 
   t.end();
 });
 
+t.test("caches that share their packages are changed by one build at a time", async (t) => {
+  const folder = t.testdir({ shared: { debs: {} }, one: { cui: {} }, two: { cui: {} } });
+  for (const cache of ["one", "two"]) execFileSync("ln", ["-s", "../../shared/debs", `${cache}/cui/debs`], { cwd: folder });
+  // `mkdir` fails for whoever comes while the other is inside.
+  const script = `. ${GUEST}/builder/packages.sh; with_cache_lock sh -euc "mkdir ${folder}/inside; sleep 0.3; rmdir ${folder}/inside"`;
+  const builds = ["one", "two"].map((cache) =>
+    spawn("sh", ["-euc", script], { env: { ...process.env, XDG_CACHE_HOME: path.join(folder, cache) }, stdio: "ignore" }),
+  );
+  const codes = await Promise.all(builds.map((build) => new Promise((resolve) => build.once("close", resolve))));
+  t.strictSame(codes, [0, 0]);
+});
+
 t.test("shellcheck has nothing to say", (t) => {
   if (spawnSync("shellcheck", ["--version"]).error !== undefined) {
     t.comment("not checked: shellcheck is not installed (apt-get install shellcheck)");

@@ -10,12 +10,12 @@ die() {
   exit 1
 }
 
-# with_cache_lock COMMAND…: one build at a time changes the cache.
+# with_cache_lock COMMAND…: one build at a time changes the cache. The lock lies with the packages, which caches may share.
 with_cache_lock() {
   (
     flock 9
     "$@"
-  ) 9>"$cache/lock"
+  ) 9>"$cache/debs/cui.lock"
 }
 
 # package_trees NAME…: prints the folder of each package that the named packages need, themselves included, one a line.
