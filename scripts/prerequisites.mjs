@@ -7,7 +7,7 @@ import { fileURLToPath } from "node:url";
 
 const root = path.dirname(path.dirname(fileURLToPath(import.meta.url)));
 
-/** Debian packages: the program that shows it is there, and why it is needed. */
+/** Debian packages: the program, or the file, that shows it is there, and why it is needed. */
 export const debianPackages = [
   { name: "git", program: "git", why: "appliance and site repositories" },
   { name: "git-lfs", program: "git-lfs", why: "disk packs are Git LFS objects" },
@@ -30,6 +30,11 @@ export const testPackages = [
   { name: "tcpdump", program: "tcpdump", why: "shows that no packet leaves a lab" },
   { name: "busybox-static", program: "busybox", why: "the guest scripts are tested with its shell" },
   { name: "cpio", program: "cpio", why: "boot image of a test guest" },
+  {
+    name: "ovmf",
+    program: "/usr/share/OVMF/OVMF_CODE_4M.fd",
+    why: "firmware of machines that boot with UEFI",
+  },
   { name: "shellcheck", program: "shellcheck", why: "checks the guest scripts" },
   { name: "procps", program: "ps", why: "looks for processes left behind" },
 ];
@@ -68,7 +73,8 @@ export function install(packages) {
     if (process.getuid() !== 0) {
       return `Installing Debian packages needs root. Run: sudo apt-get install ${missing.map(({ name }) => name).join(" ")}`;
     }
-    if (!aptGet(["update", "-q"])) return "apt-get update failed";
+    // Lists that are a day old still do where nothing newer can be fetched.
+    if (!aptGet(["update", "-q"])) console.log("apt-get update failed; trying with the lists that are here.");
     const names = missing.map(({ name }) => name);
     if (!aptGet(["install", "-q", "-y", "--no-install-recommends", ...names]))
       return "apt-get install failed";
@@ -82,6 +88,7 @@ export function install(packages) {
 }
 
 function isInstalled(program) {
+  if (path.isAbsolute(program)) return existsSync(program);
   const folders = [...(process.env.PATH ?? "").split(":"), "/usr/sbin", "/sbin", "/usr/local/sbin"];
   return folders.some((folder) => {
     try {

@@ -1,4 +1,5 @@
-// npm test [-- part of a path …]: builds the CLI and the tests, runs them with tap, ends with `N passed, N failed`.
+// npm test [-- part of a path …]: installs what is missing, builds the CLI and the tests, runs them with tap, ends with
+// `N passed, N failed`.
 import { spawn, spawnSync } from "node:child_process";
 import { existsSync } from "node:fs";
 import { readdir, readFile, rm } from "node:fs/promises";
@@ -6,12 +7,13 @@ import path from "node:path";
 import { install, debianPackages, missingPackages, testPackages } from "./prerequisites.mjs";
 
 const filters = process.argv.slice(2);
-const problem = install([]);
-if (problem !== undefined) throw new Error(problem);
-const missing = missingPackages([...debianPackages, ...testPackages]);
-if (missing.length > 0) {
-  console.log(`Tests that need ${missing.map(({ name }) => name).join(", ")} are skipped or fail;`);
-  console.log("`node scripts/prerequisites.mjs --install` installs them.");
+const npmProblem = install([]);
+if (npmProblem !== undefined) throw new Error(npmProblem);
+const packages = [...debianPackages, ...testPackages];
+const problem = install(packages);
+if (problem !== undefined) {
+  const missing = missingPackages(packages).map(({ name }) => name);
+  console.log(`${problem}\nTests that need ${missing.join(", ")} are skipped or fail.`);
 }
 
 const { buildCli, buildTests } = await import("./build.mjs");
