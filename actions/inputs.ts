@@ -3,7 +3,7 @@ import { visible } from "../src/diagnostics.ts";
 import { CollectiveError } from "../src/errors.ts";
 
 export interface InputReader {
-  /** Trimmed; undefined when it is empty or not given. */
+  /** Trimmed; undefined when it is empty or not given. @throws CollectiveError USAGE for control characters other than line breaks and tabs. */
   text(name: string): string | undefined;
   /** @throws CollectiveError USAGE when it is empty. */
   required(name: string): string;
@@ -15,10 +15,16 @@ export interface InputReader {
   list(name: string): readonly string[];
 }
 
+/** Of ASCII, of Latin 1, and those that turn the direction of reading. */
+const CONTROL_CHARACTERS = /[\u0000-\u0008\u000b\u000c\u000e-\u001f\u007f-\u009f\u202a-\u202e\u2066-\u2069]/;
+
 /** Reads `INPUT_<NAME>` as the runner sets it: upper case, blanks as underscores, dashes kept. */
 export function createInputReader(env: Readonly<Record<string, string | undefined>>): InputReader {
   const text = (name: string): string | undefined => {
     const value = env[`INPUT_${name.toUpperCase().replaceAll(" ", "_")}`]?.trim();
+    if (value !== undefined && CONTROL_CHARACTERS.test(value)) {
+      throw unexpected(name, "a text without control characters", value);
+    }
     return value === "" ? undefined : value;
   };
   const choice: InputReader["choice"] = (name, choices, fallback) => {

@@ -1,5 +1,6 @@
 // Builds dist/ (the bundled CLI, one lazily loaded chunk a verb) and, with --tests, build/ (precompiled tests).
 import { build } from "esbuild";
+import { existsSync } from "node:fs";
 import { chmod, cp, readdir, rm } from "node:fs/promises";
 import path from "node:path";
 import { fileURLToPath } from "node:url";
@@ -36,17 +37,20 @@ export async function buildCli() {
   await chmod(path.join(root, "dist/cui.js"), 0o755);
 }
 
-/** Each action as one file, `actions/<name>/dist/index.mjs`: the release commits them, main never has them. */
+/**
+ * Each action as one file, `actions/<name>/dist/index.mjs`, and the front door, `actions/dist/index.mjs`, which holds them
+ * all: the release commits them, main never has them.
+ */
 export async function buildActions() {
   const names = (await readdir(path.join(root, "actions"), { withFileTypes: true }))
-    .filter((entry) => entry.isDirectory())
+    .filter((entry) => entry.isDirectory() && existsSync(path.join(root, "actions", entry.name, "main.ts")))
     .map(({ name }) => name);
-  for (const name of names) {
+  for (const folder of ["actions", ...names.map((name) => `actions/${name}`)]) {
     await build({
       ...common,
       splitting: false,
-      entryPoints: { index: `actions/${name}/main.ts` },
-      outdir: `actions/${name}/dist`,
+      entryPoints: { index: `${folder}/main.ts` },
+      outdir: `${folder}/dist`,
       outExtension: { ".js": ".mjs" },
       minify: true,
       keepNames: true,
@@ -104,8 +108,8 @@ async function listTypeScript(directory) {
 }
 
 if (process.argv[1] === fileURLToPath(import.meta.url)) {
-  await buildCli();
+  if (!process.argv.includes("--actions-only")) await buildCli();
   if (process.argv.includes("--tests")) await buildTests();
   if (process.argv.includes("--bench")) await buildBenchmarks();
-  if (process.argv.includes("--actions")) await buildActions();
+  if (process.argv.some((argument) => /^--actions(-only)?$/.test(argument))) await buildActions();
 }
