@@ -170,7 +170,7 @@ function isMissing(error: unknown): boolean {
 
 function diskUnpublished(source: string, indexPath: string, where: string): CollectiveError {
   return new CollectiveError(
-    "REPOSITORY_DISK_UNPUBLISHED",
+    "REPOSITORY_DISK_MISSING",
     `${where} has no ${indexPath} for the disk ${source}`,
     {
       data: { source, indexPath },
@@ -182,7 +182,7 @@ function diskUnpublished(source: string, indexPath: string, where: string): Coll
 /** What a repository lacks is told at the assignment of `vm`; what is not about the repository is thrown. */
 function describeFailure(error: unknown, request: ImageRequest): Diagnostic {
   if (!(error instanceof CollectiveError) || /^PROCESS_/.test(error.code)) throw error;
-  const isDisk = error.code === "REPOSITORY_DISK_UNPUBLISHED" || error.code.startsWith("DISK_");
+  const isDisk = error.code === "REPOSITORY_DISK_MISSING" || error.code.startsWith("DISK_");
   return {
     code: isDisk ? "VM_DISK_MISSING" : "VM_DESCRIPTION_MISSING",
     severity: "error",

@@ -1,6 +1,7 @@
 import { readdir, readFile, writeFile, mkdir } from "node:fs/promises";
 import path from "node:path";
 import t from "tap";
+import { withCodecPool } from "../../src/disk/codec-pool.ts";
 import { exportDisk } from "../../src/disk/export-disk.ts";
 import { bytesToFetch, listPacks } from "../../src/disk/forecast.ts";
 import { decodeIndex, encodeIndex } from "../../src/disk/index-files.ts";
@@ -50,6 +51,24 @@ t.test("a pack can be read without an index", async (t) => {
   const report = await verifyPack(pack.oid, memoryReader(pack.bytes));
   t.match(report, { goodChunks: 4, uncheckedChunks: 0, problems: [] });
   t.same(await readPackEntries(memoryReader(makePack([]).bytes)), [], "an empty pack is one");
+});
+
+t.test("a job that a worker cannot do is one error; the pool goes on with the next", async (t) => {
+  await withCodecPool(async (pool) => {
+    const item = { storedBytes: 1, codec: "raw", digest: "", plainBytes: undefined } as const;
+    const decode = (offset: number) =>
+      pool.decode(new ArrayBuffer(1), new ArrayBuffer(CHUNK), [{ ...item, offset }]);
+    await t.rejects(decode(2), {
+      code: "DISK_WORKER_FAILED",
+      message: /Invalid typed array/,
+    });
+    t.match(await decode(0), { chunks: [{ problem: /SHA-256/ }] });
+    const abandoned = decode(0);
+    await Promise.all([
+      t.rejects(abandoned, { code: "DISK_WORKER_FAILED", message: /the pool was closed/ }),
+      pool.close(),
+    ]);
+  });
 });
 
 t.test("deltas against chunks of the disk, of another pack, of other deltas are decoded", async (t) => {
