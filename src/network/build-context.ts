@@ -9,6 +9,8 @@ export interface BuildContext {
   readonly tree: InstanceTree;
   readonly originOf: (place: Place) => Origin;
   readonly diagnostics: Diagnostic[];
+  /** The appliance becomes part of a network: what it requires others may provide. */
+  readonly isPart?: boolean;
 }
 
 export interface Report {

@@ -34,8 +34,9 @@ export interface BuiltNetwork {
 export function buildNetwork(
   tree: InstanceTree,
   images: ReadonlyMap<ComponentPath, MachineImage>,
+  options: Pick<BuildContext, "isPart"> = {},
 ): BuiltNetwork {
-  const context: BuildContext = { tree, originOf: createOriginFinder(), diagnostics: [] };
+  const context: BuildContext = { tree, originOf: createOriginFinder(), diagnostics: [], ...options };
   checkNotEmpty(context);
   const topology = buildTopology(context);
   checkAddresses(context, topology);

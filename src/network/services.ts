@@ -62,6 +62,7 @@ function reportUnprovided(
   const known = [...provided.keys()].slice(0, 5).map((name) => `"${name.slice(0, 40)}"`);
   report(context, {
     code: "NETWORK_REQUIREMENT_UNPROVIDED",
+    severity: context.isPart === true ? "warning" : "error",
     message: `${displayPath(component.path, context.tree.appliance)} requires "${service.slice(0, 100)}", which no component provides`,
     place: placeOf(component, "requires"),
     hint: `add a component whose provides has it${known.length === 0 ? "" : `; provided here: ${known.join(", ")}`}`,

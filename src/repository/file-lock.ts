@@ -4,9 +4,14 @@
  */
 import { run, startProgram, type Command } from "../io.ts";
 
-/** Runs `work` while holding the lock on `file` (created when absent); waits for whoever holds it. */
-export async function withFileLock<Result>(file: string, work: () => Promise<Result>): Promise<Result> {
+/** Runs `work` while holding the lock on `file` (created when absent); waits for whoever holds it, until `signal` is aborted. */
+export async function withFileLock<Result>(
+  file: string,
+  work: () => Promise<Result>,
+  options: { readonly signal?: AbortSignal } = {},
+): Promise<Result> {
   const holder = startProgram({
+    ...options,
     file: "flock",
     // `echo` says that the lock is ours; `cat` holds it until our end of its input closes.
     args: ["--exclusive", "--no-fork", file, "sh", "-c", "echo && exec cat"],

@@ -18,7 +18,7 @@ export async function loadAppliance(options: LoadOptions): Promise<LoadedApplian
 
 /** `loadAppliance` with the caller's mirrors. */
 export async function loadWith(mirrors: Mirrors, options: LoadOptions): Promise<LoadedAppliance> {
-  const root = await readRootFile(options);
+  const root = options.root ?? (await readRootFile(options));
   const texts = new Map<string, string>([[root.source.displayName, root.source.text]]);
   const textOf: TextOf = (file) => texts.get(file);
   const addText = (file: string, text: string): void => void texts.set(file, text);

@@ -1,6 +1,7 @@
 /** The contract of `loadAppliance` (load.ts): from a CVL file on disk, or in a commit, to a linked program. */
 import type { LinkedProgram } from "../cvl/program.ts";
 import type { Diagnostic, TextOf } from "../diagnostics.ts";
+import type { RootFile } from "./root-file.ts";
 
 export interface LoadOptions {
   /** The root CVL file, relative to `cwd`. */
@@ -8,6 +9,8 @@ export interface LoadOptions {
   readonly cwd: string;
   /** Read the root file and its lock from this commit of the enclosing repository instead of the working tree. */
   readonly rev?: string;
+  /** The root file and its lock, where they are read already: `file` and `cwd` only say where they lie. */
+  readonly root?: RootFile;
   /** Name of the root object where the file has several. */
   readonly object?: string;
   /** `locked`: the lock beside the root file decides, the newest where it says nothing. `newest`: pins and newest only. */

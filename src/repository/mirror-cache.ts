@@ -53,26 +53,38 @@ export async function ensureMirror(folder: string): Promise<void> {
  * lock while another fetched does not fetch again.
  * @throws CollectiveError REPOSITORY_MISSING, REPOSITORY_UNREACHABLE.
  */
-export async function fetchMirror(folder: string, remote: RepositoryUrl): Promise<void> {
+export async function fetchMirror(
+  folder: string,
+  remote: RepositoryUrl,
+  signal?: AbortSignal,
+): Promise<void> {
   const local = localFolder(remote);
   if (local !== undefined && !(await exists(local))) throw repositoryMissing(remote.url);
   const askedAt = Date.now();
-  const everything = fetchCommand(folder, remote, [...BRANCHES_AND_VERSIONS, `+HEAD:${DEFAULT_BRANCH_REF}`]);
+  const stop = signal === undefined ? {} : { signal };
+  const everything = {
+    ...fetchCommand(folder, remote, [...BRANCHES_AND_VERSIONS, `+HEAD:${DEFAULT_BRANCH_REF}`]),
+    ...stop,
+  };
   try {
     if (await runIfUnlocked(lockFile(folder), everything)) {
       await stampFetch(folder, askedAt);
       return;
     }
-    await withFileLock(lockFile(folder), async () => {
-      const last = Number(await readFile(stampFile(folder), "utf8").catch(() => "0"));
-      if (last >= askedAt && last <= Date.now()) return;
-      const startedAt = Date.now();
-      await run(everything);
-      await stampFetch(folder, startedAt);
-    });
+    await withFileLock(
+      lockFile(folder),
+      async () => {
+        const last = Number(await readFile(stampFile(folder), "utf8").catch(() => "0"));
+        if (last >= askedAt && last <= Date.now()) return;
+        const startedAt = Date.now();
+        await run(everything);
+        await stampFetch(folder, startedAt);
+      },
+      stop,
+    );
   } catch (error) {
     if (!isWithoutHead(error)) throw unreachable(remote.url, error);
-    await fetchWithoutHead(folder, remote);
+    await fetchWithoutHead(folder, remote, stop);
   }
 }
 
@@ -98,13 +110,19 @@ function fetchCommand(folder: string, remote: RepositoryUrl, refspecs: readonly 
 }
 
 /** An empty repository, or one whose HEAD names a branch that does not exist. */
-async function fetchWithoutHead(folder: string, remote: RepositoryUrl): Promise<void> {
-  await withFileLock(lockFile(folder), async () => {
+async function fetchWithoutHead(
+  folder: string,
+  remote: RepositoryUrl,
+  stop: { readonly signal?: AbortSignal },
+): Promise<void> {
+  const fetchRest = async (): Promise<void> => {
     await git({ folder, args: ["update-ref", "-d", DEFAULT_BRANCH_REF] });
-    await run(fetchCommand(folder, remote, BRANCHES_AND_VERSIONS)).catch((error: unknown) => {
+    const rest = { ...fetchCommand(folder, remote, BRANCHES_AND_VERSIONS), ...stop };
+    await run(rest).catch((error: unknown) => {
       throw unreachable(remote.url, error);
     });
-  });
+  };
+  await withFileLock(lockFile(folder), fetchRest, stop);
 }
 
 /** When the last fetch began: who asked before that need not fetch again. */

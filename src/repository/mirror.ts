@@ -54,6 +54,8 @@ export interface Mirror {
 export interface MirrorOptions {
   /** The cache's folder; default `$XDG_CACHE_HOME/cui`. */
   readonly cache?: string | undefined;
+  /** Aborting it ends what is being fetched. */
+  readonly signal?: AbortSignal | undefined;
 }
 
 /** Opens the mirror of a normalised URL and creates it when absent; nothing is fetched yet. */
@@ -67,7 +69,7 @@ export async function openMirror(url: string, options: MirrorOptions = {}): Prom
   const objects = openGitObjects(folder);
   const filesByCommit = new Map<string, CommitFiles>();
   let fetched: Promise<void> | undefined;
-  const fetch = (): Promise<void> => (fetched ??= fetchMirror(folder, remote));
+  const fetch = (): Promise<void> => (fetched ??= fetchMirror(folder, remote, options.signal));
   const files = (commit: string): CommitFiles => {
     const known =
       filesByCommit.get(commit) ?? commitFiles(objects, commit, `${remote.url} at ${commit.slice(0, 12)}`);

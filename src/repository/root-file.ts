@@ -1,15 +1,14 @@
 /** The root CVL file with its lock: from the working tree, or from a commit of the repository around it. */
-import { lstat, readFile, realpath, stat } from "node:fs/promises";
+import { lstat, readFile } from "node:fs/promises";
 import path from "node:path";
 import { decodeText } from "../cvl/decode-text.ts";
 import { MAX_FILE_CHARACTERS } from "../cvl/limits.ts";
 import type { SourceFile } from "../cvl/source.ts";
 import type { Diagnostic } from "../diagnostics.ts";
 import { CollectiveError } from "../errors.ts";
+import { openCommitFolder, type CommitFolder } from "./commit-folder.ts";
 import { gitStatus } from "./git.ts";
 import { workTreeTop } from "./git-folder.ts";
-import { openGitObjects } from "./git-objects.ts";
-import { commitFiles } from "./git-tree.ts";
 import { LOCK_FILE, MAX_LOCK_BYTES } from "./lock.ts";
 import { isUrlProblem, resolveUrl } from "./url.ts";
 
@@ -42,6 +41,11 @@ export async function readRootFile({ file, cwd, rev }: RootFileOptions): Promise
 export async function baseUrlOf(folder: string): Promise<string> {
   const top = await workTreeTop(folder);
   if (top === undefined || (await isIgnored(folder))) return folder;
+  return originUrl(top);
+}
+
+/** The URL of a repository's `origin`; without one its own path. */
+export async function originUrl(top: string): Promise<string> {
   const { stdout, exitCode } = await gitStatus({
     folder: top,
     args: ["config", "--get", "remote.origin.url"],
@@ -76,6 +80,35 @@ async function readWorkingFile(absolute: string, cwd: string): Promise<RootFile>
   };
 }
 
+export interface CommittedRoot {
+  /** Path below the folder. */
+  readonly file: string;
+  readonly displayName: string;
+  readonly lockPath: string;
+  readonly maxBytes?: number;
+}
+
+/** A root file of a commit, with the lock beside it. @throws as `readRootFile`. */
+export async function readCommittedRoot(folder: CommitFolder, root: CommittedRoot): Promise<RootFile> {
+  const { file, displayName, lockPath } = root;
+  const maxBytes = Math.min(root.maxBytes ?? MAX_FILE_CHARACTERS, MAX_FILE_CHARACTERS);
+  const bytes = await folder.readFile(file, { maxBytes });
+  const { text, diagnostics } = decodeText(bytes, displayName);
+  const lockFile = path.posix.join(path.posix.dirname(file), LOCK_FILE);
+  const lock = await folder.readFileIfThere(lockFile, { maxBytes: MAX_LOCK_BYTES });
+  return {
+    diagnostics,
+    source: {
+      source: { url: folder.top, version: null, commit: folder.commit },
+      file: folder.pathOf(file),
+      displayName,
+      text,
+    },
+    lockPath,
+    lockText: lock?.toString("utf8"),
+  };
+}
+
 async function readCommittedFile({
   absolute,
   cwd,
@@ -85,61 +118,17 @@ async function readCommittedFile({
   cwd: string;
   rev: string;
 }): Promise<RootFile> {
-  const folder = path.dirname(absolute);
-  const { top, commit } = await resolveRevision(await nearestFolder(folder), rev);
-  const inside = path.relative(top, path.join(await realpathOrSelf(folder), path.basename(absolute)));
-  const objects = openGitObjects(top);
+  const directory = path.dirname(absolute);
+  const folder = await openCommitFolder({ folder: directory, rev });
   try {
-    const files = commitFiles(objects, commit, `commit ${commit.slice(0, 12)}`);
-    const bytes = await files.readFile(inside, { maxBytes: MAX_FILE_CHARACTERS });
-    const displayName = `${rev}:${path.relative(cwd, absolute)}`;
-    const { text, diagnostics } = decodeText(bytes, displayName);
-    const lockFile = path.join(path.dirname(inside), LOCK_FILE);
-    const lock = await files.readFile(lockFile, { maxBytes: MAX_LOCK_BYTES }).catch((error: unknown) => {
-      if (error instanceof CollectiveError && error.code === "REPOSITORY_FILE_MISSING") return undefined;
-      throw error;
+    return await readCommittedRoot(folder, {
+      file: path.basename(absolute),
+      displayName: `${rev}:${path.relative(cwd, absolute)}`,
+      lockPath: path.join(directory, LOCK_FILE),
     });
-    return {
-      diagnostics,
-      source: {
-        source: { url: top, version: null, commit },
-        file: inside,
-        displayName,
-        text,
-      },
-      lockPath: path.join(folder, LOCK_FILE),
-      lockText: lock?.toString("utf8"),
-    };
   } finally {
-    await objects.close();
+    await folder.close();
   }
-}
-
-/** `rev` is the user's word; `--end-of-options` keeps it from being an option. */
-export async function resolveRevision(folder: string, rev: string): Promise<{ top: string; commit: string }> {
-  const top = await workTreeTop(folder);
-  if (top === undefined) {
-    throw new CollectiveError(
-      "REPOSITORY_REVISION_MISSING",
-      `${folder} lies in no git repository, so there is no ${rev}`,
-    );
-  }
-  const args = ["rev-parse", "--verify", "--quiet", "--end-of-options", `${rev}^{commit}`];
-  const { stdout, exitCode } = await gitStatus({ folder: top, args });
-  if (exitCode === 0) return { top, commit: stdout.trim() };
-  throw new CollectiveError("REPOSITORY_REVISION_MISSING", `${top} has no revision ${rev}`, {
-    hint: "`git log --oneline` lists commits, `git tag` and `git branch` their names",
-  });
-}
-
-/** The folder may be gone from the working tree while the commit still has it. */
-async function nearestFolder(folder: string): Promise<string> {
-  const found = await stat(folder).catch(() => undefined);
-  return found?.isDirectory() === true || folder === "/" ? folder : nearestFolder(path.dirname(folder));
-}
-
-async function realpathOrSelf(folder: string): Promise<string> {
-  return realpath(folder).catch(() => folder);
 }
 
 async function readBounded(file: string, maxBytes: number): Promise<Buffer | undefined> {

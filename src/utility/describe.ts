@@ -15,6 +15,8 @@ import { withMirrors, type Mirrors } from "../repository/mirrors.ts";
 export interface DescribeOptions extends LoadOptions, EvaluateOptions {
   /** Allow, trust, approval and blacklist, for the input digest. */
   readonly policy?: unknown;
+  /** An appliance that others put into their networks, which provide what it requires. */
+  readonly isPart?: boolean;
   /** The caller's mirrors; default a set of its own. */
   readonly mirrors?: Mirrors;
 }
@@ -51,7 +53,7 @@ async function describeWith(mirrors: Mirrors, options: DescribeOptions): Promise
   // Values that are wrong already would only be found wrong again.
   if (hasErrors(known)) return { ...nothing, tree: evaluated.tree, inputs, diagnostics: known };
   const { images, diagnostics } = await resolveImages(loaded, evaluated.tree, { mirrors });
-  const built = buildNetwork(evaluated.tree, images);
+  const built = buildNetwork(evaluated.tree, images, { isPart: options.isPart === true });
   const all = [...known, ...diagnostics, ...withoutUnresolved(built.diagnostics, diagnostics)];
   const network = hasErrors(all) ? undefined : built.network;
   return { network, loaded, tree: evaluated.tree, images, inputs, diagnostics: all };

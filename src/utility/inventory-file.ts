@@ -3,7 +3,8 @@ import { LineCounter, isCollection, isNode, parseDocument, type Document } from 
 import type { Diagnostic, Span } from "../diagnostics.ts";
 import { inventorySchema, toInventory, type Inventory } from "./inventory.ts";
 
-const MAX_FILE_LENGTH = 4 * 1024 * 1024;
+/** Of the text, in characters; a file with more bytes is not even read. */
+export const MAX_INVENTORY_BYTES = 4 * 1024 * 1024;
 
 export interface ParsedInventory {
   /** Undefined when there are diagnostics. */
@@ -13,10 +14,10 @@ export interface ParsedInventory {
 
 /** `file` is the name diagnostics show. */
 export function parseInventory(text: string, file: string): ParsedInventory {
-  if (text.length > MAX_FILE_LENGTH) {
+  if (text.length > MAX_INVENTORY_BYTES) {
     return refused({
       code: "INVENTORY_SYNTAX",
-      message: `the file is larger than ${MAX_FILE_LENGTH} bytes`,
+      message: `the file is larger than ${MAX_INVENTORY_BYTES} bytes`,
       span: undefined,
     });
   }

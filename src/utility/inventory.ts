@@ -224,6 +224,9 @@ export const inventorySchema = z
     reportDuplicates(value.networks ?? [], { list: "networks", key: "id", context });
   });
 
+/** What holds where there is no utility.yaml: nothing to run on, no policy. */
+export const EMPTY_INVENTORY: Inventory = toInventory({ format: INVENTORY_FORMAT });
+
 /** From the checked file to what the rest of the layer reads. */
 export function toInventory(value: z.infer<typeof inventorySchema>): Inventory {
   const external = value.external ?? undefined;

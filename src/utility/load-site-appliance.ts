@@ -1,9 +1,8 @@
 /** From a root file of the site to an appliance the utility can decide about. */
-import { visible, type Diagnostic, type TextOf } from "../diagnostics.ts";
-import type { PlanWarning } from "../plan/plan.ts";
 import { createAppliance, type Appliance } from "./appliance.ts";
 import { describeNetwork } from "./describe.ts";
 import type { Inventory } from "./inventory.ts";
+import { planWarnings } from "./plan-warnings.ts";
 import { policyOf } from "./policy.ts";
 import { refuse } from "./refuse.ts";
 
@@ -37,16 +36,7 @@ export async function loadSiteAppliance(options: LoadSiteOptions): Promise<Appli
     program: loaded.program,
     images,
     textOf: loaded.textOf,
-    warnings: toWarnings(described.diagnostics, loaded.textOf),
+    warnings: planWarnings(described.diagnostics, loaded.textOf),
     ...(inputs === undefined ? {} : { inputs }),
   });
-}
-
-function toWarnings(diagnostics: readonly Diagnostic[], textOf: TextOf): PlanWarning[] {
-  return diagnostics
-    .filter(({ severity }) => severity === "warning")
-    .map(({ code, message, span }) => {
-      const place = span === undefined || textOf(span.file) === undefined ? "" : `${span.file}: `;
-      return { component: undefined, message: `${place}${code}: ${visible(message)}` };
-    });
 }

@@ -1,5 +1,6 @@
 /** The site's policy: what of it binds plans, and which versions are never started. */
 import type { ComponentPath } from "../cvl/tree.ts";
+import { canonicalJson } from "../plan/digest.ts";
 import { machinesBelow } from "../network/boot-order.ts";
 import type { NetworkDescription } from "../network/description.ts";
 import type { Source } from "../cvl/source.ts";
@@ -8,6 +9,15 @@ import type { BlacklistEntry, Inventory } from "./inventory.ts";
 /** What of an inventory decides about plans, as it goes into the input digest: the same in CI and on the manager. */
 export function policyOf({ allow, blacklist, approval }: Inventory): unknown {
   return { allow: allow ?? null, blacklist, approval };
+}
+
+/** The keys of utility.yaml under which `head` has another policy; it holds for the changes after the one that brings it. */
+export function changedPolicy(base: Inventory, head: Inventory | undefined): string[] {
+  if (head === undefined) return [];
+  const parts = { "imports.allow": "allow", blacklist: "blacklist", approval: "approval" } as const;
+  return Object.entries(parts).flatMap(([name, key]) =>
+    canonicalJson(base[key]) === canonicalJson(head[key]) ? [] : [name],
+  );
 }
 
 /** A version in use that the blacklist names. */

@@ -57,7 +57,8 @@ async function findSiteFolder(cwd: string): Promise<string> {
   );
 }
 
-function checkedInventory(text: string): Inventory {
+/** @throws CollectiveError UTILITY_INVENTORY_INVALID. */
+export function checkedInventory(text: string): Inventory {
   const { inventory, diagnostics } = parseInventory(text, INVENTORY_FILE);
   if (inventory !== undefined) return inventory;
   const rendered = diagnostics.map((diagnostic) => renderDiagnostic(diagnostic, () => text));

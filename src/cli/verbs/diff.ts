@@ -1,9 +1,13 @@
 /** `cui diff <rev> [<rev>] [<cvl>]`: the plan between two commits of a site. */
+import path from "node:path";
 import type { Command } from "commander";
 import { renderDiagnostic, visible } from "../../diagnostics.ts";
 import { CollectiveError } from "../../errors.ts";
 import { renderPlan } from "../../plan/render-terminal.ts";
-import { compareRevisions, type Comparison } from "../../utility/compare-revisions.ts";
+import type { PreviewedNetwork } from "../../utility/compare-root.ts";
+import { UNLIMITED } from "../../utility/preview-limits.ts";
+import { compareSite, type SiteComparison } from "../../utility/preview-site.ts";
+import { findSite } from "../../utility/site.ts";
 import type { CliContext } from "../context.ts";
 
 interface DiffOptions {
@@ -47,27 +51,65 @@ async function diff(
   { before, after, file }: Arguments,
   options: DiffOptions,
 ): Promise<void> {
-  const comparisons = await compareRevisions({
-    cwd: context.cwd,
-    before,
-    after,
-    file,
-    ...(options.object === undefined ? {} : { object: options.object }),
-  });
-  for (const { diagnostics, textOf } of comparisons) {
-    for (const diagnostic of diagnostics) context.warn(renderDiagnostic(diagnostic, textOf));
-  }
-  if (options.json === true) printJson(context, comparisons);
-  else printPlans(context, comparisons, { before, after });
-  requireAll(comparisons);
+  const compared = await compare(context.cwd, { before, after, file }, options.object);
+  const { networks, diagnostics, textOf } = compared;
+  for (const diagnostic of diagnostics) context.warn(renderDiagnostic(diagnostic, textOf));
+  if (options.json === true) printJson(context, networks);
+  else printPlans(context, networks, { before, after });
+  requireAll(networks);
 }
 
-function printJson(context: CliContext, comparisons: readonly Comparison[]): void {
+/** Names are relative to the folder the command runs in, wherever in the site that is. */
+async function compare(
+  cwd: string,
+  { before, after, file }: Arguments,
+  object: string | undefined,
+): Promise<SiteComparison> {
+  const folder = await siteFolder(cwd);
+  const shown = (name: string): string => path.relative(cwd, path.join(folder, name));
+  const compared = await compareSite({
+    folder,
+    base: before,
+    head: after,
+    isSite: true,
+    limits: UNLIMITED,
+    nameOf: (name, side) => {
+      const rev = side === "base" ? before : after;
+      return rev === undefined ? shown(name) : `${rev}:${shown(name)}`;
+    },
+    ...(file === undefined ? {} : { root: { file: insideOf(folder, path.resolve(cwd, file)), object } }),
+  });
+  const networks = compared.networks.map((network) => ({ ...network, file: shown(network.file) }));
+  if (networks.length > 0) return { ...compared, networks };
+  const sides = `neither in ${visible(before)} nor in ${visible(after ?? "the working tree")}`;
+  throw new CollectiveError(
+    "INVALID_INPUT",
+    file === undefined ? `${folder} has no root CVL file, ${sides}` : `${visible(file)} exists ${sides}`,
+    { hint: "name the root file: cui diff HEAD~1 acme.cvl" },
+  );
+}
+
+/** Outside a site the folder itself is compared. */
+async function siteFolder(cwd: string): Promise<string> {
+  try {
+    return (await findSite(cwd)).folder;
+  } catch (error) {
+    if (error instanceof CollectiveError && error.code === "UTILITY_NO_SITE") return cwd;
+    throw error;
+  }
+}
+
+/** `/` between folders; a file outside the site keeps its way out, which is refused where it is read. */
+function insideOf(folder: string, absolute: string): string {
+  return path.relative(folder, absolute).split(path.sep).join("/");
+}
+
+function printJson(context: CliContext, comparisons: readonly PreviewedNetwork[]): void {
   const list = comparisons.map(({ file, isBefore, isAfter, plan, diagnostics }) => ({
     file,
     isBefore,
     isAfter,
-    plan: plan ?? null,
+    plan,
     diagnostics,
   }));
   context.print(JSON.stringify(list, undefined, 2));
@@ -75,12 +117,12 @@ function printJson(context: CliContext, comparisons: readonly Comparison[]): voi
 
 function printPlans(
   context: CliContext,
-  comparisons: readonly Comparison[],
+  comparisons: readonly PreviewedNetwork[],
   sides: { readonly before: string; readonly after: string | undefined },
 ): void {
   const colour = context.isTerminal && context.env["NO_COLOR"] === undefined;
   const printed = comparisons.flatMap((comparison) => {
-    if (comparison.plan === undefined) return [];
+    if (comparison.plan === null) return [];
     const { file, isBefore, isAfter, plan } = comparison;
     const afterName = visible(sides.after ?? "the working tree");
     const heading = !isBefore
@@ -95,8 +137,8 @@ function printPlans(
   if (printed.length > 0) context.print(printed.join("\n\n"));
 }
 
-function requireAll(comparisons: readonly Comparison[]): void {
-  const broken = comparisons.filter(({ plan }) => plan === undefined).map(({ file }) => visible(file));
+function requireAll(comparisons: readonly PreviewedNetwork[]): void {
+  const broken = comparisons.filter(({ plan }) => plan === null).map(({ file }) => visible(file));
   if (broken.length > 0) {
     throw new CollectiveError("INVALID_INPUT", `${broken.join(", ")} cannot be planned: there are errors`);
   }
