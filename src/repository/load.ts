@@ -3,10 +3,10 @@ import { link } from "../cvl/link.ts";
 import type { Diagnostic, TextOf } from "../diagnostics.ts";
 import { writeFileAtomically } from "../io.ts";
 import { createImportResolver, type LockingResolver } from "./import-resolver.ts";
-import type { LoadedAppliance, LoadOptions, Lock } from "./loaded-appliance.ts";
+import type { LoadedAppliance, LoadOptions, Lock, RootFile } from "./loaded-appliance.ts";
 import { EMPTY_LOCK, formatLock, mergeLock, parseLock } from "./lock.ts";
 import { withMirrors, type Mirrors } from "./mirrors.ts";
-import { baseUrlOf, readRootFile, type RootFile } from "./root-file.ts";
+import { baseUrlOf, readRootFile } from "./root-file.ts";
 
 /**
  * Loads the root file and its import closure. What is wrong with the files, or with an import, is in `diagnostics`; only an

@@ -1,7 +1,7 @@
 /** The contract of `loadAppliance` (load.ts): from a CVL file on disk, or in a commit, to a linked program. */
 import type { LinkedProgram } from "../cvl/program.ts";
+import type { SourceFile } from "../cvl/source.ts";
 import type { Diagnostic, TextOf } from "../diagnostics.ts";
-import type { RootFile } from "./root-file.ts";
 
 export interface LoadOptions {
   /** The root CVL file, relative to `cwd`. */
@@ -27,6 +27,16 @@ export interface LoadOptions {
   readonly baseUrl?: string;
   /** Folder of the mirrors; default `$XDG_CACHE_HOME/cui`. */
   readonly cache?: string;
+}
+
+/** The root CVL file with the lock beside it (root-file.ts). */
+export interface RootFile {
+  readonly source: SourceFile;
+  /** Its text is no UTF-8. */
+  readonly diagnostics: readonly Diagnostic[];
+  /** Absolute path of the lock beside it. */
+  readonly lockPath: string;
+  readonly lockText: string | undefined;
 }
 
 export interface LoadedAppliance {

@@ -3,23 +3,13 @@ import { lstat, readFile } from "node:fs/promises";
 import path from "node:path";
 import { decodeText } from "../cvl/decode-text.ts";
 import { MAX_FILE_CHARACTERS } from "../cvl/limits.ts";
-import type { SourceFile } from "../cvl/source.ts";
-import type { Diagnostic } from "../diagnostics.ts";
 import { CollectiveError } from "../errors.ts";
 import { openCommitFolder, type CommitFolder } from "./commit-folder.ts";
 import { gitStatus } from "./git.ts";
 import { workTreeTop } from "./git-folder.ts";
+import type { RootFile } from "./loaded-appliance.ts";
 import { LOCK_FILE, MAX_LOCK_BYTES } from "./lock.ts";
 import { isUrlProblem, resolveUrl } from "./url.ts";
-
-export interface RootFile {
-  readonly source: SourceFile;
-  /** Its text is no UTF-8. */
-  readonly diagnostics: readonly Diagnostic[];
-  /** Absolute path of the lock beside it. */
-  readonly lockPath: string;
-  readonly lockText: string | undefined;
-}
 
 export interface RootFileOptions {
   readonly file: string;

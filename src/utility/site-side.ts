@@ -3,14 +3,9 @@ import { readdir, readFile } from "node:fs/promises";
 import path from "node:path";
 import { CollectiveError } from "../errors.ts";
 import { openCommitFolder } from "../repository/commit-folder.ts";
+import type { RootFile } from "../repository/loaded-appliance.ts";
 import { LOCK_FILE } from "../repository/lock.ts";
-import {
-  originUrl,
-  baseUrlOf,
-  readCommittedRoot,
-  readRootFile,
-  type RootFile,
-} from "../repository/root-file.ts";
+import { originUrl, baseUrlOf, readCommittedRoot, readRootFile } from "../repository/root-file.ts";
 import { MAX_INVENTORY_BYTES } from "./inventory-file.ts";
 import { INVENTORY_FILE } from "./site.ts";
 
