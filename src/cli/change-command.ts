@@ -1,9 +1,9 @@
 /** `cui start` and `cui update` as commands: they differ in what they touch. */
 import type { Command } from "commander";
 import { CollectiveError } from "../errors.ts";
-import type { Action } from "../plan/plan.ts";
 import { changeNetwork, type ChangeResult } from "../utility/change-network.ts";
 import { loadSiteAppliance } from "../utility/load-site-appliance.ts";
+import { summarizeActions } from "../utility/rollout-report.ts";
 import type { TimelineSummary } from "../utility/timeline.ts";
 import type { CliContext } from "./context.ts";
 import { nameNetwork, openManager } from "./manager.ts";
@@ -87,24 +87,7 @@ function report(context: CliContext, result: ChangeResult, command: { kind: stri
       `note: ${leftStopped.join(", ")} stays stopped; \`cui start ${command.cvl} <component>\` starts it`,
     );
   }
-  context.print(`${summarize(result.plan.actions)} in ${renderTimes(timeline)}`);
-}
-
-const DONE: Readonly<Partial<Record<Action["kind"], string>>> = {
-  start: "started",
-  replace: "replaced",
-  restart: "restarted",
-  "send-parameters": "sent parameters to",
-  remove: "removed",
-};
-
-/** `started 3 machines`, `replaced 1 machine, sent parameters to 1 machine`. */
-function summarize(actions: readonly Action[]): string {
-  const parts = Object.entries(DONE).flatMap(([kind, word]) => {
-    const count = actions.filter((action) => action.kind === kind).length;
-    return count === 0 ? [] : [`${word} ${count} machine${count === 1 ? "" : "s"}`];
-  });
-  return parts.length === 0 ? "nothing to do" : parts.join(", ");
+  context.print(`${summarizeActions(result.plan.actions)} in ${renderTimes(timeline)}`);
 }
 
 /** `6.1 s; manager's own share 0.8 s` */

@@ -1,4 +1,5 @@
 /** From a root file of the site to an appliance the utility can decide about. */
+import type { RootFile } from "../repository/loaded-appliance.ts";
 import { createAppliance, type Appliance } from "./appliance.ts";
 import { describeNetwork } from "./describe.ts";
 import type { Inventory } from "./inventory.ts";
@@ -12,6 +13,16 @@ export interface LoadSiteOptions {
   readonly file: string;
   readonly object?: string | undefined;
   readonly inventory: Inventory;
+  /** Whose policy goes into the input digest, where that is another than the one in force; default `inventory`. */
+  readonly policy?: Inventory;
+  /** The root file and its lock, where they are read already. */
+  readonly root?: RootFile;
+  /** What relative URLs of the root file are relative to; default the URL of `origin`. */
+  readonly baseUrl?: string;
+  /** Refuse imports of paths of this machine. */
+  readonly refusePaths?: boolean;
+  /** Folder of the mirrors; default `$XDG_CACHE_HOME/cui`. */
+  readonly cache?: string;
   /** `newest` moves the lock as `cui lock` does. */
   readonly versions: "locked" | "newest";
   readonly writeLock: boolean;
@@ -25,7 +36,11 @@ export async function loadSiteAppliance(options: LoadSiteOptions): Promise<Appli
     cwd: options.cwd,
     versions: options.versions,
     writeLock: options.writeLock,
-    policy: policyOf(inventory),
+    policy: policyOf(options.policy ?? inventory),
+    ...(options.root === undefined ? {} : { root: options.root }),
+    ...(options.baseUrl === undefined ? {} : { baseUrl: options.baseUrl }),
+    ...(options.refusePaths === undefined ? {} : { refusePaths: options.refusePaths }),
+    ...(options.cache === undefined ? {} : { cache: options.cache }),
     ...(object === undefined ? {} : { object }),
     ...(inventory.allow === undefined ? {} : { allow: inventory.allow }),
   });

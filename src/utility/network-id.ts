@@ -2,9 +2,11 @@
 import { createHash } from "node:crypto";
 import path from "node:path";
 import { CollectiveError } from "../errors.ts";
+import type { StateSnapshot } from "../repository/state-store.ts";
 import { addNetwork } from "./inventory-edit.ts";
 import type { Inventory, InventoryNetwork } from "./inventory.ts";
 import { editSite, type Site } from "./site.ts";
+import { listNetworks, readNetwork } from "./state.ts";
 
 /** A root file as the inventory names it: relative to the site, `/` between folders. */
 export function siteRelative(site: Site, cwd: string, file: string): string {
@@ -35,6 +37,24 @@ export function findNetwork(
 /** The id a file's network has, or will get when it is started first. */
 export function networkIdFor(inventory: Inventory, file: string, object: string | undefined): string {
   return findNetwork(inventory, file, object)?.id ?? newId(inventory, file, object);
+}
+
+/**
+ * The id of a root file where nobody writes utility.yaml: what the inventory says, else what the state has under that file,
+ * so that a network somebody started by hand is not started a second time, else the one it would get.
+ */
+export function knownNetworkId(
+  inventory: Inventory,
+  snapshot: StateSnapshot,
+  { file, object }: { file: string; object?: string | undefined },
+): string {
+  const fresh = networkIdFor(inventory, file, object);
+  if (findNetwork(inventory, file, object) !== undefined) return fresh;
+  const listed = new Set(inventory.networks.map(({ id }) => id));
+  const known = listNetworks(snapshot).filter(
+    (id) => !listed.has(id) && readNetwork(snapshot, id)?.record.file === file,
+  );
+  return known.length === 1 && !known.includes(fresh) ? (known[0] ?? fresh) : fresh;
 }
 
 /** Writes the network into utility.yaml when it is not there yet. */

@@ -20,6 +20,11 @@ export function changedPolicy(base: Inventory, head: Inventory | undefined): str
   );
 }
 
+/** What a commit's inventory says of hosts and addresses, under the policy of another one: the base's. */
+export function withPolicy(inventory: Inventory, { allow, blacklist, approval }: Inventory): Inventory {
+  return { ...inventory, allow, blacklist, approval };
+}
+
 /** A version in use that the blacklist names. */
 export interface Blacklisted {
   readonly component: string;

@@ -17,3 +17,25 @@ export const SILENT: Progress = {
   skip: () => undefined,
   note: () => undefined,
 };
+
+/** For one of several operations at the same time: ids and titles begin with its name. */
+export function prefixed(progress: Progress, name: string): Progress {
+  const id = (text: string): string => `${name}: ${text}`;
+  return {
+    begin: (step, title) => {
+      progress.begin(id(step), id(title));
+    },
+    end: (step, detail) => {
+      progress.end(id(step), detail);
+    },
+    fail: (step, message) => {
+      progress.fail(id(step), message);
+    },
+    skip: (step, message) => {
+      progress.skip(id(step), id(message));
+    },
+    note: (text) => {
+      progress.note(id(text));
+    },
+  };
+}
