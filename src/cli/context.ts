@@ -14,7 +14,13 @@ export interface CliContext {
   warn(text: string): void;
 }
 
+/** What `configure` gets. */
+export interface VerbContext extends CliContext {
+  /** For a verb that runs another program in its place: that program's exit status becomes cui's. */
+  exitWith(status: number): void;
+}
+
 /** One file a verb, `src/cli/verbs/<verb>.ts`, exports `configure`: arguments, help with an example, one action. */
 export interface VerbModule {
-  configure(command: Command, context: CliContext): void;
+  configure(command: Command, context: VerbContext): void;
 }

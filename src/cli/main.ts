@@ -24,12 +24,14 @@ async function runVerb(args: readonly string[], context: CliContext): Promise<nu
     return reportUnknownVerb(args[0], context);
   }
   const program = createProgram(context);
+  let status = 0;
+  const exitWith = (code: number): void => void (status = code);
   for (const entry of VERBS) {
     const command = addCommand(program, entry.name, entry.summary);
-    if (entry === verb) (await entry.load()).configure(command, context);
+    if (entry === verb) (await entry.load()).configure(command, { ...context, exitWith });
   }
   await program.parseAsync([...args], { from: "user" });
-  return 0;
+  return status;
 }
 
 function createProgram(context: CliContext): Command {

@@ -48,9 +48,10 @@ export async function connectHost(address: string, options: ConnectOptions = {})
     const hello = connection.sendRequest(HELLO, { protocols: KNOWN_PROTOCOLS });
     helloResultSchema.parse(await Promise.race([hello, lost, expire(timeoutMs, address)]));
   } catch (error) {
+    const reason = isOwnEnd(error) ? await wire.reason() : undefined;
     connection.dispose();
     wire.close();
-    throw asHostError(error, address);
+    throw reason === undefined ? asHostError(error, address) : unreachable(address, reason);
   }
   return bindRequests({ connection, wire, lost, address });
 }
@@ -150,14 +151,18 @@ async function expire(timeoutMs: number, address: string): Promise<never> {
 }
 
 function asHostError(error: unknown, address: string): unknown {
-  if (error instanceof ResponseError && !CONNECTION_ERRORS.has(error.code)) {
+  if (error instanceof ResponseError && !isOwnEnd(error)) {
     return fromResponseError(error as ResponseError<unknown>);
   }
   if (error instanceof CollectiveError) return error;
   return unreachable(address, error instanceof Error ? error.message : String(error));
 }
 
-/** Errors of our own end: the host has said nothing. */
+/** True for errors of our own end: the host has said nothing, but whatever led to it may have. */
+function isOwnEnd(error: unknown): boolean {
+  return error instanceof ResponseError && CONNECTION_ERRORS.has(error.code);
+}
+
 const CONNECTION_ERRORS = new Set<number>([
   ErrorCodes.PendingResponseRejected,
   ErrorCodes.ConnectionInactive,

@@ -109,7 +109,9 @@ function noRoom(machine: Placeable, hosts: readonly Mutable[]): CollectiveError 
       : `no host has room for ${name} (${machine.arch}, ${mebibytes(machine.memoryBytes)} MiB)${list}`,
     {
       data: { component: machine.component, hosts: lacks },
-      hint: "add a host with `cui host add`, or stop something; nothing was changed",
+      hint: hosts.some(({ room }) => room.problem !== undefined)
+        ? "see to the hosts that cannot be used, or add one with `cui host add`; nothing was changed"
+        : "add a host with `cui host add`, or stop something; nothing was changed",
     },
   );
 }

@@ -1,5 +1,7 @@
 /** Program disks, kernels and initrds are on their hosts before anything is stopped. */
 import pLimit from "p-limit";
+import type { ComponentPath } from "../cvl/tree.ts";
+import { CollectiveError } from "../errors.ts";
 import type { Fence } from "../host/host.ts";
 import type { Decision } from "./decide.ts";
 import { displayName } from "./operation.ts";
@@ -39,11 +41,23 @@ export async function prepareImages(options: {
         );
       } catch (error) {
         progress.fail(id, error instanceof Error ? error.message : String(error));
-        throw error;
+        throw whereItFailed(error, component, goal.host);
       }
     });
   }
   const results = await Promise.allSettled([...wanted.values()].map((work) => limit(work)));
   const failed = results.find((result) => result.status === "rejected");
   if (failed !== undefined) throw failed.reason;
+}
+
+/** A host speaks of "this host", a store of a pack: neither knows for whom. */
+function whereItFailed(error: unknown, component: ComponentPath, host: string): unknown {
+  if (!(error instanceof CollectiveError)) return error;
+  const message = `${displayName(component)} cannot be prepared on ${host}: ${error.message}`;
+  const { code, data, hint } = error;
+  return new CollectiveError(code, message, {
+    data: { ...data, component, host },
+    cause: error,
+    ...(hint === undefined ? {} : { hint }),
+  });
 }

@@ -61,8 +61,11 @@ t.test("what cannot be reached is told at once", async (t) => {
     code: "HOST_UNREACHABLE",
     message: /0\.3 s/,
   });
-  await t.rejects(connectHost("ssh://root@127.0.0.1:1", { timeoutMs: 2000 }), { code: "HOST_UNREACHABLE" });
-  t.ok(Date.now() - startedAt < 5000);
+  for (let round = 0; round < 3; round += 1) {
+    const refused = connectHost("ssh://root@127.0.0.1:1", { timeoutMs: 9000 });
+    await t.rejects(refused, { code: "HOST_UNREACHABLE", message: /Connection refused/ }, "ssh's own words");
+  }
+  t.ok(Date.now() - startedAt < 25_000);
 });
 
 t.test("an address cannot smuggle options to ssh", (t) => {

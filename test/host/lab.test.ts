@@ -128,6 +128,7 @@ t.test("a lab made by the command stays until it is ended, or ends with a proces
   const group = await childrenOf(reaper.pid);
   t.equal((await labStatus(stays)).up, true);
   t.equal((await labStatus(ends)).up, true);
+  t.equal(await lab("exec", "--dir", stays, "host1", "--", "sh", "-c", "exit 7"), 7, "the program's status");
 
   owner.kill("SIGKILL");
   t.ok(await eventually(() => Promise.resolve(!existsSync(ends))), "the end of the process is its end");

@@ -139,7 +139,7 @@ test("what cannot be started is one error before anything changes", async (t) =>
     {
       name: "an image that cannot be prepared",
       code: "DISK_PACK_CORRUPT",
-      message: /truncated/,
+      message: /^w cannot be prepared on h[12]: the pack is truncated/,
       spoil: (manager) => {
         for (const host of Object.values(manager.hosts))
           host.failures.set("prepare Web", new CollectiveError("DISK_PACK_CORRUPT", "the pack is truncated"));

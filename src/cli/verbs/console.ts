@@ -4,7 +4,7 @@ import { attachConsole } from "../../host/console.ts";
 import { parseHostAddress } from "../../host/host-address.ts";
 import { runInherited } from "../../io.ts";
 import { findConsole } from "../../utility/find-console.ts";
-import type { CliContext } from "../context.ts";
+import type { CliContext, VerbContext } from "../context.ts";
 import { nameNetwork, openManager } from "../manager.ts";
 
 interface Flags {
@@ -12,7 +12,7 @@ interface Flags {
   readonly socket?: string;
 }
 
-export function configure(command: Command, context: CliContext): void {
+export function configure(command: Command, context: VerbContext): void {
   command
     .argument("[cvl]", "the root file")
     .argument("[component]", "the machine; for a root machine none")
@@ -27,7 +27,7 @@ export function configure(command: Command, context: CliContext): void {
 }
 
 async function open(
-  context: CliContext,
+  context: VerbContext,
   { cvl, component, flags }: { cvl: string; component: string; flags: Flags },
 ): Promise<void> {
   const manager = await openManager(context);
@@ -47,10 +47,8 @@ async function open(
   const port = target.port === undefined ? [] : ["-p", String(target.port)];
   const user = target.user === undefined ? [] : ["-l", target.user];
   const remote = `cui console --socket '${found.path.replaceAll("'", "'\\''")}'`;
-  process.exitCode = await runInherited({
-    file: "ssh",
-    args: ["-t", ...port, ...user, "--", target.host, remote],
-  });
+  const args = ["-t", ...port, ...user, "--", target.host, remote];
+  context.exitWith(await runInherited({ file: "ssh", args }));
 }
 
 async function attach(socket: string, context: CliContext): Promise<void> {

@@ -161,7 +161,7 @@ function configureVerify(command: Command, context: CliContext): void {
         else if (results.length === 0) context.print("There is no program disk.");
         if (first === undefined) return;
         for (const { code, message } of problems) context.warn(`${code}: ${message}`);
-        throw new CollectiveError(first.code, `${problems.length} problems were found`, {
+        throw new CollectiveError(first.code, `found ${countOf(problems)}`, {
           hint: first.hint ?? "fetch the repository's Git LFS objects again",
         });
       },
@@ -190,7 +190,7 @@ async function verifyVersions(
     for (const disk of disks) {
       const { goodChunks, problems } = await verifyDisk(await disk.readIndex(), store, { checked });
       results.push({ version, disk: disk.name, goodChunks, problems });
-      const verdict = problems.length === 0 ? "good" : `${problems.length} problems`;
+      const verdict = problems.length === 0 ? "good" : countOf(problems);
       const name = `${version === null ? "" : `v${version} `}${disk.name}`;
       print(`${name}: ${goodChunks} chunks checked, ${verdict}`);
     }
@@ -265,4 +265,8 @@ function parseVersion(text: string): number {
 
 function mebibytes(bytes: number): string {
   return `${(bytes / 1024 / 1024).toFixed(bytes < 10 * 1024 * 1024 ? 2 : 0)} MiB`;
+}
+
+function countOf({ length }: readonly CollectiveError[]): string {
+  return `${length} ${length === 1 ? "problem" : "problems"}`;
 }

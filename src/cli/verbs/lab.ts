@@ -4,13 +4,13 @@ import { labDown } from "../../host/lab/lab-down.ts";
 import { labExecInherited } from "../../host/lab/lab-exec.ts";
 import { DEFAULT_LAB_DIRECTORY, labStatus, type LabState } from "../../host/lab/lab-state.ts";
 import { labUp } from "../../host/lab/lab-up.ts";
-import type { CliContext } from "../context.ts";
+import type { VerbContext } from "../context.ts";
 
 interface DirectoryOption {
   readonly dir: string;
 }
 
-export function configure(command: Command, context: CliContext): void {
+export function configure(command: Command, context: VerbContext): void {
   command.addHelpText(
     "after",
     "\nExample:\n  cui lab up --hosts 2 && cui lab exec outside -- curl http://203.0.113.10/\n",
@@ -34,11 +34,11 @@ export function configure(command: Command, context: CliContext): void {
     .argument("<command...>", "the program and its arguments, after --")
     .addHelpText("after", "\nExample:\n  cui lab exec host1 -- virsh list\n")
     .action(async (place: string, args: [string, ...string[]], { dir }: DirectoryOption) => {
-      process.exitCode = await labExecInherited({ directory: dir, place }, args);
+      context.exitWith(await labExecInherited({ directory: dir, place }, args));
     });
 }
 
-function configureUp(command: Command, context: CliContext): void {
+function configureUp(command: Command, context: VerbContext): void {
   addDirectory(
     command.command("up").description("make hosts with libvirt and Open vSwitch in namespaces of their own"),
   )
