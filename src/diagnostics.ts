@@ -45,6 +45,7 @@ export type DiagnosticCode =
   | "CVL_LIMIT"
   | "CVL_TOO_MANY_ERRORS"
   // repository
+  | "BUMP_RULES_INVALID"
   | "IMPORT_FILE_MISSING"
   | "IMPORT_FILE_REFUSED"
   | "IMPORT_FILE_TOO_LARGE"

@@ -74,6 +74,9 @@ export type ErrorCode =
   | "REPOSITORY_UNREADABLE"
   | "REPOSITORY_URL_REFUSED"
   | "REPOSITORY_VERSION_MISSING"
+  // bump
+  | "BUMP_NO_REMOTE"
+  | "BUMP_REFUSED"
   // plan
   | "GRAPH_TOO_LARGE"
   | "PLAN_REFUSED"

@@ -2,13 +2,13 @@
  * The pull request of one bump group: one branch, one open pull request, kept up to date; never more open ones than allowed;
  * one that a person closed is not opened again for the same versions.
  */
+import { BUMP_PREFIX, bumpBranch } from "../repository/bump/branch.ts";
 import { createOnce } from "./create-once.ts";
 import { hasCode } from "./forge-error.ts";
 import { repositoryParameters, type Forge, type RepositoryName } from "./forge.ts";
 import { setLabels, type Label } from "./labels.ts";
 import { collectPages } from "./pages.ts";
 
-const BRANCH_PREFIX = "collective/bump/";
 /** Labels of ours: `collective: data`. */
 const LABEL_PREFIX = "collective";
 
@@ -44,15 +44,6 @@ export interface BumpPull {
   readonly base: { readonly ref: string };
 }
 
-/** The branch of a group: letters, digits, `.`, `_` and `-` of its name; anything else becomes `-`. */
-export function bumpBranch(group: string): string {
-  const slug = group
-    .replaceAll(/[^A-Za-z0-9_-]+/g, "-")
-    .replaceAll(/^-+|-+$/g, "")
-    .slice(0, 100);
-  return `${BRANCH_PREFIX}${slug === "" ? "all" : slug}`;
-}
-
 /** The open bump pull requests of a repository, oldest first; a fork's branch of that name is none. */
 export async function listBumpPullRequests(
   forge: Forge,
@@ -65,7 +56,7 @@ export async function listBumpPullRequests(
   });
   const pulls: readonly BumpPull[] = await collectPages(pages, "open pull requests");
   return pulls
-    .filter((pull) => pull.head.ref.startsWith(BRANCH_PREFIX) && isOwn(pull, repository))
+    .filter((pull) => pull.head.ref.startsWith(BUMP_PREFIX) && isOwn(pull, repository))
     .sort((a, b) => a.number - b.number);
 }
 

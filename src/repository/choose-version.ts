@@ -1,12 +1,12 @@
 /** Which version of a repository an import means: its pin, the lock's, or the newest that is not withdrawn. */
 import type { DiagnosticCode } from "../diagnostics.ts";
 import { CollectiveError } from "../errors.ts";
-import type { LockEntry } from "./loaded-appliance.ts";
+import type { IsEligible, LockEntry } from "./loaded-appliance.ts";
 import { NO_PIN } from "./lock.ts";
 import type { Mirror } from "./mirror.ts";
 import type { Mirrors } from "./mirrors.ts";
 import type { RepositoryUrl } from "./url.ts";
-import { newestVersion, versionGaps, type Withdrawn } from "./versions.ts";
+import { newestVersion, versionGaps, type Version, type Withdrawn } from "./versions.ts";
 
 export interface ChoiceProblem {
   readonly code: DiagnosticCode;
@@ -36,6 +36,7 @@ export interface ChooseOptions {
   /** What the lock says for this URL and pin. */
   readonly entry: LockEntry | undefined;
   readonly versions: "locked" | "newest";
+  readonly isEligible?: IsEligible | undefined;
   readonly fetch: boolean;
 }
 
@@ -59,7 +60,7 @@ export async function chooseVersion(options: ChooseOptions): Promise<Chosen> {
     warnings.push(...withdrawnWarning(entry, withdrawn, "the lock names"));
     return { entry, warnings };
   }
-  const version = pin === NO_PIN ? await newest({ mirror, withdrawn, warnings }) : Number(pin);
+  const version = pin === NO_PIN ? await newest({ ...options, mirror, withdrawn, warnings }) : Number(pin);
   const found = await mirror.commitOf(version);
   if (found === undefined) throw await versionMissing(mirror, version);
   const chosen: LockEntry = { url: target.url, pin, version, commit: found.commit, tree: found.tree };
@@ -113,7 +114,9 @@ async function newest({
   mirror,
   withdrawn,
   warnings,
+  isEligible,
 }: {
+  readonly isEligible?: IsEligible | undefined;
   readonly mirror: Mirror;
   readonly withdrawn: Withdrawn;
   readonly warnings: ChoiceProblem[];
@@ -128,16 +131,37 @@ async function newest({
       hint: "versions count 1, 2, 3 …: a tag was deleted or not pushed",
     });
   }
-  const found = newestVersion(versions, withdrawn);
+  const found = await newestEligible({ url: mirror.url, versions, withdrawn, isEligible });
   if (found !== undefined) return found.version;
   throw new ChoiceRefused({
     code: "IMPORT_VERSION_MISSING",
     message:
       versions.length === 0
         ? `${mirror.url} has no published version`
-        : `all versions of ${mirror.url} are withdrawn`,
+        : `all versions of ${mirror.url} are withdrawn${isEligible === undefined ? "" : ", or the rules hold them back"}`,
     hint: "a version is a tag v1, v2, …; `cui publish` makes one",
   });
+}
+
+/** The newest version that is neither withdrawn nor held back. */
+export async function newestEligible({
+  url,
+  versions,
+  withdrawn,
+  isEligible,
+}: {
+  readonly url: string;
+  readonly versions: readonly Version[];
+  readonly withdrawn: Withdrawn;
+  readonly isEligible?: IsEligible | undefined;
+}): Promise<Version | undefined> {
+  if (isEligible === undefined) return newestVersion(versions, withdrawn);
+  const descending = [...versions].sort((a, b) => b.version - a.version);
+  for (const version of descending) {
+    if (!withdrawn.has(version.version) && (await isEligible({ url, version: version.version })))
+      return version;
+  }
+  return undefined;
 }
 
 async function versionMissing(mirror: Mirror, version: number): Promise<ChoiceRefused> {

@@ -6,7 +6,7 @@ import type { ImportRequest, ImportResolver, SourceFile } from "../cvl/source.ts
 import type { Diagnostic, DiagnosticCode } from "../diagnostics.ts";
 import { CollectiveError } from "../errors.ts";
 import { chooseVersion, ChoiceRefused, type Chosen } from "./choose-version.ts";
-import type { Lock, LockEntry } from "./loaded-appliance.ts";
+import type { IsEligible, Lock, LockEntry, ResolvedImport } from "./loaded-appliance.ts";
 import { findEntry, pinOf } from "./lock.ts";
 import type { Mirrors } from "./mirrors.ts";
 import { repositoryPathProblem, withoutLeadingDot } from "./repository-path.ts";
@@ -24,6 +24,7 @@ export interface ResolverOptions {
   readonly lock: Lock;
   readonly policy: UrlPolicy;
   readonly versions: "locked" | "newest";
+  readonly isEligible?: IsEligible | undefined;
   /** Look at the remotes even where the mirrors have what is needed. */
   readonly fetch: boolean;
   /** What relative URLs of the root file are relative to; asked only when there is one. */
@@ -35,6 +36,8 @@ export interface LockingResolver extends ImportResolver {
   diagnostics(): readonly Diagnostic[];
   /** One entry for each import that was resolved. */
   entries(): readonly LockEntry[];
+  /** Each import that was resolved, with the file it stands in. */
+  imports(): readonly ResolvedImport[];
 }
 
 /** Imports of a file are asked for all at once; each takes a git process or two. */
@@ -45,6 +48,7 @@ export function createImportResolver(options: ResolverOptions): LockingResolver 
   const met = new Map<string, Diagnostic>();
   const chosen = new Map<string, Promise<Chosen>>();
   const entries = new Map<string, LockEntry>();
+  const imports: ResolvedImport[] = [];
 
   const choose = (target: RepositoryUrl, request: ImportRequest): Promise<Chosen> => {
     const pin = pinOf(request.version);
@@ -85,6 +89,7 @@ export function createImportResolver(options: ResolverOptions): LockingResolver 
       const choice = await choose(target, request);
       for (const { code, message, hint } of choice.warnings) warn(request, code, message, hint);
       entries.set(`${choice.entry.pin} ${choice.entry.url}`, choice.entry);
+      imports.push({ from: request.from.source, file: request.from.file, entry: choice.entry });
       const { source, diagnostics } = await readSource(choice, file, options.mirrors);
       for (const diagnostic of diagnostics) met.set(source.displayName, diagnostic);
       return source;
@@ -94,7 +99,12 @@ export function createImportResolver(options: ResolverOptions): LockingResolver 
   };
   const limit = pLimit(MAX_AT_ONCE);
   const resolve = (request: ImportRequest) => limit(resolveOne, request);
-  return { resolve, diagnostics: () => [...met.values()], entries: () => [...entries.values()] };
+  return {
+    resolve,
+    diagnostics: () => [...met.values()],
+    entries: () => [...entries.values()],
+    imports: () => imports,
+  };
 }
 
 async function resolveTarget(

@@ -24,12 +24,13 @@ export async function loadWith(mirrors: Mirrors, options: LoadOptions): Promise<
   const addText = (file: string, text: string): void => void texts.set(file, text);
   const { lock, diagnostics: lockDiagnostics } = readLock(root, texts);
   const diagnostics = [...root.diagnostics, ...lockDiagnostics];
-  if (lock === undefined) return { program: undefined, diagnostics, textOf, addText, lock: EMPTY_LOCK };
+  if (lock === undefined) return { program: undefined, diagnostics, textOf, addText, lock: EMPTY_LOCK, imports: [] };
   const resolver = createImportResolver({
     mirrors,
     lock,
     policy: { allow: options.allow, refusePaths: options.refusePaths },
     versions: options.versions,
+    isEligible: options.isEligible,
     fetch: options.fetch !== false,
     rootUrl: async () => options.baseUrl ?? baseUrlOf(root.source.source.url),
   });
@@ -42,6 +43,7 @@ export async function loadWith(mirrors: Mirrors, options: LoadOptions): Promise<
     textOf,
     addText,
     lock: mergeLock(EMPTY_LOCK, resolver.entries()),
+    imports: resolver.imports(),
   };
   if (options.writeLock && options.rev === undefined) await writeLockFile({ root, before: lock, loaded });
   return loaded;

@@ -1,6 +1,6 @@
 /** The contract of `loadAppliance` (load.ts): from a CVL file on disk, or in a commit, to a linked program. */
 import type { LinkedProgram } from "../cvl/program.ts";
-import type { SourceFile } from "../cvl/source.ts";
+import type { Source, SourceFile } from "../cvl/source.ts";
 import type { Diagnostic, TextOf } from "../diagnostics.ts";
 
 export interface LoadOptions {
@@ -15,6 +15,8 @@ export interface LoadOptions {
   readonly object?: string;
   /** `locked`: the lock beside the root file decides, the newest where it says nothing. `newest`: pins and newest only. */
   readonly versions: "locked" | "newest";
+  /** Versions for which it is false are never taken for the newest. Default: all that are not withdrawn may be. */
+  readonly isEligible?: IsEligible;
   /** Write `cvl.lock` when imports were resolved that it lacks (never with `rev`). */
   readonly writeLock: boolean;
   /** URL prefixes imports may come from; undefined allows all. */
@@ -39,6 +41,17 @@ export interface RootFile {
   readonly lockText: string | undefined;
 }
 
+/** Whether a version of a repository may be chosen, by the rules of whoever asks. */
+export type IsEligible = (candidate: Pick<LockEntry, "url" | "version">) => boolean | Promise<boolean>;
+
+/** One import that was resolved. */
+export interface ResolvedImport {
+  readonly from: Source;
+  /** Path of the importing file inside its repository. */
+  readonly file: string;
+  readonly entry: LockEntry;
+}
+
 export interface LoadedAppliance {
   /** Undefined when diagnostics has errors that prevent linking. */
   readonly program: LinkedProgram | undefined;
@@ -47,6 +60,8 @@ export interface LoadedAppliance {
   /** Adds a text that `textOf` will find: a VM description that a diagnostic points into. */
   addText(file: string, text: string): void;
   readonly lock: Lock;
+  /** Who imports what, over the whole closure. */
+  readonly imports: readonly ResolvedImport[];
 }
 
 /** `cvl.lock`: one entry for every import in the closure. */

@@ -110,7 +110,8 @@ const vlanRange = z
   .transform((value) => parseVlanRange(String(value)))
   .refine((range) => range !== undefined, "expected a VLAN tag from 1 to 4094, or a range like 100-199");
 
-const versionRange = z
+/** A version, or a range like `1-3`. */
+export const versionRange = z
   .union([z.int(), z.string().max(40)])
   .transform((value) => parseVersionRange(String(value)))
   .refine((range) => range !== undefined, "expected a version, or a range like 1-3");

@@ -3,7 +3,6 @@ import type { ComponentPath } from "../cvl/tree.ts";
 import { canonicalJson } from "../plan/digest.ts";
 import { machinesBelow } from "../network/boot-order.ts";
 import type { NetworkDescription } from "../network/description.ts";
-import type { Source } from "../cvl/source.ts";
 import type { BlacklistEntry, Inventory } from "./inventory.ts";
 
 /** What of an inventory decides about plans, as it goes into the input digest: the same in CI and on the manager. */
@@ -49,7 +48,7 @@ export function findBlacklisted(
   ];
   const found = new Map<string, Blacklisted>();
   for (const { component, source } of used) {
-    const entry = blacklist.find((candidate) => matches(candidate, source));
+    const entry = source.version === null ? undefined : findListed(blacklist, source.url, source.version);
     if (entry === undefined || source.version === null) continue;
     found.set(`${component}\0${source.url}\0${source.version}`, {
       component,
@@ -74,17 +73,25 @@ export function blacklistFacts(
   return facts;
 }
 
-function matches(entry: BlacklistEntry, source: Source): boolean {
-  const { version } = source;
-  if (version === null) return false;
-  const isUrl = entry.url.endsWith("*")
-    ? source.url.startsWith(entry.url.slice(0, -1))
-    : withoutSuffix(source.url) === withoutSuffix(entry.url);
-  return (
-    isUrl &&
-    (entry.versions === undefined ||
-      entry.versions.some((range) => version >= range.first && version <= range.last))
+/** The first entry of a list that names a version of a repository. */
+export function findListed(
+  list: readonly BlacklistEntry[],
+  url: string,
+  version: number,
+): BlacklistEntry | undefined {
+  return list.find(
+    (entry) =>
+      matchesUrl(entry.url, url) &&
+      (entry.versions === undefined ||
+        entry.versions.some((range) => version >= range.first && version <= range.last)),
   );
+}
+
+/** Whether a pattern names a repository: its URL, or a prefix that ends with `*`. */
+export function matchesUrl(pattern: string, url: string): boolean {
+  return pattern.endsWith("*")
+    ? url.startsWith(pattern.slice(0, -1))
+    : withoutSuffix(url) === withoutSuffix(pattern);
 }
 
 /** `…/DNS`, `…/DNS/` and `…/DNS.git` are one repository. */

@@ -42,7 +42,8 @@ export async function editSite(
   });
 }
 
-async function findSiteFolder(cwd: string): Promise<string> {
+/** The nearest folder upwards that has a utility.yaml. @throws CollectiveError UTILITY_NO_SITE. */
+export async function findSiteFolder(cwd: string): Promise<string> {
   for (let folder = path.resolve(cwd); ; folder = path.dirname(folder)) {
     const found = await stat(path.join(folder, INVENTORY_FILE)).catch(() => undefined);
     if (found?.isFile() === true) return folder;
@@ -57,7 +58,7 @@ async function findSiteFolder(cwd: string): Promise<string> {
   );
 }
 
-/** @throws CollectiveError UTILITY_INVENTORY_INVALID. */
+/** @throws CollectiveError UTILITY_INVENTORY_INVALID with every mistake. */
 export function checkedInventory(text: string): Inventory {
   const { inventory, diagnostics } = parseInventory(text, INVENTORY_FILE);
   if (inventory !== undefined) return inventory;
