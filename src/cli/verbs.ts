@@ -14,6 +14,11 @@ export const VERBS: readonly VerbEntry[] = [
     load: () => import("./verbs/address.ts"),
   },
   {
+    name: "bump",
+    summary: "propose newer versions of what is imported",
+    load: () => import("./verbs/bump.ts"),
+  },
+  {
     name: "check",
     summary: "report every mistake in CVL files",
     load: () => import("./verbs/check.ts"),

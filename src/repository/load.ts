@@ -24,7 +24,8 @@ export async function loadWith(mirrors: Mirrors, options: LoadOptions): Promise<
   const addText = (file: string, text: string): void => void texts.set(file, text);
   const { lock, diagnostics: lockDiagnostics } = readLock(root, texts);
   const diagnostics = [...root.diagnostics, ...lockDiagnostics];
-  if (lock === undefined) return { program: undefined, diagnostics, textOf, addText, lock: EMPTY_LOCK, imports: [] };
+  if (lock === undefined)
+    return { program: undefined, diagnostics, textOf, addText, lock: EMPTY_LOCK, imports: [] };
   const resolver = createImportResolver({
     mirrors,
     lock,

@@ -100,5 +100,8 @@ async function readCommit(
 }
 
 function sealOf(tree: string, parents: readonly string[]): string {
-  return createHash("sha256").update([tree, ...parents].join(" ")).digest("hex").slice(0, 40);
+  return createHash("sha256")
+    .update([tree, ...parents].join(" "))
+    .digest("hex")
+    .slice(0, 40);
 }

@@ -127,7 +127,8 @@ async function listRefs(
   const commits = new Map<string, string>();
   for (const line of listed.split("\n")) {
     const [value = "", name = ""] = line.split("\t");
-    if (name === "HEAD" && value.startsWith("ref: refs/heads/")) head = value.slice("ref: refs/heads/".length);
+    if (name === "HEAD" && value.startsWith("ref: refs/heads/"))
+      head = value.slice("ref: refs/heads/".length);
     if (/^[0-9a-f]{40}$/.test(value) && name !== "HEAD") commits.set(name, value);
   }
   return { head, commits };

@@ -53,7 +53,10 @@ export async function resolveUpdate(options: ResolveOptions): Promise<ResolvedUp
   );
   const after = await loadClosure(options, { cvlFiles, lock: mergeLock(before, moved) });
   refuseErrors(after.diagnostics, after.textOf, "the new versions do not go together");
-  const lock = { format: 1, imports: after.lock.imports.filter((entry) => isConcerned(entry, options)) } as const;
+  const lock = {
+    format: 1,
+    imports: after.lock.imports.filter((entry) => isConcerned(entry, options)),
+  } as const;
   const files = new Map([...cvlFiles].filter(([file, text]) => base.cvlFiles.get(file) !== text));
   const lockText = formatLock(lock);
   if (lock.imports.length > 0 && (!base.isLocked || lockText !== formatLock(base.lock))) {
@@ -96,7 +99,10 @@ function changesOf({ base, closure, updates }: ResolveOptions, after: Lock): Ver
     to,
   }));
   const isAsked = ({ url, pin, version }: LockEntry): boolean =>
-    updates.some((update) => update.url === url && (update.pin === pin || String(update.to) === pin || update.from === version));
+    updates.some(
+      (update) =>
+        update.url === url && (update.pin === pin || String(update.to) === pin || update.from === version),
+    );
   const before = mergeLock(closure.lock, base.lock.imports);
   const added = after.imports.filter((entry) => findEntry(before, entry.url, entry.pin) === undefined);
   const gone = closure.lock.imports.filter((entry) => findEntry(after, entry.url, entry.pin) === undefined);

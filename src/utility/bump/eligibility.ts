@@ -41,7 +41,8 @@ export function createEligibility(options: EligibilityOptions): Eligibility {
     const made = (await versionDates(await mirrors.get(url))).get(version);
     // Without a date, or with one in the future, nobody can say that it is old enough.
     if (made !== undefined && made + rules.minimumAgeMs <= now) return undefined;
-    const until = made === undefined ? "" : ` until ${new Date(made + rules.minimumAgeMs).toISOString().slice(0, 16)}Z`;
+    const until =
+      made === undefined ? "" : ` until ${new Date(made + rules.minimumAgeMs).toISOString().slice(0, 16)}Z`;
     return `too young${until}`;
   };
   return {

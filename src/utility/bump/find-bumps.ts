@@ -100,7 +100,8 @@ export async function findBumps(options: FindBumpsOptions): Promise<FoundBumps> 
   for (const { name, updates: members } of groups) {
     try {
       const resolved = await resolveUpdate({ ...load, closure, own, updates: members });
-      if (resolved.files.size > 0) bumps.push(await toBump({ mirrors, group: name, updates: members, resolved }));
+      if (resolved.files.size > 0)
+        bumps.push(await toBump({ mirrors, group: name, updates: members, resolved }));
     } catch (error) {
       if (!(error instanceof CollectiveError) || error.code !== "INVALID_INPUT") throw error;
       problems.push({ group: name, error });

@@ -42,7 +42,8 @@ function groupOf(update: Update, rules: BumpRules, names: ReadonlyMap<string, st
 /** Two repositories that would be called the same get the beginning of a digest. */
 function repositoryNames(urls: readonly string[], rules: BumpRules): ReadonlyMap<string, string> {
   const count = new Map<string, number>();
-  const add = (name: string): void => void count.set(name.toLowerCase(), (count.get(name.toLowerCase()) ?? 0) + 1);
+  const add = (name: string): void =>
+    void count.set(name.toLowerCase(), (count.get(name.toLowerCase()) ?? 0) + 1);
   for (const url of new Set(urls)) add(nameOf(url));
   for (const { name } of rules.groups) add(name);
   return new Map(
@@ -52,6 +53,17 @@ function repositoryNames(urls: readonly string[], rules: BumpRules): ReadonlyMap
       return [url, `${name}-${createHash("sha256").update(url).digest("hex").slice(0, 8)}`];
     }),
   );
+}
+
+/** A short name for people: `https://github.com/acme/DNS.git` is DNS. Letters, digits, `_` and `-` alone. */
+export function repositoryLabel(url: string): string {
+  const last =
+    url
+      .replace(/\.git$/, "")
+      .split(/[/:]/)
+      .at(-1) ?? "";
+  const name = last.replaceAll(/[^A-Za-z0-9_-]+/g, "-").slice(0, 60);
+  return name === "" ? "an appliance" : name;
 }
 
 /** The last two parts of the path: `https://github.com/acme/DNS.git` is `acme-DNS`. */

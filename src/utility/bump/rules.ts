@@ -81,7 +81,10 @@ const schema = z.strictObject({
       z.strictObject({
         name: z
           .string()
-          .regex(/^[A-Za-z0-9][A-Za-z0-9_-]{0,60}$/, "expected a letter or digit, then letters, digits, _ and -"),
+          .regex(
+            /^[A-Za-z0-9][A-Za-z0-9_-]{0,60}$/,
+            "expected a letter or digit, then letters, digits, _ and -",
+          ),
         urls: z.array(text).min(1).max(MAX_LIST),
       }),
     )
@@ -92,7 +95,10 @@ const schema = z.strictObject({
       z
         .string()
         .regex(/^[^\p{C},]{1,50}$/u, "expected at most 50 characters without a comma")
-        .refine((label) => !label.startsWith("collective"), "labels that begin with `collective` are made by cui"),
+        .refine(
+          (label) => !label.startsWith("collective"),
+          "labels that begin with `collective` are made by cui",
+        ),
     )
     .max(20)
     .nullish(),

@@ -1,0 +1,116 @@
+/** `cui bump`: newer versions of what is imported, into the working tree, onto branches, or as pull requests. */
+import type { Command } from "commander";
+import { visible } from "../../diagnostics.ts";
+import { CollectiveError } from "../../errors.ts";
+import { withMirrors } from "../../repository/mirrors.ts";
+import { applyBumps } from "../../utility/bump/apply-bumps.ts";
+import type { FoundBumps } from "../../utility/bump/find-bumps.ts";
+import { describeChange } from "../../utility/bump/prepare-bumps.ts";
+import { pushBumps, type PushReport } from "../../utility/bump/push-bumps.ts";
+import type { CliContext } from "../context.ts";
+
+interface Options {
+  readonly dryRun?: boolean;
+  readonly push?: boolean;
+  readonly json?: boolean;
+  readonly branch?: string;
+}
+
+export function configure(command: Command, context: CliContext): void {
+  command
+    .option("--dry-run", "only show what is newer")
+    .option("--push", "leave the working tree alone: push a branch collective/bump/<group> for each group")
+    .option("--branch <name>", "with --push: what bumps start from; default: origin's default branch")
+    .option("--json", "print the report as JSON")
+    .addHelpText(
+      "after",
+      "\nNewer versions of every import: of cvl.lock, and of pins (version => …) in the folder's own CVL files.\n" +
+        "bump.yaml beside them holds the rules; see docs/bump.md.\n" +
+        "\nExample:\n  cui bump && git diff\n  cui bump --push\n",
+    )
+    .action(async (options: Options) => {
+      if (options.push === true) await pushAll(context, options);
+      else await applyAll(context, options);
+    });
+}
+
+async function applyAll(context: CliContext, options: Options): Promise<void> {
+  if (options.branch !== undefined) throw new CollectiveError("USAGE", "--branch goes with --push");
+  const found = await applyBumps({ cwd: context.cwd, isDryRun: options.dryRun === true });
+  if (options.json === true) {
+    const changes = found.bumps.flatMap((bump) => bump.changes.map(toJson));
+    const files = found.bumps.flatMap((bump) => [...bump.files.keys()]);
+    context.print(JSON.stringify({ changes, files, heldBack: found.heldBack }, undefined, 2));
+    return;
+  }
+  for (const { changes } of found.bumps) for (const change of changes) context.print(describeChange(change));
+  if (found.bumps.length === 0) context.print("nothing is newer");
+  printHeldBack(context, found);
+}
+
+async function pushAll(context: CliContext, options: Options): Promise<void> {
+  if (options.dryRun === true) {
+    throw new CollectiveError("USAGE", "--dry-run does not go with --push", {
+      hint: "`cui bump --dry-run` shows what is newer in the working tree",
+    });
+  }
+  const { cwd } = context;
+  const report = await withMirrors((mirrors) => pushBumps({ cwd, mirrors, branch: options.branch }));
+  if (options.json === true) context.print(JSON.stringify(pushReportJson(report), undefined, 2));
+  else printPushed(context, report);
+  refuseFailures(report);
+}
+
+function printPushed(context: CliContext, { pushed, removed, found }: PushReport): void {
+  for (const { bump, outcome, branch, version, note } of pushed) {
+    const where = version === undefined ? branch : `${branch}, v${version}`;
+    context.print(`${outcome.padEnd(9)}  ${bump.title}  (${where})`);
+    for (const line of bump.summary.split("\n")) context.print(`           ${line}`);
+    if (note !== undefined) context.print(`           ${note}`);
+  }
+  for (const branch of removed) context.print(`removed    ${branch}: nothing to propose any more`);
+  if (pushed.length + removed.length + found.problems.length === 0) context.print("nothing is newer");
+  for (const { group, error } of found.problems) context.warn(`${group}: ${error.message}`);
+  printHeldBack(context, found);
+}
+
+function printHeldBack(context: CliContext, { heldBack }: FoundBumps): void {
+  for (const { url, version, why } of heldBack)
+    context.print(`${url}: v${version} is held back, ${visible(why)}`);
+}
+
+function pushReportJson({ pushed, removed, found }: PushReport): unknown {
+  return {
+    bumps: pushed.map(({ bump, outcome, branch, commit, version, note }) => ({
+      group: bump.group,
+      title: bump.title,
+      outcome,
+      branch,
+      commit,
+      version: version ?? null,
+      class: bump.preview.class ?? null,
+      note: note ?? null,
+      changes: bump.changes.map(toJson),
+    })),
+    removed,
+    problems: found.problems.map(({ group, error }) => ({ group, message: error.message })),
+    heldBack: found.heldBack,
+  };
+}
+
+function toJson(change: FoundBumps["bumps"][number]["changes"][number]): unknown {
+  const { url, pin, from, to } = change;
+  return { url, isPinned: pin !== undefined, from: from ?? null, to: to ?? null };
+}
+
+/** Everything that can be done is done before the command fails. */
+function refuseFailures({ pushed, found }: PushReport): void {
+  const groups = [
+    ...pushed.filter(({ outcome }) => outcome === "refused").map(({ bump }) => bump.group),
+    ...found.problems.map(({ group }) => group),
+  ];
+  if (groups.length === 0) return;
+  throw new CollectiveError("BUMP_REFUSED", `${groups.join(", ")} could not be bumped; see above`, {
+    hint: "the other groups are done; running the command again changes nothing about them",
+  });
+}
