@@ -1,23 +1,22 @@
 /** What a bump starts from: the CVL files of a folder and their lock, in the working tree or in a commit. */
-import { readdir, readFile, realpath } from "node:fs/promises";
+import { readdir, readFile } from "node:fs/promises";
 import path from "node:path";
 import { decodeText } from "../../cvl/decode-text.ts";
 import { MAX_FILE_CHARACTERS } from "../../cvl/limits.ts";
 import { renderDiagnostic } from "../../diagnostics.ts";
 import { CollectiveError } from "../../errors.ts";
-import { openGitObjects } from "../git-objects.ts";
-import { commitFiles } from "../git-tree.ts";
+import { openCommitFolder } from "../commit-folder.ts";
 import { EMPTY_LOCK, LOCK_FILE, MAX_LOCK_BYTES, parseLock } from "../lock.ts";
 import type { Lock } from "../loaded-appliance.ts";
-import { baseUrlOf, resolveRevision } from "../root-file.ts";
+import { baseUrlOf } from "../root-file.ts";
 
 export interface BumpBase {
   /** Absolute. */
   readonly folder: string;
-  /** Of the folder inside its repository, `/` between parts; undefined for the working tree. */
-  readonly inside: string | undefined;
   /** Undefined: the working tree. */
   readonly commit: string | undefined;
+  /** Path of a file of the folder inside its repository; its name for a working tree. */
+  readonly pathOf: (name: string) => string;
   /** What relative URLs are relative to. */
   readonly url: string;
   /** Texts by name, in order. */
@@ -25,87 +24,77 @@ export interface BumpBase {
   readonly lock: Lock;
   /** Whether there is a lock file. */
   readonly isLocked: boolean;
-  /** Another file of the folder; undefined when it is not there. */
-  readonly readText: (name: string) => Promise<string | undefined>;
+  /** The other files that were asked for, as far as they are there. */
+  readonly others: ReadonlyMap<string, string>;
+}
+
+export interface BumpBaseOptions {
+  readonly folder: string;
+  /** A commit, which may be checked out nowhere; undefined: the working tree. */
+  readonly rev: string | undefined;
+  /** Names of other files to read. */
+  readonly also: readonly string[];
 }
 
 const MAX_CVL_FILES = 1000;
 const MAX_OTHER_BYTES = 4 * 1024 * 1024;
 
 /**
- * Reads a folder; `rev` may be a commit that is nowhere checked out.
  * @throws CollectiveError INVALID_INPUT without a CVL file, or with a lock that cannot be read; REPOSITORY_REVISION_MISSING.
  */
-export async function readBumpBase({
-  folder,
-  rev,
-}: {
-  readonly folder: string;
-  readonly rev?: string | undefined;
-}): Promise<BumpBase> {
-  if (rev === undefined) return completeBase({ folder, ...workingFiles(folder) });
-  const { top, commit } = await resolveRevision(folder, rev);
-  const inside = path
-    .relative(await realpath(top), await realpath(folder))
-    .split(path.sep)
-    .join("/");
-  const objects = openGitObjects(top);
+export async function readBumpBase(options: BumpBaseOptions): Promise<BumpBase> {
+  const { folder, rev } = options;
+  if (rev === undefined) {
+    return complete(options, { ...workingFiles(folder), commit: undefined, pathOf: (name) => name });
+  }
+  const committed = await openCommitFolder({ folder, rev });
   try {
-    const files = commitFiles(objects, commit, `commit ${commit.slice(0, 12)}`);
-    const readFrom = async (name: string, maxBytes: number): Promise<Buffer | undefined> =>
-      files.readFile(inside === "" ? name : `${inside}/${name}`, { maxBytes }).catch(ignoreMissing);
-    const list = async (): Promise<string[]> => {
-      const entries = await files.listFolder(inside).catch(ignoreMissing);
-      return (entries ?? []).filter(({ kind }) => kind === "file").map(({ name }) => name);
-    };
-    const base = await completeBase({ folder, inside, commit, list, read: readFrom });
-    // The reader of objects ends with this function: what may be asked for later is read on its own.
-    return { ...base, readText: (name) => readCommitted({ top, commit, inside, name }) };
+    return await complete(options, {
+      list: async () =>
+        (await committed.listFolder()).filter(({ kind }) => kind === "file").map(({ name }) => name),
+      read: (name, maxBytes) => committed.readFileIfThere(name, { maxBytes }),
+      commit: committed.commit,
+      pathOf: (name) => committed.pathOf(name),
+    });
   } finally {
-    await objects.close();
+    await committed.close();
   }
 }
 
 interface Files {
+  /** Names of the plain files. */
   readonly list: () => Promise<string[]>;
   readonly read: (name: string, maxBytes: number) => Promise<Buffer | undefined>;
 }
 
 function workingFiles(folder: string): Files {
+  const list = async (): Promise<string[]> =>
+    (await readdir(folder, { withFileTypes: true }))
+      .filter((entry) => entry.isFile())
+      .map(({ name }) => name);
   return {
-    list: async () =>
-      (await readdir(folder, { withFileTypes: true }))
-        .filter((entry) => entry.isFile())
-        .map(({ name }) => name),
+    list,
     read: async (name, maxBytes) => {
-      const content = await readFile(path.join(folder, name)).catch((error: unknown) => {
-        if (error instanceof Error && "code" in error && error.code === "ENOENT") return undefined;
-        throw error;
-      });
-      if (content === undefined || content.length <= maxBytes) return content;
+      if (!(await list()).includes(name)) return undefined;
+      const content = await readFile(path.join(folder, name));
+      if (content.length <= maxBytes) return content;
       throw new CollectiveError("REPOSITORY_FILE_TOO_LARGE", `${name} has more than ${maxBytes} bytes`);
     },
   };
 }
 
-async function completeBase({
-  folder,
-  inside,
-  commit,
-  list,
-  read,
-}: Files & {
-  readonly folder: string;
-  readonly inside?: string;
-  readonly commit?: string;
-}): Promise<BumpBase> {
+async function complete(
+  { folder, also }: BumpBaseOptions,
+  { list, read, commit, pathOf }: Files & Pick<BumpBase, "commit" | "pathOf">,
+): Promise<BumpBase> {
   const names = (await list()).filter((name) => name.endsWith(".cvl")).sort();
   if (names.length === 0 || names.length > MAX_CVL_FILES) {
+    const at = commit === undefined ? "" : ` at commit ${commit.slice(0, 12)}`;
     throw new CollectiveError(
       "INVALID_INPUT",
       names.length === 0
-        ? `there is no CVL file in ${folder}${commit === undefined ? "" : ` at commit ${commit.slice(0, 12)}`}`
-        : `${folder} has more than ${MAX_CVL_FILES} CVL files`,
+        ? `there is no CVL file in ${folder}${at}`
+        : `${folder}${at} has more than ${MAX_CVL_FILES} CVL files`,
       { hint: "run the command in the folder of an appliance or a site" },
     );
   }
@@ -114,38 +103,15 @@ async function completeBase({
     const content = (await read(name, MAX_FILE_CHARACTERS)) ?? Buffer.alloc(0);
     cvlFiles.set(name, decodeText(content, name).text);
   }
-  const lockText = (await read(LOCK_FILE, MAX_LOCK_BYTES))?.toString("utf8");
-  return {
-    folder,
-    inside,
-    commit,
-    url: await baseUrlOf(folder),
-    cvlFiles,
-    lock: lockText === undefined ? EMPTY_LOCK : readLock(lockText),
-    isLocked: lockText !== undefined,
-    readText: async (name) => (await read(name, MAX_OTHER_BYTES))?.toString("utf8"),
-  };
-}
-
-async function readCommitted({
-  top,
-  commit,
-  inside,
-  name,
-}: {
-  readonly top: string;
-  readonly commit: string;
-  readonly inside: string;
-  readonly name: string;
-}): Promise<string | undefined> {
-  const objects = openGitObjects(top);
-  try {
-    const files = commitFiles(objects, commit, `commit ${commit.slice(0, 12)}`);
-    const file = inside === "" ? name : `${inside}/${name}`;
-    return (await files.readFile(file, { maxBytes: MAX_OTHER_BYTES }).catch(ignoreMissing))?.toString("utf8");
-  } finally {
-    await objects.close();
+  const others = new Map<string, string>();
+  for (const name of also) {
+    const content = await read(name, MAX_OTHER_BYTES);
+    if (content !== undefined) others.set(name, content.toString("utf8"));
   }
+  const lockText = (await read(LOCK_FILE, MAX_LOCK_BYTES))?.toString("utf8");
+  const isLocked = lockText !== undefined;
+  const lock = isLocked ? readLock(lockText) : EMPTY_LOCK;
+  return { folder, commit, pathOf, url: await baseUrlOf(folder), cvlFiles, lock, isLocked, others };
 }
 
 function readLock(text: string): Lock {
@@ -155,9 +121,4 @@ function readLock(text: string): Lock {
   throw new CollectiveError("INVALID_INPUT", `${LOCK_FILE} cannot be read\n${rendered}`, {
     hint: "take its last good version out of git; `cui lock` writes it anew",
   });
-}
-
-function ignoreMissing(error: unknown): undefined {
-  if (error instanceof CollectiveError && error.code === "REPOSITORY_FILE_MISSING") return undefined;
-  throw error;
 }

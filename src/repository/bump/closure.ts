@@ -1,8 +1,9 @@
 /** The import closure of all CVL files of a folder, with texts and a lock that need not be written anywhere. */
+import path from "node:path";
 import type { Diagnostic, TextOf } from "../../diagnostics.ts";
 import { loadWith } from "../load.ts";
 import type { IsEligible, Lock, ResolvedImport } from "../loaded-appliance.ts";
-import { EMPTY_LOCK, formatLock, mergeLock } from "../lock.ts";
+import { EMPTY_LOCK, formatLock, LOCK_FILE, mergeLock } from "../lock.ts";
 import type { Mirrors } from "../mirrors.ts";
 import type { BumpBase } from "./bump-base.ts";
 
@@ -39,8 +40,17 @@ export async function loadClosure(
     const loaded = await loadWith(mirrors, {
       file,
       cwd: base.folder,
-      ...(base.commit === undefined ? {} : { rev: base.commit }),
-      instead: { text, lockText },
+      root: {
+        source: {
+          source: { url: base.folder, version: null, commit: base.commit ?? null },
+          file: base.pathOf(file),
+          displayName: file,
+          text,
+        },
+        diagnostics: [],
+        lockPath: path.join(base.folder, LOCK_FILE),
+        lockText,
+      },
       baseUrl: base.url,
       versions: "locked",
       writeLock: false,

@@ -66,9 +66,14 @@ export interface FoundBumps {
  */
 export async function findBumps(options: FindBumpsOptions): Promise<FoundBumps> {
   const { mirrors, rev, now = Date.now() } = options;
-  const base = await readBumpBase({ folder: await bumpFolder(options.cwd), rev });
-  const rules = checkedBumpRules(await base.readText(BUMP_FILE));
-  const inventory = await readInventory(base);
+  const base = await readBumpBase({
+    folder: await bumpFolder(options.cwd),
+    rev,
+    also: [BUMP_FILE, INVENTORY_FILE],
+  });
+  const rules = checkedBumpRules(base.others.get(BUMP_FILE));
+  const inventoryText = base.others.get(INVENTORY_FILE);
+  const inventory = inventoryText === undefined ? undefined : checkedInventory(inventoryText);
   const eligibility = createEligibility({
     mirrors,
     rules,
@@ -119,13 +124,8 @@ async function bumpFolder(cwd: string): Promise<string> {
   });
 }
 
-async function readInventory(base: BumpBase): Promise<Inventory | undefined> {
-  const text = await base.readText(INVENTORY_FILE);
-  return text === undefined ? undefined : checkedInventory(text);
-}
-
 /** What comes over the network must not make us look at our own file system. */
-function isRemote(url: string): boolean {
+export function isRemote(url: string): boolean {
   const parsed = parseUrl(url);
   return !isUrlProblem(parsed) && !isLocal(parsed);
 }

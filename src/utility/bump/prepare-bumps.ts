@@ -1,12 +1,11 @@
 /** Bumps of the default branch as commits that are nowhere yet but in the clone: each with its branch, title and preview. */
-import path from "node:path";
 import { bumpBranch, BUMP_PREFIX } from "../../repository/bump/branch.ts";
 import { buildBumpCommit, treeOf } from "../../repository/bump/bump-commit.ts";
 import { readBumpRemote, type BumpRemote } from "../../repository/bump/bump-remote.ts";
 import type { VersionChange } from "../../repository/bump/resolve-update.ts";
 import type { Mirrors } from "../../repository/mirrors.ts";
 import type { BlacklistEntry } from "../inventory.ts";
-import { findBumps, type FoundBump, type FoundBumps } from "./find-bumps.ts";
+import { findBumps, isRemote, type FoundBump, type FoundBumps } from "./find-bumps.ts";
 import { repositoryLabel } from "./groups.ts";
 import { previewBump, type BumpPreview } from "./preview-bump.ts";
 
@@ -79,12 +78,12 @@ async function prepareBump(
 ): Promise<PreparedBump> {
   const title = titleOf(bump.changes);
   const summary = bump.changes.map(describeChange).join("\n");
-  const inside = found.base.inside ?? "";
-  const files = new Map([...bump.files].map(([name, text]) => [path.posix.join(inside, name), text]));
+  const files = new Map([...bump.files].map(([name, text]) => [found.base.pathOf(name), text]));
   const content = { folder: cwd, base: remote.tip, files, subject: title, body: summary, date: bump.date };
   const commit = await buildBumpCommit(content);
-  const { folder } = found.base;
-  const preview = await previewBump({ folder, base: remote.tip, commit, cache: mirrors.cache });
+  const { folder, url } = found.base;
+  const sides = { folder, base: remote.tip, commit };
+  const preview = await previewBump({ ...sides, cache: mirrors.cache, refusePaths: isRemote(url) });
   return {
     ...bump,
     branch: bumpBranch(bump.group),
