@@ -77,6 +77,13 @@ export type ErrorCode =
   // bump
   | "BUMP_NO_REMOTE"
   | "BUMP_REFUSED"
+  // repository: cui serve
+  | "SERVE_FOLDER_MISSING"
+  | "SERVE_LISTEN_FAILED"
+  | "SERVE_LISTEN_INSECURE"
+  | "SERVE_TLS_INVALID"
+  | "SERVE_TOKENS_INVALID"
+  | "SERVE_TOKEN_NAME"
   // plan
   | "GRAPH_TOO_LARGE"
   | "PLAN_REFUSED"

@@ -170,8 +170,8 @@ export interface RunningProgram {
   readonly stdout: Readable;
   /** Resolves when it has ended: to undefined after exit code 0, else to the error `run` would throw. Never rejects. */
   readonly ended: Promise<CollectiveError | undefined>;
-  /** SIGTERM; no-op when it has ended. */
-  kill(): void;
+  /** SIGTERM unless another signal is named; no-op when it has ended. */
+  kill(signal?: NodeJS.Signals): void;
 }
 
 /** Starts a program and returns at once; `input`, `timeoutMs` and `parse` of the command are not used. */
@@ -200,7 +200,7 @@ export function startProgram(command: Command<unknown>): RunningProgram {
       resolve(exitCode !== null && allowed.includes(exitCode) ? undefined : processError(command, result));
     });
   });
-  return { stdin: child.stdin, stdout: child.stdout, ended, kill: () => void child.kill() };
+  return { stdin: child.stdin, stdout: child.stdout, ended, kill: (signal) => void child.kill(signal) };
 }
 
 /** Replaces `file` as a whole: a reader, or a crash, sees the old content or the new, never a part. */

@@ -39,6 +39,7 @@ function createProgram(context: CliContext): Command {
     .description("Publish, derive, preview, run and update networks of virtual appliances.")
     .version("0.1.0")
     .usage("[--on user@manager] <command> [arguments]")
+    .enablePositionalOptions()
     .option("--on <user@manager>", "run the command on that machine over ssh")
     .configureOutput({
       writeOut: (text) => {

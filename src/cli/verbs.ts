@@ -90,6 +90,11 @@ export const VERBS: readonly VerbEntry[] = [
     load: () => import("./verbs/publish.ts"),
   },
   {
+    name: "serve",
+    summary: "serve repositories over HTTP, for a site without a forge",
+    load: () => import("./verbs/serve.ts"),
+  },
+  {
     name: "start",
     summary: "start an appliance, or one component",
     load: () => import("./verbs/start.ts"),

@@ -85,9 +85,28 @@ export function gitCommand(call: GitCall): Command {
   };
 }
 
+/**
+ * `git http-backend` for one bare repository: the one call with the repository's own hooks in force, and with the
+ * environment that its hooks get.
+ */
+export function gitServerCommand(call: {
+  readonly settings: readonly string[];
+  readonly env: Readonly<Record<string, string | undefined>>;
+}): Command {
+  return {
+    file: "git",
+    args: [...call.settings.flatMap((setting) => ["-c", setting]), "http-backend"],
+    env: { ...withoutForeignRepository(), GIT_TERMINAL_PROMPT: "0", ...call.env },
+  };
+}
+
+function withoutForeignRepository(): Record<string, undefined> {
+  return Object.fromEntries(FOREIGN_REPOSITORY.map((name) => [name, undefined]));
+}
+
 function gitEnvironment(): Record<string, string | undefined> {
   return {
-    ...Object.fromEntries(FOREIGN_REPOSITORY.map((name) => [name, undefined])),
+    ...withoutForeignRepository(),
     GIT_TERMINAL_PROMPT: "0",
     GIT_ALLOW_PROTOCOL: "file:http:https:ssh",
     GIT_OPTIONAL_LOCKS: "0",

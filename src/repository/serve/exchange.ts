@@ -1,0 +1,56 @@
+/** One request and its answer, with what the log says about it. */
+import type { IncomingMessage, ServerResponse } from "node:http";
+import { Refusal } from "./refusal.ts";
+
+export interface Exchange {
+  readonly request: IncomingMessage;
+  readonly response: ServerResponse;
+}
+
+/** The body as it arrives; who stops early can still answer (Node would otherwise close the connection). */
+export function piecesOf(request: IncomingMessage): AsyncIterable<Buffer> {
+  return request.iterator({ destroyOnReturn: false }) as AsyncIterable<Buffer>;
+}
+
+const MAX_DISCARDED_BYTES = 64 * 1024 * 1024;
+
+/** Reads on and throws away, so that a client that still sends gets to read the answer; within bounds. */
+export function discardRest(request: IncomingMessage): void {
+  let bytes = 0;
+  request.on("error", () => undefined);
+  request.on("data", (piece: Buffer) => {
+    bytes += piece.length;
+    if (bytes > MAX_DISCARDED_BYTES) request.destroy();
+  });
+}
+
+export const LFS_MEDIA_TYPE = "application/vnd.git-lfs+json";
+
+export function sendJson({ response }: Exchange, status: number, body: unknown): void {
+  const text = JSON.stringify(body);
+  response
+    .writeHead(status, { "Content-Type": LFS_MEDIA_TYPE, "Content-Length": Buffer.byteLength(text) })
+    .end(text);
+}
+
+/**
+ * A JSON body of at most `maxBytes`.
+ * @throws Refusal 400, 413, 415
+ */
+export async function readJson({ request }: Exchange, maxBytes: number): Promise<unknown> {
+  if ((request.headers["content-encoding"] ?? "identity") !== "identity") {
+    throw new Refusal(415, "expected a body without Content-Encoding");
+  }
+  const pieces: Buffer[] = [];
+  let bytes = 0;
+  for await (const piece of piecesOf(request)) {
+    bytes += piece.length;
+    if (bytes > maxBytes) throw new Refusal(413, `expected at most ${maxBytes} bytes`);
+    pieces.push(piece);
+  }
+  try {
+    return JSON.parse(Buffer.concat(pieces).toString("utf8")) as unknown;
+  } catch {
+    throw new Refusal(400, "expected JSON");
+  }
+}
