@@ -11,6 +11,7 @@ export type DiagnosticCode =
   | "CVL_UNTERMINATED"
   | "CVL_ESCAPE"
   | "CVL_SYNTAX"
+  | "CVL_FORMAT"
   // cvl: file
   | "CVL_FILE_ASSIGNMENT"
   | "CVL_VERSION"
@@ -46,6 +47,7 @@ export type DiagnosticCode =
   | "CVL_TOO_MANY_ERRORS"
   // repository
   | "BUMP_RULES_INVALID"
+  | "FILE_REFUSED"
   | "IMPORT_FILE_MISSING"
   | "IMPORT_FILE_REFUSED"
   | "IMPORT_FILE_TOO_LARGE"

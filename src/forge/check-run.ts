@@ -16,6 +16,8 @@ export interface CheckReport {
   /** Markdown, cut at GitHub's limit of 65,535 characters. */
   readonly summary: string;
   readonly annotations?: readonly Annotation[];
+  /** Markdown below the summary, for programs that read it again; left out when it is longer than 60,000 characters. */
+  readonly text?: string | undefined;
 }
 
 export interface CheckRunResult {
@@ -28,6 +30,7 @@ export interface CheckRunResult {
 const BATCH = 50;
 const MAXIMUM_ANNOTATIONS = 1000;
 const MAXIMUM_SUMMARY = 65_535;
+const MAXIMUM_TEXT = 60_000;
 
 interface CheckRun {
   readonly id: number;
@@ -74,7 +77,7 @@ interface Remaining {
   readonly id: number;
   readonly sent: number;
   readonly annotations: readonly Annotation[];
-  readonly output: { readonly title: string; readonly summary: string };
+  readonly output: Output;
 }
 
 async function sendRest(forge: Forge, report: CheckReport, remaining: Remaining): Promise<void> {
@@ -115,14 +118,23 @@ async function findRun(forge: Forge, report: CheckReport, digest: string): Promi
   return data.check_runs.find(({ external_id: id }) => id === digest);
 }
 
-function outputOf(report: CheckReport, shown: number): { title: string; summary: string } {
-  const hidden = (report.annotations ?? []).length - shown;
-  const note = hidden > 0 ? `**${hidden} more messages are in the job's log.**\n\n` : "";
-  return { title: report.title.slice(0, 255), summary: `${note}${report.summary}`.slice(0, MAXIMUM_SUMMARY) };
+interface Output {
+  readonly title: string;
+  readonly summary: string;
+  readonly text?: string;
 }
 
-function digestOf({ conclusion, title, summary, annotations = [] }: CheckReport): string {
+function outputOf(report: CheckReport, shown: number): Output {
+  const hidden = (report.annotations ?? []).length - shown;
+  const note = hidden > 0 ? `**${hidden} more messages are in the job's log.**\n\n` : "";
+  const { title, summary, text = "" } = report;
+  const shortened = { title: title.slice(0, 255), summary: `${note}${summary}`.slice(0, MAXIMUM_SUMMARY) };
+  return text === "" || text.length > MAXIMUM_TEXT ? shortened : { ...shortened, text };
+}
+
+function digestOf({ conclusion, title, summary, annotations = [], text }: CheckReport): string {
+  const parts = [conclusion, title, summary, annotations];
   return createHash("sha256")
-    .update(JSON.stringify([conclusion, title, summary, annotations]))
+    .update(JSON.stringify(text === undefined ? parts : [...parts, text]))
     .digest("hex");
 }

@@ -48,24 +48,24 @@ export async function ensureMirror(folder: string): Promise<void> {
   });
 }
 
+/** What a fetch gets from the caller of `openMirror`. */
+export interface FetchHow {
+  readonly signal?: AbortSignal | undefined;
+  readonly fetchEnv?: Readonly<Record<string, string>> | undefined;
+}
+
 /**
  * Brings branches and version tags up to date. Processes that ask at the same time share one fetch: who waited for the
  * lock while another fetched does not fetch again.
  * @throws CollectiveError REPOSITORY_MISSING, REPOSITORY_UNREACHABLE.
  */
-export async function fetchMirror(
-  folder: string,
-  remote: RepositoryUrl,
-  signal?: AbortSignal,
-): Promise<void> {
+export async function fetchMirror(folder: string, remote: RepositoryUrl, how: FetchHow = {}): Promise<void> {
   const local = localFolder(remote);
   if (local !== undefined && !(await exists(local))) throw repositoryMissing(remote.url);
   const askedAt = Date.now();
-  const stop = signal === undefined ? {} : { signal };
-  const everything = {
-    ...fetchCommand(folder, remote, [...BRANCHES_AND_VERSIONS, `+HEAD:${DEFAULT_BRANCH_REF}`]),
-    ...stop,
-  };
+  const stop = how.signal === undefined ? {} : { signal: how.signal };
+  const refspecs = [...BRANCHES_AND_VERSIONS, `+HEAD:${DEFAULT_BRANCH_REF}`];
+  const everything = { ...fetchCommand(folder, remote, { refspecs, ...how }), ...stop };
   try {
     if (await runIfUnlocked(lockFile(folder), everything)) {
       await stampFetch(folder, askedAt);
@@ -84,7 +84,7 @@ export async function fetchMirror(
     );
   } catch (error) {
     if (!isWithoutHead(error)) throw unreachable(remote.url, error);
-    await fetchWithoutHead(folder, remote, stop);
+    await fetchWithoutHead(folder, remote, how);
   }
 }
 
@@ -98,9 +98,14 @@ const BRANCHES_AND_VERSIONS = [
   "+refs/tags/v*:refs/tags/v*",
 ];
 
-function fetchCommand(folder: string, remote: RepositoryUrl, refspecs: readonly string[]): Command {
+function fetchCommand(
+  folder: string,
+  remote: RepositoryUrl,
+  { refspecs, fetchEnv = {} }: FetchHow & { readonly refspecs: readonly string[] },
+): Command {
   return gitCommand({
     folder,
+    env: fetchEnv,
     args: [
       ...["-c", "fetch.fsckObjects=true", "fetch", "--quiet", "--no-tags", "--prune", "--force"],
       ...["--no-write-fetch-head", "--no-recurse-submodules", "--no-auto-maintenance", "--"],
@@ -110,14 +115,11 @@ function fetchCommand(folder: string, remote: RepositoryUrl, refspecs: readonly 
 }
 
 /** An empty repository, or one whose HEAD names a branch that does not exist. */
-async function fetchWithoutHead(
-  folder: string,
-  remote: RepositoryUrl,
-  stop: { readonly signal?: AbortSignal },
-): Promise<void> {
+async function fetchWithoutHead(folder: string, remote: RepositoryUrl, how: FetchHow): Promise<void> {
+  const stop = how.signal === undefined ? {} : { signal: how.signal };
   const fetchRest = async (): Promise<void> => {
     await git({ folder, args: ["update-ref", "-d", DEFAULT_BRANCH_REF] });
-    const rest = { ...fetchCommand(folder, remote, BRANCHES_AND_VERSIONS), ...stop };
+    const rest = { ...fetchCommand(folder, remote, { refspecs: BRANCHES_AND_VERSIONS, ...how }), ...stop };
     await run(rest).catch((error: unknown) => {
       throw unreachable(remote.url, error);
     });

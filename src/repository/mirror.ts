@@ -56,6 +56,8 @@ export interface MirrorOptions {
   readonly cache?: string | undefined;
   /** Aborting it ends what is being fetched. */
   readonly signal?: AbortSignal | undefined;
+  /** Variables of the git that fetches: credentials for some prefixes, say. */
+  readonly fetchEnv?: Readonly<Record<string, string>> | undefined;
 }
 
 /** Opens the mirror of a normalised URL and creates it when absent; nothing is fetched yet. */
@@ -69,7 +71,7 @@ export async function openMirror(url: string, options: MirrorOptions = {}): Prom
   const objects = openGitObjects(folder);
   const filesByCommit = new Map<string, CommitFiles>();
   let fetched: Promise<void> | undefined;
-  const fetch = (): Promise<void> => (fetched ??= fetchMirror(folder, remote, options.signal));
+  const fetch = (): Promise<void> => (fetched ??= fetchMirror(folder, remote, options));
   const files = (commit: string): CommitFiles => {
     const known =
       filesByCommit.get(commit) ?? commitFiles(objects, commit, `${remote.url} at ${commit.slice(0, 12)}`);

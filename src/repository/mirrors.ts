@@ -17,7 +17,7 @@ export async function withMirrors<Result>(
   const cache = options.cache ?? cacheFolder();
   const opened = new Map<string, Promise<Mirror>>();
   const get = (url: string): Promise<Mirror> => {
-    const mirror = opened.get(url) ?? openMirror(url, { cache, signal: options.signal });
+    const mirror = opened.get(url) ?? openMirror(url, { ...options, cache });
     opened.set(url, mirror);
     return mirror;
   };

@@ -121,7 +121,8 @@ async function readCommittedFile({
   }
 }
 
-async function readBounded(file: string, maxBytes: number): Promise<Buffer | undefined> {
+/** A plain file of the working tree; undefined when it is not there. @throws CollectiveError REPOSITORY_FILE_REFUSED, REPOSITORY_FILE_TOO_LARGE. */
+export async function readBounded(file: string, maxBytes: number): Promise<Buffer | undefined> {
   const found = await lstat(file).catch(() => undefined);
   if (found === undefined) return undefined;
   if (!found.isFile()) {

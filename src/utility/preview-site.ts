@@ -37,6 +37,8 @@ export interface CompareOptions {
   readonly fetch?: boolean;
   /** Folder of the mirrors. */
   readonly cache?: string | undefined;
+  /** Variables of the git that fetches imports: a read-only token for some prefixes, say. */
+  readonly fetchEnv?: Readonly<Record<string, string>> | undefined;
   /** Refuse imports of paths and file URLs: for commits of strangers. */
   readonly refusePaths?: boolean;
   /** Whether required parameters must have values; default: where either side has a utility.yaml. */
@@ -162,7 +164,7 @@ async function compareAll(
       const found = await Promise.all(pairs.map((pair) => limit(compareRoot, pair, root)));
       return found.filter((network) => network !== undefined);
     },
-    { cache: options.cache, signal: allowance.signal },
+    { cache: options.cache, signal: allowance.signal, fetchEnv: options.fetchEnv },
   );
 }
 
@@ -174,6 +176,19 @@ function nameIn(sides: CompareRootOptions["sides"]): CompareRootOptions["nameOf"
 
 function pairOf(root: Root): RootPair {
   return { base: root, head: root, isListed: false };
+}
+
+/**
+ * The policy of a commit; undefined: of the working tree. Without a utility.yaml there is none.
+ * @throws CollectiveError UTILITY_INVENTORY_INVALID, REPOSITORY_REVISION_MISSING, REPOSITORY_FILE_….
+ */
+export async function policyAt(folder: string, commit: string | undefined): Promise<Inventory> {
+  const side = commit === undefined ? openWorkingSide(folder) : await openCommitSide(folder, commit);
+  try {
+    return (await readPolicy(side)) ?? EMPTY_INVENTORY;
+  } finally {
+    await side.close();
+  }
 }
 
 interface ReadInventory {

@@ -1,11 +1,17 @@
 /** One side of a comparison: a site as it is in a commit, or in the working tree. */
-import { readdir, readFile } from "node:fs/promises";
+import { readdir } from "node:fs/promises";
 import path from "node:path";
 import { CollectiveError } from "../errors.ts";
 import { openCommitFolder } from "../repository/commit-folder.ts";
 import type { RootFile } from "../repository/loaded-appliance.ts";
 import { LOCK_FILE } from "../repository/lock.ts";
-import { originUrl, baseUrlOf, readCommittedRoot, readRootFile } from "../repository/root-file.ts";
+import {
+  originUrl,
+  baseUrlOf,
+  readBounded,
+  readCommittedRoot,
+  readRootFile,
+} from "../repository/root-file.ts";
 import { MAX_INVENTORY_BYTES } from "./inventory-file.ts";
 import { INVENTORY_FILE } from "./site.ts";
 
@@ -60,10 +66,7 @@ export function openWorkingSide(folder: string): SiteSide {
   return {
     commit: null,
     readInventory: async () =>
-      readFile(path.join(folder, INVENTORY_FILE), "utf8").catch((error: unknown) => {
-        if (error instanceof Error && "code" in error && error.code === "ENOENT") return undefined;
-        throw error;
-      }),
+      (await readBounded(path.join(folder, INVENTORY_FILE), MAX_INVENTORY_BYTES))?.toString("utf8"),
     listCvlFiles: async () => (await readdir(folder)).filter((name) => name.endsWith(".cvl")),
     readRoot: async (file, { displayName }) => {
       const found = await unlessMissing(readRootFile({ file, cwd: folder }));

@@ -1,0 +1,81 @@
+/** The commits of a pull request in the job's checkout, which may be shallow; and what merging it would make. */
+import { CollectiveError } from "../../errors.ts";
+import { git, gitStatus } from "../../repository/git.ts";
+import type { PullRequestEvent } from "./pull-request-event.ts";
+
+const FETCH_MS = 120_000;
+
+export interface PreviewedCommits {
+  /** What the change starts at, and whose policy holds. */
+  readonly base: string;
+  /** What is looked at: the merge GitHub made of both, where the checkout has it, else the head. */
+  readonly head: string;
+}
+
+/**
+ * Fetches what is missing. GitHub checks out the merge of head and base: its content is what merging gives, also when the
+ * head's branch is behind, so that is what is previewed.
+ * @throws CollectiveError REPOSITORY_COMMIT_MISSING.
+ */
+export async function pullRequestCommits(
+  workspace: string,
+  pull: Pick<PullRequestEvent, "base" | "head" | "number">,
+  checkedOut: string | undefined,
+): Promise<PreviewedCommits> {
+  const isCommit = /^[0-9a-f]{40}$/.test(checkedOut ?? "");
+  const parents = isCommit && checkedOut !== undefined ? await parentsOf(workspace, checkedOut) : [];
+  const [first, second, ...more] = parents;
+  const isMerge = second === pull.head && more.length === 0;
+  const commits =
+    isMerge && first !== undefined && checkedOut !== undefined
+      ? { base: first, head: checkedOut }
+      : { base: pull.base, head: pull.head };
+  for (const commit of [commits.base, commits.head]) await ensureCommit(workspace, commit, pull.number);
+  return commits;
+}
+
+/** Empty where the commit is not here: a shallow checkout knows the parents of its own commit by name. */
+async function parentsOf(workspace: string, commit: string): Promise<readonly string[]> {
+  const { stdout, exitCode } = await gitStatus({ folder: workspace, args: ["cat-file", "commit", commit] });
+  if (exitCode !== 0) return [];
+  const [header = ""] = stdout.split("\n\n", 1);
+  return [...header.matchAll(/^parent ([0-9a-f]{40})$/gm)].map((match) => match[1] ?? "");
+}
+
+async function ensureCommit(workspace: string, commit: string, number: number): Promise<void> {
+  if (await hasCommit(workspace, commit)) return;
+  // A head of a fork may only be reachable by the name of the pull request.
+  for (const wanted of [commit, `refs/pull/${number}/head`]) {
+    await gitStatus({
+      folder: workspace,
+      args: ["fetch", "--quiet", "--no-tags", "--depth=1", "--no-recurse-submodules", "origin", wanted],
+      allowedExitCodes: [0, 1, 128],
+      timeoutMs: FETCH_MS,
+    });
+    if (await hasCommit(workspace, commit)) return;
+  }
+  throw new CollectiveError(
+    "REPOSITORY_COMMIT_MISSING",
+    `the checkout has no commit ${commit}, and it cannot be fetched`,
+    {
+      data: { commit },
+      hint: "actions/checkout with fetch-depth: 0 brings all; a force push may have removed it",
+    },
+  );
+}
+
+async function hasCommit(workspace: string, commit: string): Promise<boolean> {
+  const args = ["cat-file", "-e", `${commit}^{tree}`];
+  return (await gitStatus({ folder: workspace, args })).exitCode === 0;
+}
+
+/** Publishes the approval of `head` as a blob under refs/collective/plans/, with the checkout's own credentials. */
+export async function pushPlanRef(workspace: string, head: string, json: string): Promise<void> {
+  const blob = await git({ folder: workspace, args: ["hash-object", "-w", "--stdin"], input: json });
+  const refspec = `+${blob.trim()}:refs/collective/plans/${head}`;
+  await git({
+    folder: workspace,
+    args: ["push", "--quiet", "--no-verify", "origin", refspec],
+    timeoutMs: FETCH_MS,
+  });
+}
