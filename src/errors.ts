@@ -84,6 +84,10 @@ export type ErrorCode =
   | "SERVE_TLS_INVALID"
   | "SERVE_TOKENS_INVALID"
   | "SERVE_TOKEN_NAME"
+  // hooks
+  | "HOOK_IN_THE_WAY"
+  | "HOOK_REFUSED"
+  | "HOOKS_MISSING"
   // plan
   | "GRAPH_TOO_LARGE"
   | "PLAN_REFUSED"

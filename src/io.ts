@@ -58,13 +58,18 @@ async function runRaw(command: Command<unknown>): Promise<{ exitCode: number; st
 }
 
 /**
- * Runs a program on this process's own terminal or pipes and resolves to its exit code (128 + n when signal n ended it).
+ * Runs a program on this process's own terminal or pipes and resolves to its exit code (128 + n when signal n ended it). With
+ * `input` that is its standard input.
  * @throws CollectiveError PROCESS_MISSING.
  */
-export async function runInherited(command: Pick<Command, "file" | "args" | "cwd" | "env">): Promise<number> {
+export async function runInherited(
+  command: Pick<Command, "file" | "args" | "cwd" | "env" | "input">,
+): Promise<number> {
   const result = await execa(command.file, [...command.args], {
     reject: false,
-    stdio: "inherit",
+    stdout: "inherit",
+    stderr: "inherit",
+    ...(command.input === undefined ? { stdin: "inherit" as const } : { input: command.input }),
     ...(command.cwd === undefined ? {} : { cwd: command.cwd }),
     ...(command.env === undefined ? {} : { env: command.env }),
   });

@@ -6,6 +6,8 @@ export interface CliContext {
   readonly env: Readonly<Record<string, string | undefined>>;
   /** Progress may redraw lines; otherwise plain lines are printed. */
   readonly isTerminal: boolean;
+  /** This very program, for what must call it later (git hooks); undefined in a test's own process: then no hooks are installed. */
+  readonly program?: { readonly node: string; readonly cui: string };
   /** When the command began, as performance.now() counts: 0 for a process of its own; default now. */
   readonly startedAtMs?: number;
   /** A line on standard output; the newline is added. */

@@ -2,9 +2,12 @@
 /** The entry point of the `cui` command: the process around `runCli`. */
 import { runCli } from "./main.ts";
 
+const [node = process.execPath, cui] = process.argv;
+
 process.exitCode = await runCli(process.argv.slice(2), {
   cwd: process.cwd(),
   env: process.env,
+  ...(cui === undefined ? {} : { program: { node, cui } }),
   startedAtMs: 0,
   isTerminal: process.stdout.isTTY && process.env["CI"] === undefined,
   print: (text) => {

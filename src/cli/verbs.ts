@@ -55,6 +55,11 @@ export const VERBS: readonly VerbEntry[] = [
     load: () => import("./verbs/graph.ts"),
   },
   {
+    name: "hook",
+    summary: "install git hooks; what they call",
+    load: () => import("./verbs/hook.ts"),
+  },
+  {
     name: "host",
     summary: "run, check and list host managers",
     load: () => import("./verbs/host.ts"),

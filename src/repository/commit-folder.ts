@@ -5,7 +5,7 @@ import { CollectiveError } from "../errors.ts";
 import { gitStatus } from "./git.ts";
 import { gitFolderOf, workTreeTop } from "./git-folder.ts";
 import { openGitObjects } from "./git-objects.ts";
-import { commitFiles, type TreeEntry } from "./git-tree.ts";
+import { commitFiles, type CommitFiles, type TreeEntry } from "./git-tree.ts";
 
 export interface CommitFolder {
   /** The top of the work tree, or the bare repository. */
@@ -37,6 +37,23 @@ export async function openCommitFolder({
     .join("/");
   const objects = openGitObjects(top);
   const files = commitFiles(objects, commit, `commit ${commit.slice(0, 12)}`);
+  return { ...folderOf({ files, top, commit }, inside), close: () => objects.close() };
+}
+
+export interface OpenedCommit {
+  readonly files: CommitFiles;
+  /** The top of the work tree, or the bare repository. */
+  readonly top: string;
+  /** A commit, or a tree that is none yet. */
+  readonly commit: string;
+}
+
+/** The top folder of a commit whose files are read already; closing it leaves them open. */
+export function topFolderOf(opened: OpenedCommit): CommitFolder {
+  return { ...folderOf(opened, ""), close: () => Promise.resolve() };
+}
+
+function folderOf({ files, top, commit }: OpenedCommit, inside: string): Omit<CommitFolder, "close"> {
   const pathOf = (file: string): string => (inside === "" ? file : `${inside}/${file}`);
   const readFile: CommitFolder["readFile"] = (file, limit) => files.readFile(pathOf(file), limit);
   return {
@@ -46,7 +63,6 @@ export async function openCommitFolder({
     readFile,
     listFolder: async () => (await unlessMissing(files.listFolder(inside))) ?? [],
     readFileIfThere: (file, limit) => unlessMissing(readFile(file, limit)),
-    close: () => objects.close(),
   };
 }
 

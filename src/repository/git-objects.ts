@@ -42,8 +42,14 @@ const NAME = /^[A-Za-z0-9/._^{}-]+$/;
 /** A process with nothing to do ends: a load may read a thousand repositories. */
 const IDLE_MS = 250;
 
-/** Opens a repository for reading; the git process starts with the first request, and again after it was idle. */
-export function openGitObjects(folder: string): GitObjects {
+/**
+ * Opens a repository for reading; the git process starts with the first request, and again after it was idle. `env` is git's:
+ * where a push keeps its objects until they are accepted.
+ */
+export function openGitObjects(
+  folder: string,
+  env: Readonly<Record<string, string | undefined>> = {},
+): GitObjects {
   let program: RunningProgram | undefined;
   let closed = false;
   let idle: NodeJS.Timeout | undefined;
@@ -59,7 +65,7 @@ export function openGitObjects(folder: string): GitObjects {
   };
 
   const start = (): RunningProgram => {
-    const started = startProgram(gitCommand({ folder, args: ["cat-file", "--batch-command"] }));
+    const started = startProgram(gitCommand({ folder, env, args: ["cat-file", "--batch-command"] }));
     readAnswers(started, waiting, endWhenIdle);
     void started.ended.then((error) => {
       if (program !== started && program !== undefined) return;

@@ -5,9 +5,11 @@
  */
 import { run, type Command } from "../io.ts";
 
+const HOOKS_OFF = "core.hooksPath=/dev/null";
+
 /** Settings that hold for every call, whatever the user's or the repository's configuration says. */
 const SAFE_SETTINGS = [
-  "core.hooksPath=/dev/null",
+  HOOKS_OFF,
   "core.fsmonitor=false",
   "protocol.allow=never",
   "protocol.file.allow=always",
@@ -54,6 +56,8 @@ export interface GitCall {
   readonly timeoutMs?: number;
   /** Run the LFS clean and smudge filters (`add`, `checkout`). */
   readonly lfsFilters?: boolean;
+  /** Leave `core.hooksPath` as it is configured: to ask where hooks are, and for git-lfs, which installs some. */
+  readonly configuredHooks?: boolean;
 }
 
 /** Runs git; resolves to its standard output. */
@@ -74,7 +78,8 @@ export async function gitStatus(
 
 /** The command as data, for the caller that starts it itself. */
 export function gitCommand(call: GitCall): Command {
-  const settings = call.lfsFilters === true ? [...SAFE_SETTINGS, ...LFS_FILTER_SETTINGS] : SAFE_SETTINGS;
+  const safe = SAFE_SETTINGS.filter((setting) => call.configuredHooks !== true || setting !== HOOKS_OFF);
+  const settings = call.lfsFilters === true ? [...safe, ...LFS_FILTER_SETTINGS] : safe;
   return {
     file: "git",
     args: ["-C", call.folder, ...settings.flatMap((setting) => ["-c", setting]), ...call.args],

@@ -39,7 +39,7 @@ export interface ImageTree {
  */
 export async function openImageTree(source: Source, mirrors: Mirrors): Promise<ImageTree> {
   if (source.commit === null) return openFolder(source.url, mirrors.cache);
-  if (source.version === null) return openLocalCommit(source.url, source.commit);
+  if (source.version === null) return openLocalCommit(source.url, source.commit, mirrors.localEnv);
   const { commit } = source;
   const mirror = await mirrors.get(source.url);
   await mirror.ensureCommit(commit);
@@ -51,8 +51,8 @@ export async function openImageTree(source: Source, mirrors: Mirrors): Promise<I
   };
 }
 
-function openLocalCommit(folder: string, commit: string): ImageTree {
-  const objects = openGitObjects(folder);
+function openLocalCommit(folder: string, commit: string, env: Mirrors["localEnv"]): ImageTree {
+  const objects = openGitObjects(folder, env);
   const where = `commit ${commit.slice(0, 12)}`;
   return {
     ...commitTree(commitFiles(objects, commit, where), where),

@@ -29,7 +29,7 @@ export async function loadWith(mirrors: Mirrors, options: LoadOptions): Promise<
   const resolver = createImportResolver({
     mirrors,
     lock,
-    policy: { allow: options.allow, refusePaths: options.refusePaths },
+    policy: { allow: options.allow, refusePaths: options.refusePaths, pathsBelow: options.pathsBelow },
     versions: options.versions,
     isEligible: options.isEligible,
     fetch: options.fetch !== false,

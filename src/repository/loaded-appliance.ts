@@ -23,6 +23,8 @@ export interface LoadOptions {
   readonly allow?: readonly string[];
   /** Refuse path and file URLs (previews). */
   readonly refusePaths?: boolean;
+  /** Refuse path and file URLs that lead out of this folder (a repository that checks what is pushed to it). */
+  readonly pathsBelow?: string;
   /** Look for new tags on the remotes; false uses the mirrors as they are when they hold what is needed. Default true. */
   readonly fetch?: boolean;
   /** What relative URLs of the root file are relative to; default the URL of `origin`, else the folder of its repository. */

@@ -52,6 +52,7 @@ export async function ensureMirror(folder: string): Promise<void> {
 export interface FetchHow {
   readonly signal?: AbortSignal | undefined;
   readonly fetchEnv?: Readonly<Record<string, string>> | undefined;
+  readonly fetchTimeoutMs?: () => number;
 }
 
 /**
@@ -60,12 +61,14 @@ export interface FetchHow {
  * @throws CollectiveError REPOSITORY_MISSING, REPOSITORY_UNREACHABLE.
  */
 export async function fetchMirror(folder: string, remote: RepositoryUrl, how: FetchHow = {}): Promise<void> {
+  const timeoutMs = how.fetchTimeoutMs?.();
+  if (timeoutMs !== undefined && timeoutMs <= 0) throw unreachable(remote.url, "there was no time left");
   const local = localFolder(remote);
   if (local !== undefined && !(await exists(local))) throw repositoryMissing(remote.url);
   const askedAt = Date.now();
   const stop = how.signal === undefined ? {} : { signal: how.signal };
   const refspecs = [...BRANCHES_AND_VERSIONS, `+HEAD:${DEFAULT_BRANCH_REF}`];
-  const everything = { ...fetchCommand(folder, remote, { refspecs, ...how }), ...stop };
+  const everything = { ...bounded(fetchCommand(folder, remote, { refspecs, ...how }), timeoutMs), ...stop };
   try {
     if (await runIfUnlocked(lockFile(folder), everything)) {
       await stampFetch(folder, askedAt);
@@ -114,6 +117,16 @@ function fetchCommand(
   });
 }
 
+/**
+ * Ends the whole group of processes in time. Ending git alone is not enough: the helper that waits for a silent server would keep
+ * our end of its output open.
+ */
+function bounded(command: Command, timeoutMs: number | undefined): Command {
+  if (timeoutMs === undefined) return command;
+  const seconds = (timeoutMs / 1000).toFixed(3);
+  return { ...command, file: "timeout", args: ["--kill-after=2", seconds, command.file, ...command.args] };
+}
+
 /** An empty repository, or one whose HEAD names a branch that does not exist. */
 async function fetchWithoutHead(folder: string, remote: RepositoryUrl, how: FetchHow): Promise<void> {
   const stop = how.signal === undefined ? {} : { signal: how.signal };
@@ -157,13 +170,19 @@ function unreachable(url: string, error: unknown): CollectiveError {
   const said = stderrOf(error)
     .split("\n")
     .find((line) => /^(fatal|error|remote|ssh):/.test(line));
-  const message = said ?? (error instanceof Error ? error.message : String(error));
+  const isLate = error instanceof CollectiveError && error.data["exitCode"] === TIMED_OUT;
+  const message = isLate
+    ? "it did not answer in time"
+    : (said ?? (error instanceof Error ? error.message : String(error)));
   return new CollectiveError("REPOSITORY_UNREACHABLE", `cannot fetch from ${url}: ${message}`, {
     data: { url },
     hint: `try \`git ls-remote ${url}\``,
     cause: error,
   });
 }
+
+/** Of `timeout`; git ends with 128 or 1. */
+const TIMED_OUT = 124;
 
 function lockFile(folder: string): string {
   return `${folder}.lock`;

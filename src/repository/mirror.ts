@@ -58,6 +58,8 @@ export interface MirrorOptions {
   readonly signal?: AbortSignal | undefined;
   /** Variables of the git that fetches: credentials for some prefixes, say. */
   readonly fetchEnv?: Readonly<Record<string, string>> | undefined;
+  /** How long a fetch that begins now may take; 0 or less: none is begun. Default ten minutes. */
+  readonly fetchTimeoutMs?: () => number;
 }
 
 /** Opens the mirror of a normalised URL and creates it when absent; nothing is fetched yet. */

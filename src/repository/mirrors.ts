@@ -5,6 +5,8 @@ import { openMirror, type Mirror, type MirrorOptions } from "./mirror.ts";
 export interface Mirrors {
   /** Folder of the cache. */
   readonly cache: string;
+  /** Environment of git where commits of a local repository are read (of one that receives a push, say). */
+  readonly localEnv: Readonly<Record<string, string | undefined>>;
   /** The mirror of a normalised URL. */
   get(url: string): Promise<Mirror>;
 }
@@ -12,7 +14,7 @@ export interface Mirrors {
 /** Runs `work` with a set of mirrors and closes them afterwards, whatever happens. */
 export async function withMirrors<Result>(
   work: (mirrors: Mirrors) => Promise<Result>,
-  options: MirrorOptions = {},
+  options: MirrorOptions & { readonly localEnv?: Mirrors["localEnv"] } = {},
 ): Promise<Result> {
   const cache = options.cache ?? cacheFolder();
   const opened = new Map<string, Promise<Mirror>>();
@@ -22,7 +24,7 @@ export async function withMirrors<Result>(
     return mirror;
   };
   try {
-    return await work({ cache, get });
+    return await work({ cache, localEnv: options.localEnv ?? {}, get });
   } finally {
     for (const result of await Promise.allSettled(opened.values())) {
       if (result.status === "fulfilled") await result.value.close();

@@ -1,15 +1,13 @@
 /** Sends a version: its Git LFS objects first, then branch and tag at once; the folder's own refs follow only then. */
 import { rename } from "node:fs/promises";
 import path from "node:path";
-import type { Oid } from "../disk/object-store.ts";
 import { CollectiveError } from "../errors.ts";
 import { git } from "./git.ts";
 import { gitFolderOf } from "./git-folder.ts";
-import { openGitObjects } from "./git-objects.ts";
 import { copyObjects, lfsStore, objectMissing } from "./lfs-objects.ts";
-import { MAX_POINTER_BYTES, parseLfsPointer } from "./lfs-pointer.ts";
 import type { Mirror } from "./mirror.ts";
 import type { BuiltCommit } from "./publish-commit.ts";
+import { listNewPointers } from "./new-pointers.ts";
 import type { Parent } from "./publish-parent.ts";
 import { configValue } from "./repository-folder.ts";
 import { localFolder, type RepositoryUrl } from "./url.ts";
@@ -63,7 +61,8 @@ export async function recordLocally({
 }
 
 async function sendObjects({ folder, target, parent, commit }: SendOptions): Promise<number> {
-  const oids = await newObjects(folder, commit, parent.remoteTip);
+  const known = parent.remoteTip === undefined ? [] : [parent.remoteTip];
+  const oids = (await listNewPointers({ folder, commit, known })).map(({ oid }) => oid);
   if (oids.length === 0) return 0;
   const from = lfsStore(await gitFolderOf(folder));
   const local = localFolder(target);
@@ -81,38 +80,13 @@ async function sendObjects({ folder, target, parent, commit }: SendOptions): Pro
   return bytes;
 }
 
-/** Objects that commits point at which the repository does not have yet. */
-async function newObjects(
-  folder: string,
-  commit: string,
-  remoteTip: string | undefined,
-): Promise<readonly Oid[]> {
-  const known = remoteTip === undefined ? [] : ["--not", remoteTip];
-  const listed = await git({
-    folder,
-    args: ["rev-list", "--objects", "--no-object-names", commit, ...known],
-  });
-  const objects = openGitObjects(folder);
-  try {
-    const oids = new Set<Oid>();
-    const names = listed.split("\n").filter((name) => name !== "");
-    for (const info of await Promise.all(names.map((name) => objects.info(name)))) {
-      if (info?.type !== "blob" || info.sizeBytes > MAX_POINTER_BYTES) continue;
-      const pointer = parseLfsPointer((await objects.contents(info.oid))?.content ?? new Uint8Array());
-      if (pointer !== undefined) oids.add(pointer.oid);
-    }
-    return [...oids];
-  } finally {
-    await objects.close();
-  }
-}
-
 /** git says in English what happened: every call sets LC_ALL=C. */
 function pushError(error: unknown, { mirror, version }: SendOptions): unknown {
   if (!(error instanceof CollectiveError) || error.code !== "PROCESS_FAILED") return error;
   const stderr = typeof error.data["stderr"] === "string" ? error.data["stderr"] : "";
   const lines = stderr.split("\n").filter((line) => /^\s*!|^(fatal|error|remote):/.test(line));
   const said = (lines.find((line) => line.includes("rejected")) ?? lines[0] ?? error.message).trim();
+  const reasons = lines.filter((line) => line.startsWith("remote: ")).map((line) => line.trimEnd());
   const isRace =
     /already exists|fetch first|non-fast-forward|cannot lock ref|failed to update ref|stale info/.test(
       stderr,
@@ -127,7 +101,7 @@ function pushError(error: unknown, { mirror, version }: SendOptions): unknown {
   }
   const message = isRace
     ? `somebody else published v${version} of ${mirror.url} at the same time`
-    : `${mirror.url} refused v${version}: ${said}`;
+    : [`${mirror.url} refused v${version}: ${said}`, ...reasons].join("\n");
   return new CollectiveError("REPOSITORY_PUBLISH_REFUSED", message, {
     data: { url: mirror.url, version, said },
     hint: isRace

@@ -1,7 +1,7 @@
 /** An appliance's working folder as a git repository: what git keeps how, what it ignores, what a plain `git push` sends. */
 import { mkdir, readFile, writeFile } from "node:fs/promises";
 import path from "node:path";
-import { run, writeFileAtomically } from "../io.ts";
+import { writeFileAtomically } from "../io.ts";
 import { git, gitStatus } from "./git.ts";
 import { gitFolderOf } from "./git-folder.ts";
 
@@ -26,6 +26,11 @@ export async function initRepositoryFolder(folder: string, options: InitFolderOp
   if (options.origin !== undefined && (await configValue(folder, "remote.origin.url")) === undefined) {
     await git({ folder, args: ["remote", "add", "--", "origin", options.origin] });
   }
+  await configureClone(folder);
+}
+
+/** What a work tree's own configuration says: what `git push` sends, Git LFS, how indexes are shown. */
+export async function configureClone(folder: string): Promise<void> {
   await configurePush(folder);
   await configureLfs(folder);
   await git({ folder, args: ["config", "diff.cui-index.textconv", "cui disk show --textconv"] });
@@ -92,8 +97,7 @@ async function configureLfs(folder: string): Promise<void> {
   await git({ folder, args: ["lfs", "install", "--local", "--skip-repo"] });
   const hooks = path.join(await gitFolderOf(folder), "hooks");
   await mkdir(hooks, { recursive: true });
-  // Not through git(): that turns hooks off, and git-lfs would look for them in /dev/null.
-  await run({ file: "git", args: ["-C", folder, "lfs", "update"], allowedExitCodes: [0, 2] });
+  await git({ folder, args: ["lfs", "update"], configuredHooks: true, allowedExitCodes: [0, 2] });
 }
 
 /** A path as a pattern of .gitattributes, which knows no escapes but those of a quoted string. */

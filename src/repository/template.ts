@@ -3,10 +3,10 @@
  * name (AcmeOffice), `@name@` for it as a file name (acme-office), `@Base@` and `@base_url@` for what it derives from; a
  * name that begins with `dot-` gets its dot back.
  */
-import { access, chmod, mkdir, readdir, readFile, rm, stat, writeFile } from "node:fs/promises";
+import { chmod, mkdir, readdir, readFile, rm, stat, writeFile } from "node:fs/promises";
 import path from "node:path";
-import { fileURLToPath } from "node:url";
 import { CollectiveError } from "../errors.ts";
+import { packageFolder } from "./package-folder.ts";
 
 export interface Template {
   readonly name: string;
@@ -145,13 +145,9 @@ function baseName(url: string): string {
   return name;
 }
 
-/** The bundled command lies in `dist/` or `dist/chunks/`, a test in `build/`; `templates/` lies beside those. */
 async function findTemplates(): Promise<string> {
-  let folder = path.dirname(fileURLToPath(import.meta.url));
-  for (let level = 0; level < 5; level += 1, folder = path.dirname(folder)) {
-    const candidate = path.join(folder, "templates");
-    if (await exists(path.join(candidate, "guest", "install.sh"))) return candidate;
-  }
+  const folder = await packageFolder("templates", "guest/install.sh");
+  if (folder !== undefined) return folder;
   throw new CollectiveError("INIT_TEMPLATES_MISSING", "the folder templates is not where cui is installed", {
     hint: "install cui anew; its package holds dist and templates side by side",
   });
@@ -200,13 +196,6 @@ async function clear(directory: string, existed: boolean): Promise<void> {
   if (!existed) await rm(directory, { recursive: true, force: true });
   else
     for (const entry of await readdir(directory)) await rm(path.join(directory, entry), { recursive: true });
-}
-
-async function exists(file: string): Promise<boolean> {
-  return access(file).then(
-    () => true,
-    () => false,
-  );
 }
 
 function isCode(error: unknown, code: string): boolean {

@@ -20,6 +20,8 @@ export interface UrlPolicy {
   readonly allow?: readonly string[] | undefined;
   /** Refuse path and file URLs. */
   readonly refusePaths?: boolean | undefined;
+  /** Refuse path and file URLs that lead out of this folder (absolute). */
+  readonly pathsBelow?: string | undefined;
 }
 
 export interface UrlProblem {
@@ -46,11 +48,23 @@ export function policyProblem(target: RepositoryUrl, policy: UrlPolicy): UrlProb
       hint: "import it by its https URL",
     };
   }
+  const outside = pathProblem(target, policy.pathsBelow);
+  if (outside !== undefined) return outside;
   if (policy.allow === undefined) return undefined;
   if (policy.allow.some((prefix) => hasPrefix(target, prefix))) return undefined;
   return {
     message: `${target.url} begins with none of the prefixes that imports.allow lists`,
     hint: policy.allow.length === 0 ? "imports.allow is empty" : `allowed are ${policy.allow.join(", ")}`,
+  };
+}
+
+function pathProblem(target: RepositoryUrl, below: string | undefined): UrlProblem | undefined {
+  const folder = localFolder(target);
+  if (below === undefined || folder === undefined) return undefined;
+  if (folder.startsWith(below.endsWith("/") ? below : `${below}/`)) return undefined;
+  return {
+    message: `${target.url} is a path outside the folder of this repository, which is not allowed here`,
+    hint: "import it by its https URL, or by one relative to this repository (../Name)",
   };
 }
 

@@ -12,7 +12,7 @@ export function configure(command: Command, context: CliContext): void {
       "\nExample:\n  cui create /srv/appliances/DNS && cui publish /srv/appliances/DNS DNS.cvl\n",
     )
     .action(async (repository: string) => {
-      await createRepository(path.resolve(context.cwd, repository));
+      await createRepository(path.resolve(context.cwd, repository), { hooks: context.program });
       context.print(`Created the repository ${repository}.`);
     });
 }

@@ -1,0 +1,129 @@
+/** `cui hook`: what git's hooks call, and `cui hook install`, which puts them in place. */
+import path from "node:path";
+import type { Command } from "commander";
+import { CollectiveError } from "../../errors.ts";
+import { runKeptHook } from "../../repository/hooks/kept-hook.ts";
+import { renderProblems } from "../../repository/hooks/problem.ts";
+import type { CheckedPush } from "../../repository/hooks/received-push.ts";
+import type { CliContext } from "../context.ts";
+import { readStandardInput } from "../standard-input.ts";
+
+interface HookOptions {
+  /** The hook that was there before. */
+  readonly kept?: string;
+}
+
+export function configure(command: Command, context: CliContext): void {
+  command.addHelpText(
+    "after",
+    "\nExample:\n  git clone https://git.example.org/DNS && cd DNS && cui hook install\n",
+  );
+  configureInstall(command, context);
+  configurePrePush(command, context);
+  configurePreReceive(command, context);
+  configurePostReceive(command, context);
+}
+
+function hookCommand(command: Command, name: string, summary: string): Command {
+  return command
+    .command(name)
+    .description(`${summary} (git calls it)`)
+    .argument("[argument...]", "what git gives the hook")
+    .option("--kept <file>", "the hook that was there before, which runs as well");
+}
+
+function configureInstall(command: Command, context: CliContext): void {
+  command
+    .command("install")
+    .description("install the hooks of a clone, or of a bare repository that is pushed to")
+    .option("--dir <folder>", "the repository (default: the one around the working folder)", ".")
+    .addHelpText("after", "\nExample:\n  cui hook install --dir /srv/appliances/DNS\n")
+    .action(async ({ dir }: { dir: string }) => {
+      const { setUpRepository } = await import("../../repository/hooks/set-up-repository.ts");
+      if (context.program === undefined) throw new Error("this process is no program that hooks could call");
+      const { folder, names, kept } = await setUpRepository(path.resolve(context.cwd, dir), context.program);
+      context.print(`Installed ${names.join(" and ")} in ${folder}.`);
+      for (const name of kept) context.print(`The hook ${name} that was there is kept, and runs as well.`);
+    });
+}
+
+/** The rules first, which are cheap; then the hook that was there, and git-lfs, which uploads. */
+function configurePrePush(command: Command, context: CliContext): void {
+  hookCommand(command, "pre-push", "check the versions that are about to be pushed").action(
+    async (args: string[], { kept }: HookOptions) => {
+      const { checkOutgoing } = await import("../../repository/hooks/pre-push.ts");
+      const { uploadObjects } = await import("../../repository/hooks/upload-objects.ts");
+      const { parsePushed } = await import("../../repository/hooks/ref-updates.ts");
+      const input = await readStandardInput();
+      const folder = context.cwd;
+      const [, url = ""] = args;
+      const checked = await checkOutgoing({ folder, url, updates: parsePushed(input) });
+      judge("push", checked, context);
+      await runKeptHook({ file: kept, cwd: folder, args, input });
+      await uploadObjects({ kept, folder, args, input });
+    },
+  );
+}
+
+function configurePreReceive(command: Command, context: CliContext): void {
+  hookCommand(command, "pre-receive", "check what is pushed to this repository").action(
+    async (_args: string[], { kept }: HookOptions) => {
+      const { checkPush } = await import("../../repository/hooks/pre-receive.ts");
+      const { parseReceived } = await import("../../repository/hooks/ref-updates.ts");
+      const input = await readStandardInput();
+      const checked = await orRefusal("push", () =>
+        checkPush({ folder: context.cwd, updates: parseReceived(input), env: context.env }),
+      );
+      judge("push", checked, context);
+      await runKeptHook({ file: kept, cwd: context.cwd, args: [], input });
+    },
+  );
+}
+
+/** The push is done: whatever fails here is told, and is no failure of the push. */
+function configurePostReceive(command: Command, context: CliContext): void {
+  hookCommand(command, "post-receive", "start the rollout a site asks for").action(
+    async (_args: string[], { kept }: HookOptions) => {
+      const { decideRollout, startRollout } = await import("../../utility/start-rollout.ts");
+      const { parseReceived } = await import("../../repository/hooks/ref-updates.ts");
+      const input = await readStandardInput();
+      try {
+        await runKeptHook({ file: kept, cwd: context.cwd, args: [], input });
+      } catch (error) {
+        context.warn(`warning: ${error instanceof Error ? error.message : String(error)}`);
+      }
+      try {
+        const decision = await decideRollout(context.cwd, parseReceived(input));
+        if (decision === undefined || context.program === undefined) return;
+        const log = await startRollout(context.cwd, context.program);
+        context.warn(`Rolling out ${decision.branch} at ${decision.commit.slice(0, 12)}; see ${log}`);
+      } catch (error) {
+        const message = error instanceof Error ? error.message : String(error);
+        context.warn(`warning: the rollout was not started: ${message}`);
+        context.warn(`  hint: start it by hand: cui runner ${context.cwd} --once`);
+      }
+    },
+  );
+}
+
+/** A defect of ours must not let anything pass, and its stack is nothing for whoever pushes. */
+async function orRefusal<Result>(what: string, work: () => Promise<Result>): Promise<Result> {
+  try {
+    return await work();
+  } catch (error) {
+    if (error instanceof CollectiveError) throw error;
+    const message = error instanceof Error ? error.message : String(error);
+    throw new CollectiveError("HOOK_REFUSED", `the ${what} could not be checked: ${message}`, {
+      cause: error,
+      hint: "ask who keeps the repository; this may be a defect of cui",
+    });
+  }
+}
+
+/** Prints what could not be looked at; throws when something must be refused. */
+function judge(what: string, { problems, warnings }: CheckedPush, context: CliContext): void {
+  for (const line of renderProblems(warnings)) context.warn(`warning: ${line.trimStart()}`);
+  if (problems.length === 0) return;
+  const message = [`the ${what} is refused, nothing was changed:`, ...renderProblems(problems)].join("\n");
+  throw new CollectiveError("HOOK_REFUSED", message, { data: { problems } });
+}

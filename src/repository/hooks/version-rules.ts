@@ -1,0 +1,65 @@
+/** Versions count 1, 2, 3 … and never change: what a push may do to their tags. */
+import type { Problem } from "./problem.ts";
+import { versionOfRef, type RefUpdate } from "./ref-updates.ts";
+
+/** A tag of a version that a push makes. */
+export interface NewVersion {
+  readonly version: number;
+  /** What the tag points at: a commit, or a tag object. */
+  readonly id: string;
+}
+
+export interface VersionRules {
+  readonly added: readonly NewVersion[];
+  readonly problems: readonly Problem[];
+}
+
+/** Refuses moves, deletions and gaps; `existing` are the versions of the repository that is pushed to. */
+export function checkVersions(updates: readonly RefUpdate[], existing: ReadonlySet<number>): VersionRules {
+  const added: NewVersion[] = [];
+  const problems: Problem[] = [];
+  for (const { ref, before, after } of updates) {
+    const version = versionOfRef(ref);
+    if (version === undefined || before === after) continue;
+    if (after === undefined) problems.push(deleted(version));
+    else if (before !== undefined || existing.has(version)) problems.push(moved(version));
+    else added.push({ version, id: after });
+  }
+  return { added, problems: [...problems, ...gaps(added, existing)] };
+}
+
+function gaps(added: readonly NewVersion[], existing: ReadonlySet<number>): Problem[] {
+  const pushed = new Set(added.map(({ version }) => version));
+  const newest = [...existing].reduce((highest, version) => Math.max(highest, version), 0);
+  return [...pushed]
+    .filter((version) => version > 1 && !pushed.has(version - 1) && !existing.has(version - 1))
+    .sort((a, b) => a - b)
+    .map((version) => gap(version, newest + 1));
+}
+
+function gap(version: number, next: number): Problem {
+  return {
+    where: `v${version}`,
+    message: `v${version - 1} is neither in the repository nor in this push: versions count 1, 2, 3 …`,
+    hint:
+      next < version
+        ? `the next version is v${next}: tag it so, or push what is missing before v${version} as well`
+        : `push v${version - 1} as well`,
+  };
+}
+
+function moved(version: number): Problem {
+  return {
+    where: `v${version}`,
+    message: "it already exists and is another commit: versions never change",
+    hint: "publish the change as the next version; `git fetch --tags` shows which there are",
+  };
+}
+
+function deleted(version: number): Problem {
+  return {
+    where: `v${version}`,
+    message: "versions are never deleted",
+    hint: "withdraw a bad version: list it in withdrawn.yaml on the default branch",
+  };
+}
