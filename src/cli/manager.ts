@@ -2,13 +2,16 @@
 import { networkIdFor, registerNetwork, siteRelative } from "../utility/network-id.ts";
 import { findSite, type Site } from "../utility/site.ts";
 import { loadMacKey } from "../utility/sensitive.ts";
-import { openStateStore, tidyStateStore, type StateStore } from "../repository/state-store.ts";
+import {
+  openStateStore,
+  stateDirectoryOf,
+  tidyStateStore,
+  type StateStore,
+} from "../repository/state-store.ts";
 import { connectHost } from "../host/connect-host.ts";
 import { createTimeline, type Timeline } from "../utility/timeline.ts";
 import type { ConnectHost } from "../utility/survey.ts";
 import type { CliContext } from "./context.ts";
-
-const DEFAULT_STATE = "/var/lib/collective/state.git";
 
 export interface Manager {
   readonly site: Site;
@@ -31,7 +34,7 @@ export interface NamedNetwork {
 /** Finds the site and opens the state at `$CUI_STATE`. */
 export async function openManager(context: CliContext): Promise<Manager> {
   const timeline = createTimeline(context.startedAtMs);
-  const stateDirectory = context.env["CUI_STATE"] ?? DEFAULT_STATE;
+  const stateDirectory = stateDirectoryOf(context.env);
   const [site, store] = await Promise.all([findSite(context.cwd), openStateStore(stateDirectory)]);
   return {
     site,

@@ -46,6 +46,13 @@ interface Waiting {
   readonly reject: (error: unknown) => void;
 }
 
+const DEFAULT_DIRECTORY = "/var/lib/collective/state.git";
+
+/** `$CUI_STATE`, by default `/var/lib/collective/state.git`. */
+export function stateDirectoryOf(env: Readonly<Record<string, string | undefined>>): string {
+  return env["CUI_STATE"] ?? DEFAULT_DIRECTORY;
+}
+
 /** Opens the state repository at `directory`, making it when there is none. */
 export async function openStateStore(directory: string): Promise<StateStore> {
   await ensureRepository(directory);

@@ -31,12 +31,16 @@ export interface Evidence {
 
 export interface ApplyCommitOptions extends Omit<
   RolloutOptions,
-  "site" | "policy" | "previewPolicy" | "approval" | "standing"
+  "site" | "policy" | "previewPolicy" | "approval" | "standing" | "refusePaths"
 > {
   /** The newest commit of the protected branch. */
   readonly tip: string;
   /** Asked once the rollout is ours; who may sign is in the policy. */
   readonly findEvidence: (policy: Inventory) => Promise<Evidence>;
+  /** Whether imports of paths of this machine are refused under the policy in force. */
+  readonly refusePaths: (policy: Inventory) => boolean;
+  /** Where more of the history is known than the clone has; default the clone. */
+  readonly isAncestor?: ((older: string, newer: string) => Promise<boolean>) | undefined;
   readonly acceptRewind?: string | undefined;
   /** Also a commit that was looked at before and did not come to run. */
   readonly retry?: boolean | undefined;
@@ -80,7 +84,8 @@ export async function applyCommit(options: ApplyCommitOptions): Promise<ApplyRes
 async function applyUnderLease(options: ApplyCommitOptions): Promise<ApplyResult> {
   const { repository, folder, commit, store } = options;
   const record = readRolloutRecord(await store.read(), folder);
-  const position = await positionOf({ ...options, record });
+  const isOlder = options.isAncestor ?? ((older, newer) => isAncestor(repository, older, newer));
+  const position = await positionOf({ ...options, record, isAncestor: isOlder });
   const nothing = { report: undefined, evidence: undefined, record };
   if (position === "superseded") return { ...nothing, outcome: "superseded" };
   const isAgain = position === "again";
@@ -96,7 +101,9 @@ async function applyUnderLease(options: ApplyCommitOptions): Promise<ApplyResult
   await options.onBegin?.(evidence);
   const previewPolicy = await previewPolicyOf(options, { evidence, policyCommit });
   const { approval, standing } = evidence;
-  const report = await rolloutSite({ ...options, site, policy, previewPolicy, approval, standing });
+  const refusePaths = options.refusePaths(policy);
+  const parts = { site, policy, previewPolicy, approval, standing, refusePaths };
+  const report = await rolloutSite({ ...options, ...parts });
   const evaluated: RolloutRecord["evaluated"] = {
     commit,
     policy: policyCommit,

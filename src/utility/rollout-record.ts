@@ -7,7 +7,6 @@
  */
 import { z } from "zod";
 import { CollectiveError } from "../errors.ts";
-import { isAncestor } from "../repository/history.ts";
 import type { StateSnapshot, StateStore } from "../repository/state-store.ts";
 import { STATE_FORMAT, toFile } from "./state.ts";
 
@@ -72,19 +71,19 @@ export type Position = "first" | "next" | "again" | "superseded" | "rewound";
  * @throws CollectiveError ROLLOUT_REWIND when the branch does not descend from what was looked at, unless somebody accepted it.
  */
 export async function positionOf(options: {
-  readonly repository: string;
+  readonly isAncestor: (older: string, newer: string) => Promise<boolean>;
   readonly record: RolloutRecord | undefined;
   readonly commit: string;
   readonly tip: string;
   readonly acceptRewind?: string | undefined;
 }): Promise<Position> {
-  const { repository, record, commit: wanted, tip } = options;
+  const { isAncestor, record, commit: wanted, tip } = options;
   if (record === undefined) return "first";
   const last = record.evaluated.commit;
   if (last === wanted) return "again";
-  if (await isAncestor(repository, last, wanted)) return "next";
-  const isNewer = await isAncestor(repository, last, tip);
-  if (isNewer && (await isAncestor(repository, wanted, last))) return "superseded";
+  if (await isAncestor(last, wanted)) return "next";
+  const isNewer = await isAncestor(last, tip);
+  if (isNewer && (await isAncestor(wanted, last))) return "superseded";
   if (options.acceptRewind === wanted) return "rewound";
   throw new CollectiveError(
     "ROLLOUT_REWIND",

@@ -269,8 +269,15 @@ function checkRunView(call: Call, run: StoredCheckRun): Record<string, unknown> 
       annotations_url: `${url}/annotations`,
     },
     html_url: `http://github.test/runs/${run.id}`,
-    app: null,
+    app: appView(run),
   };
+}
+
+/** The app whose token made the run: `github-actions` of a job's own. */
+function appView({ author }: StoredCheckRun): Record<string, unknown> | null {
+  if (author.type !== "Bot") return null;
+  const slug = author.login.replace(/\[bot\]$/, "");
+  return { id: author.id, slug, name: slug };
 }
 
 async function requireCommit(repository: StoredRepository, name: string): Promise<string> {

@@ -12,11 +12,16 @@ import {
   type Handler,
 } from "./github-server-call.ts";
 import { branchTip, git, gitOrUndefined, writeCommit } from "./github-server-git.ts";
-import type { StoredComment, StoredPull, StoredRepository } from "./github-server-state.ts";
+import type { ServerUser, StoredComment, StoredPull, StoredRepository } from "./github-server-state.ts";
 import { repositoryView } from "./github-server-views.ts";
 
 /** GitHub refuses longer bodies of comments and pull requests. */
 const MAXIMUM_BODY = 65_536;
+
+const REVIEW_STATES: Readonly<Record<string, string>> = {
+  APPROVE: "APPROVED",
+  REQUEST_CHANGES: "CHANGES_REQUESTED",
+};
 
 export const pullHandlers: Readonly<Record<string, Handler>> = {
   "pulls/list": async (call) => {
@@ -102,7 +107,7 @@ export const pullHandlers: Readonly<Record<string, Handler>> = {
   "pulls/merge": async (call) => {
     const repository = repositoryOf(call);
     const pull = pullOf(call);
-    const body = (call.body ?? {}) as { sha?: string; commit_title?: string };
+    const body = (call.body ?? {}) as { sha?: string; commit_title?: string; merge_method?: string };
     const head = await headOf(pull);
     if (pull.state !== "open") throw new Refusal(405, "Pull Request is not mergeable");
     if (body.sha !== undefined && body.sha !== head) {
@@ -112,7 +117,8 @@ export const pullHandlers: Readonly<Record<string, Handler>> = {
     const tree = await gitOrUndefined(repository.gitDirectory, ["merge-tree", "--write-tree", base, head]);
     if (tree === undefined) throw new Refusal(405, "Pull Request is not mergeable");
     const message = body.commit_title ?? `Merge pull request #${pull.number}`;
-    const commit = await writeCommit(repository.gitDirectory, { tree, parents: [base, head], message });
+    const parents = body.merge_method === "squash" ? [base] : [base, head];
+    const commit = await writeCommit(repository.gitDirectory, { tree, parents, message });
     await git(repository.gitDirectory, ["update-ref", `refs/heads/${pull.baseBranch}`, commit, base]);
     Object.assign(pull, { state: "closed", merged: true, mergeCommit: commit, updatedAt: call.state.now() });
     return { status: 200, body: { sha: commit, merged: true, message: "Pull Request successfully merged" } };
@@ -136,14 +142,16 @@ export const pullHandlers: Readonly<Record<string, Handler>> = {
       user: userView(author),
       state,
       commit_id: sha,
+      author_association: associationOf(author),
     }));
     return { status: 200, body, headers };
   },
   "pulls/create-review": async (call) => {
     const pull = pullOf(call);
     const body = call.body as { event?: string; commit_id?: string };
-    if (pull.author.id === call.user.id) throw new Refusal(422, "Can not approve your own pull request");
-    const state = body.event === "APPROVE" ? "APPROVED" : "COMMENTED";
+    if (pull.author.id === call.user.id && body.event === "APPROVE")
+      throw new Refusal(422, "Can not approve your own pull request");
+    const state = REVIEW_STATES[body.event ?? ""] ?? "COMMENTED";
     const review = {
       id: call.state.nextId(),
       author: call.user,
@@ -279,8 +287,13 @@ export async function pullView(
     merge_commit_sha: pull.mergeCommit,
     created_at: pull.createdAt,
     updated_at: pull.updatedAt,
-    author_association: "MEMBER",
+    author_association: associationOf(pull.author),
   };
+}
+
+/** Of somebody whose token may only read: a stranger who was merged before. */
+function associationOf(user: ServerUser): string {
+  return user.role === "read" ? "CONTRIBUTOR" : "MEMBER";
 }
 
 function issueView(pull: StoredPull, head: string): Record<string, unknown> {

@@ -88,20 +88,25 @@ export interface SiteFixture {
   calls(): string[];
 }
 
+/** Web v1 to v3 and DNS v1 to v2, as repositories of a folder. */
+export function makeAppliances(folder: string): void {
+  makeVersions(path.join(folder, "Web"), [
+    { "Web.cvl": WEB, "Web.vm.yaml": `${vm(64)}${DATA_DISK}` },
+    { "Web.vm.yaml": `${vm(96)}${DATA_DISK}` },
+    { "Web.cvl": WEB.replace(/.*datadisks.*\n/, ""), "Web.vm.yaml": vm(96) },
+  ]);
+  makeVersions(path.join(folder, "DNS"), [
+    { "DNS.cvl": DNS, "DNS.vm.yaml": vm(32) },
+    { "DNS.vm.yaml": vm(48) },
+  ]);
+}
+
 export async function createSite(
   t: Test,
   files: Readonly<Record<string, string>> = { "office.cvl": officeText() },
 ): Promise<SiteFixture> {
   const folder = t.testdir({});
-  makeVersions(path.join(folder, "repos/Web"), [
-    { "Web.cvl": WEB, "Web.vm.yaml": `${vm(64)}${DATA_DISK}` },
-    { "Web.vm.yaml": `${vm(96)}${DATA_DISK}` },
-    { "Web.cvl": WEB.replace(/.*datadisks.*\n/, ""), "Web.vm.yaml": vm(96) },
-  ]);
-  makeVersions(path.join(folder, "repos/DNS"), [
-    { "DNS.cvl": DNS, "DNS.vm.yaml": vm(32) },
-    { "DNS.vm.yaml": vm(48) },
-  ]);
+  makeAppliances(path.join(folder, "repos"));
   const bare = path.join(folder, "site.git");
   const work = path.join(folder, "work");
   mkdirSync(bare);
@@ -128,7 +133,7 @@ export async function createSite(
     apply: ({ approval, standing = NOBODY, ...options } = {}) => {
       const tip = git(bare, "rev-parse", "main");
       return applyCommit({
-        ...{ repository: work, folder: "", commit: tip, tip, siteName: bare, refusePaths: false },
+        ...{ repository: work, folder: "", commit: tip, tip, siteName: bare, refusePaths: () => false },
         ...{ store, connect: site.connect, cache, env: {}, progress: SILENT, waitMs: 5000 },
         loadMacKey: () => loadMacKey(stateDirectory),
         findEvidence: () => Promise.resolve({ approval, standing, source: "the test" }),

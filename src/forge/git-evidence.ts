@@ -1,0 +1,33 @@
+/** Who approved a commit, and of what, as far as git alone tells: plan refs and SSH signatures. */
+import { readApproval } from "../plan/approval.ts";
+import { findPlanRef } from "../repository/plan-refs.ts";
+import { distinctSigners, signaturesOf } from "../repository/signatures.ts";
+import type { Evidence } from "../utility/apply-commit.ts";
+import type { Standing } from "../utility/approval-policy.ts";
+import type { Inventory } from "../utility/inventory.ts";
+
+/** @throws CollectiveError INVALID_INPUT when the plan ref holds no approval: it was not made by a plan job. */
+export async function gitEvidence(repository: string, commit: string, policy: Inventory): Promise<Evidence> {
+  const plan = await findPlanRef(repository, commit);
+  const approval = plan === undefined ? undefined : readApproval(plan.json, plan.ref);
+  const standing = await signedStanding(repository, commit, policy);
+  if (plan === undefined || approval?.head !== plan.commit) {
+    const notCounted = plan === undefined ? [] : [`${plan.ref} (speaks of another commit)`];
+    return {
+      approval: undefined,
+      standing: { ...standing, notCounted: [...standing.notCounted, ...notCounted] },
+      source: "no plan was recorded",
+    };
+  }
+  return { approval, standing, source: plan.ref };
+}
+
+async function signedStanding(repository: string, commit: string, policy: Inventory): Promise<Standing> {
+  const { valid, refused } = await signaturesOf({
+    repository,
+    commit,
+    allowedSigners: policy.approval.signers,
+  });
+  const persons = distinctSigners(valid).map(({ signer, how }) => ({ name: signer, how }));
+  return { persons, notCounted: refused };
+}

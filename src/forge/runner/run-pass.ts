@@ -1,0 +1,185 @@
+/**
+ * One look of the runner: fetches, and rolls out what the protected branch says. It takes no commands; all it knows comes from
+ * git, from the forge, and from the state.
+ */
+import path from "node:path";
+import { CollectiveError } from "../../errors.ts";
+import { stepsBetween } from "../../repository/history.ts";
+import { findPlanRef } from "../../repository/plan-refs.ts";
+import { withFileLock } from "../../repository/file-lock.ts";
+import type { StateStore } from "../../repository/state-store.ts";
+import { applyCommit, type ApplyResult, type Evidence } from "../../utility/apply-commit.ts";
+import type { Inventory } from "../../utility/inventory.ts";
+import type { RolloutOptions } from "../../utility/rollout.ts";
+import { readRolloutRecord } from "../../utility/rollout-record.ts";
+import { reasonLine, rolloutToJson } from "../../utility/rollout-report.ts";
+import { readSiteAt } from "../../utility/site-at-commit.ts";
+import { gitEvidence } from "../git-evidence.ts";
+import { mergedPullEvidence } from "../merged-pull.ts";
+import { reportRollout, type RolloutNotice } from "../report-rollout.ts";
+import { refusesPaths } from "../site-source.ts";
+import type { Log } from "./run-log.ts";
+import type { RunnerForge } from "./runner-forge.ts";
+import type { SiteMirror } from "./site-mirror.ts";
+import { pushStatusRef } from "./status-ref.ts";
+
+export interface PassOptions extends Pick<
+  RolloutOptions,
+  "connect" | "loadMacKey" | "env" | "progress" | "limits" | "cache"
+> {
+  /** Work folder: mirror and lock. */
+  readonly dir: string;
+  readonly mirror: SiteMirror;
+  readonly store: StateStore;
+  readonly github: RunnerForge | undefined;
+  /** Of the site in the repository, `""` at the top. */
+  readonly folder: string;
+  /** The protected branch, where the site's policy shall not say. */
+  readonly branch: string | undefined;
+  readonly environment: string;
+  readonly planApp: string;
+  readonly acceptRewind: string | undefined;
+  readonly retry: boolean;
+  readonly log: Log;
+}
+
+export interface PassResult {
+  /** `idle`: nothing was new. `pending`: something failed that is worth another try soon. */
+  readonly outcome: "idle" | "done" | "refused" | "failed" | "pending";
+}
+
+const DEFAULT_BRANCH = "main";
+/** A runner that was away carries out so many commits one after the other; of more, the newest. */
+const MOST_STEPS = 50;
+const WAIT_MS = 600_000;
+
+/** Waits for another runner on the same work folder, and looks at what the branch is then. @throws CollectiveError REPOSITORY_…, ROLLOUT_REWIND. */
+export async function runPass(options: PassOptions): Promise<PassResult> {
+  return withFileLock(path.join(options.dir, "lock"), async () => {
+    const { mirror, store, folder } = options;
+    const branch = await branchOf(options);
+    const tip = await mirror.fetch(branch);
+    await mirror.fetchPreviewed();
+    const record = readRolloutRecord(await store.read(), folder);
+    let outcome: PassResult["outcome"] = "idle";
+    for (const commit of await commitsToTake(options, record?.evaluated.commit, tip)) {
+      const result = await takeCommit({ ...options, branch, tip }, commit);
+      outcome = result === "idle" ? outcome : result;
+      if (result === "pending") break;
+    }
+    return { outcome };
+  });
+}
+
+/** What the policy names that was in force last; before anything was rolled out, that of the branch a clone begins with. */
+async function branchOf(options: PassOptions): Promise<string> {
+  const { branch, mirror, store, folder } = options;
+  if (branch !== undefined) return branch;
+  const record = readRolloutRecord(await store.read(), folder);
+  const known = record?.evaluated.commit;
+  const inventory = known === undefined ? undefined : await inventoryAt(options, known);
+  if (inventory !== undefined) return inventory.rollout.branch;
+  const first = (await mirror.defaultBranch()) ?? DEFAULT_BRANCH;
+  const tip = await mirror.fetch(first);
+  return (await inventoryAt(options, tip))?.rollout.branch ?? first;
+}
+
+/** Undefined where the commit is not here (another work folder) or is no site. */
+async function inventoryAt({ mirror, folder }: PassOptions, commit: string): Promise<Inventory | undefined> {
+  try {
+    return (await readSiteAt({ repository: mirror.folder, folder, commit })).inventory;
+  } catch (error) {
+    if (error instanceof CollectiveError) return undefined;
+    throw error;
+  }
+}
+
+/**
+ * The newest commit, and before it those that have a plan of their own: each was approved as the step it is. Others came with
+ * one push, or nobody previewed them; they are taken together with the newest.
+ */
+async function commitsToTake(
+  { mirror }: PassOptions,
+  last: string | undefined,
+  tip: string,
+): Promise<readonly string[]> {
+  if (last === undefined || last === tip) return [tip];
+  const steps = await stepsBetween(mirror.folder, { from: last, to: tip, limit: MOST_STEPS }).catch(() => []);
+  const planned: string[] = [];
+  for (const commit of steps.slice(0, -1)) {
+    if ((await findPlanRef(mirror.folder, commit)) !== undefined) planned.push(commit);
+  }
+  return [...planned, tip];
+}
+
+async function takeCommit(
+  options: PassOptions & { readonly branch: string; readonly tip: string },
+  commit: string,
+): Promise<PassResult["outcome"]> {
+  const { mirror, log } = options;
+  const short = commit.slice(0, 12);
+  const result = await applyCommit({
+    ...options,
+    ...{ repository: mirror.folder, siteName: mirror.url, commit, waitMs: WAIT_MS },
+    refusePaths: (policy) => refusesPaths(mirror.url, policy),
+    findEvidence: (policy) => findEvidence(options, commit, policy),
+    onBegin: async ({ source, standing }) => {
+      const names = standing.persons.map(({ name }) => name).join(", ");
+      log(
+        `${short}: is rolled out; plan: ${source}; behind it: ${names === "" ? "nobody who is known" : names}`,
+      );
+      await notify(options, { commit, state: "running", text: "is rolled out" });
+    },
+  });
+  return conclude(options, commit, result);
+}
+
+async function findEvidence(
+  options: PassOptions & { readonly branch: string },
+  commit: string,
+  policy: Inventory,
+): Promise<Evidence> {
+  const { github, mirror, branch, folder, planApp } = options;
+  const pull =
+    github === undefined
+      ? undefined
+      : await mergedPullEvidence(github.forge, {
+          ...{ repository: github.repository, commit, branch, folder, planApp },
+        });
+  return pull ?? gitEvidence(mirror.folder, commit, policy);
+}
+
+async function conclude(
+  options: PassOptions,
+  commit: string,
+  { outcome, report, record }: ApplyResult,
+): Promise<PassResult["outcome"]> {
+  const { log, mirror } = options;
+  if (outcome !== "rolled-out" || report === undefined) return "idle";
+  const text = reasonLine(report);
+  const isPending = report.isWorthRetrying;
+  log(`${commit.slice(0, 12)}: ${report.outcome}: ${text}${isPending ? "; it is tried again" : ""}`);
+  for (const { file, networkId, outcome: became, reasons } of report.networks) {
+    if (became === "unchanged" || became === "done") continue;
+    for (const reason of reasons) log(`${commit.slice(0, 12)}: ${file} (${networkId}): ${became}: ${reason}`);
+  }
+  const status = { ...rolloutToJson(report), at: record?.evaluated.at ?? new Date().toISOString() };
+  const problem = await pushStatusRef({ repository: mirror.folder, url: mirror.url, commit, status });
+  if (problem !== undefined)
+    log(`warning: the status ref of ${commit.slice(0, 12)} cannot be pushed: ${problem}`);
+  await notify(options, { commit, state: report.outcome, text });
+  return isPending ? "pending" : report.outcome;
+}
+
+async function notify(
+  { github, environment, log }: PassOptions,
+  notice: Pick<RolloutNotice, "commit" | "state" | "text">,
+): Promise<void> {
+  if (github === undefined) return;
+  const { problems } = await reportRollout(github.forge, {
+    repository: github.repository,
+    environment,
+    ...notice,
+  });
+  for (const problem of problems) log(`warning: ${problem}`);
+}

@@ -1,0 +1,70 @@
+/** The loop of `cui runner`: looks, waits, looks again, until it is told to stop; what fails is tried again later. */
+import { createHash } from "node:crypto";
+import { mkdir } from "node:fs/promises";
+import path from "node:path";
+import { setTimeout as sleep } from "node:timers/promises";
+import { CollectiveError } from "../../errors.ts";
+import { isUrlProblem, resolveUrl } from "../../repository/url.ts";
+import { nextDelayMs } from "./backoff.ts";
+import { runPass, type PassOptions, type PassResult } from "./run-pass.ts";
+import { runnerForge } from "./runner-forge.ts";
+import { openSiteMirror } from "./site-mirror.ts";
+
+export interface RunnerOptions extends Omit<PassOptions, "mirror" | "github"> {
+  /** URL of the site's repository, or an absolute path. */
+  readonly url: string;
+  readonly intervalMs: number;
+  readonly once: boolean;
+  /** Aborted to stop after what is being done. */
+  readonly signal: AbortSignal;
+}
+
+/** Resolves to the last look's outcome. With `once` whatever goes wrong is thrown; the daemon logs it and goes on. */
+export async function runRunner(options: RunnerOptions): Promise<PassResult> {
+  const { url, dir, log, signal, intervalMs } = options;
+  await mkdir(dir, { recursive: true });
+  const mirror = await openSiteMirror(dir, url);
+  const github = runnerForge(url, options.env);
+  if (options.once) return runPass({ ...options, mirror, github });
+  log(`watches ${url} every ${intervalMs / 1000} s${github === undefined ? "" : ", and reports to GitHub"}`);
+  let failures = 0;
+  let last: PassResult = { outcome: "idle" };
+  let said = "";
+  // What a person said on the command line is said once, not for every commit to come.
+  let wishes = { acceptRewind: options.acceptRewind, retry: options.retry };
+  while (!signal.aborted) {
+    try {
+      last = await runPass({ ...options, ...wishes, mirror, github });
+      wishes = { acceptRewind: undefined, retry: false };
+      failures = last.outcome === "pending" ? failures + 1 : 0;
+      said = "";
+    } catch (error) {
+      failures += 1;
+      const text = error instanceof CollectiveError ? `${error.code}: ${error.message}` : String(error);
+      // The same trouble every minute is said once.
+      if (text !== said) log(`error: ${text}`);
+      said = text;
+      last = { outcome: "failed" };
+    }
+    await sleep(nextDelayMs(intervalMs, failures), undefined, { signal }).catch(() => undefined);
+  }
+  log("stops");
+  return last;
+}
+
+/** The URL of a site as the command line has it: a URL, or a path that is made absolute. @throws CollectiveError USAGE. */
+export function siteUrlOf(text: string, cwd: string): string {
+  const isPath = !/^[A-Za-z][A-Za-z0-9+.-]*:\/\/|^[^/@]+@[^/:]+:/.test(text);
+  const resolved = resolveUrl(isPath ? path.resolve(cwd, text) : text, "/");
+  if (!isUrlProblem(resolved)) return resolved.url;
+  throw new CollectiveError("USAGE", resolved.message, { hint: resolved.hint });
+}
+
+/** A folder's name for a site: readable, and different for every URL. */
+export function workFolderName(url: string): string {
+  const readable = path.posix
+    .basename(url.replaceAll(":", "/"))
+    .replace(/\.git$/, "")
+    .replaceAll(/[^A-Za-z0-9]+/g, "-");
+  return `${readable.slice(0, 40)}-${createHash("sha256").update(url).digest("hex").slice(0, 8)}`;
+}

@@ -1,0 +1,110 @@
+/**
+ * The runner's own copy of a site's repository: a bare one in its work folder, never checked out, fetched with the protected
+ * branch, the plans and the approvals. Nothing is ever taken back from it, so that what a rewound branch dropped is still known.
+ */
+import { mkdir, rename, rm, stat, writeFile } from "node:fs/promises";
+import path from "node:path";
+import { CollectiveError } from "../../errors.ts";
+import { git, gitStatus } from "../../repository/git.ts";
+import { findCommit, isCommitId } from "../../repository/history.ts";
+import { APPROVAL_REFS } from "../../repository/signatures.ts";
+import { listPlanRefs, PLAN_REFS } from "../../repository/plan-refs.ts";
+
+export interface SiteMirror {
+  /** The bare repository. */
+  readonly folder: string;
+  readonly url: string;
+  /** Resolves to the tip of the branch. @throws CollectiveError REPOSITORY_UNREACHABLE, REPOSITORY_REVISION_MISSING. */
+  fetch(branch: string): Promise<string>;
+  /** The branch a clone of the repository begins with. */
+  defaultBranch(): Promise<string | undefined>;
+  /** Tries to have the commits that were previewed too, so that a squash is recognized by its files. */
+  fetchPreviewed(): Promise<void>;
+}
+
+const FETCH_TIMEOUT_MS = 120_000;
+const MOST_PREVIEWED = 50;
+
+/** Opens the mirror of `url` below `folder`, and makes it when there is none. */
+export async function openSiteMirror(folder: string, url: string): Promise<SiteMirror> {
+  const repository = path.join(folder, "site.git");
+  await ensureRepository(repository);
+  await git({ folder: repository, args: ["config", "remote.origin.url", url] });
+  const tried = new Set<string>();
+  const fetchRefs = (refspecs: readonly string[]): Promise<string> =>
+    git({
+      folder: repository,
+      timeoutMs: FETCH_TIMEOUT_MS,
+      args: [
+        ...["-c", "fetch.fsckObjects=true", "fetch", "--quiet", "--no-tags", "--prune", "--force"],
+        ...["--no-write-fetch-head", "--no-recurse-submodules", "--no-auto-maintenance", "--"],
+        ...[url, ...refspecs],
+      ],
+    });
+  return {
+    folder: repository,
+    url,
+    fetch: async (branch) => {
+      const own = `refs/remotes/origin/${branch}`;
+      const refs = [
+        `+refs/heads/${branch}:${own}`,
+        ...[PLAN_REFS, APPROVAL_REFS].map((ref) => `+${ref}/*:${ref}/*`),
+      ];
+      try {
+        await fetchRefs(refs);
+      } catch (error) {
+        throw unreachable(url, branch, error);
+      }
+      const tip = await findCommit(repository, own);
+      if (tip === undefined) throw branchMissing(url, branch);
+      return tip;
+    },
+    defaultBranch: async () => {
+      const args = ["ls-remote", "--symref", "--", url, "HEAD"];
+      const { stdout, exitCode } = await gitStatus({ folder: repository, args, timeoutMs: FETCH_TIMEOUT_MS });
+      if (exitCode !== 0) return undefined;
+      return /^ref: refs\/heads\/(\S+)\tHEAD$/m.exec(stdout)?.[1];
+    },
+    fetchPreviewed: async () => {
+      for (const commit of [...(await listPlanRefs(repository))].slice(-MOST_PREVIEWED)) {
+        if (!isCommitId(commit) || tried.has(commit) || (await findCommit(repository, commit)) !== undefined)
+          continue;
+        tried.add(commit);
+        // Not every server gives a commit by its id; then a squash has no plan, and policy alone decides.
+        await fetchRefs([`+${commit}:refs/collective/previewed/${commit}`]).catch(() => undefined);
+      }
+    },
+  };
+}
+
+async function ensureRepository(repository: string): Promise<void> {
+  if ((await stat(path.join(repository, "HEAD")).catch(() => undefined)) !== undefined) return;
+  await mkdir(path.dirname(repository), { recursive: true });
+  const unfinished = `${repository}.new`;
+  await rm(unfinished, { recursive: true, force: true });
+  await git({
+    folder: path.dirname(repository),
+    args: ["init", "--quiet", "--bare", "--template=", "--initial-branch=main", "--", unfinished],
+  });
+  await writeFile(path.join(unfinished, "HEAD"), "ref: refs/heads/cui-runner-without-head\n");
+  await rename(unfinished, repository);
+}
+
+function unreachable(url: string, branch: string, error: unknown): CollectiveError {
+  const found = error instanceof CollectiveError ? error.data["stderr"] : undefined;
+  const stderr = typeof found === "string" ? found : "";
+  if (stderr.includes(`couldn't find remote ref refs/heads/${branch}`)) return branchMissing(url, branch);
+  const said = stderr.split("\n").find((line) => /^(fatal|error|remote|ssh):/.test(line));
+  return new CollectiveError("REPOSITORY_UNREACHABLE", `${url} cannot be fetched: ${said ?? "git failed"}`, {
+    data: { url },
+    hint: "check the address and what git may use to log in there; the runner tries again",
+    cause: error,
+  });
+}
+
+function branchMissing(url: string, branch: string): CollectiveError {
+  return new CollectiveError("REPOSITORY_REVISION_MISSING", `${url} has no branch ${branch}`, {
+    data: { url, branch },
+    hint: "push it, or name the protected branch: rollout.branch in utility.yaml, or --branch",
+  });
+}

@@ -1,0 +1,50 @@
+/** What became of a commit, as a ref everybody who can fetch the site can read: `refs/collective/status/<commit>`, a blob of JSON. */
+import { git, gitStatus } from "../../repository/git.ts";
+
+export const STATUS_REFS = "refs/collective/status";
+const ATTEMPTS = 3;
+const PUSH_TIMEOUT_MS = 60_000;
+
+/**
+ * Pushes the status in the place of the one there is, by compare-and-swap. Resolves to why it could not be pushed, or to
+ * undefined: a remote that takes no such refs holds up nothing.
+ */
+export async function pushStatusRef(options: {
+  readonly repository: string;
+  readonly url: string;
+  readonly commit: string;
+  readonly status: unknown;
+}): Promise<string | undefined> {
+  const { repository, url, commit } = options;
+  const ref = `${STATUS_REFS}/${commit}`;
+  const input = `${JSON.stringify(options.status, undefined, 2)}\n`;
+  const oid = (await git({ folder: repository, args: ["hash-object", "-w", "--stdin"], input })).trim();
+  let problem = "";
+  for (let attempt = 0; attempt < ATTEMPTS; attempt++) {
+    const before = await remoteRef(repository, url, ref);
+    if (before === oid) return undefined;
+    const args = [
+      "push",
+      "--quiet",
+      "--no-verify",
+      `--force-with-lease=${ref}:${before}`,
+      "--",
+      url,
+      `${oid}:${ref}`,
+    ];
+    try {
+      await git({ folder: repository, args, timeoutMs: PUSH_TIMEOUT_MS });
+      return undefined;
+    } catch (error) {
+      problem = error instanceof Error ? error.message : String(error);
+    }
+  }
+  return problem;
+}
+
+/** Empty where there is none. */
+async function remoteRef(repository: string, url: string, ref: string): Promise<string> {
+  const args = ["ls-remote", "--", url, ref];
+  const { stdout } = await gitStatus({ folder: repository, args, timeoutMs: PUSH_TIMEOUT_MS });
+  return /^[0-9a-f]{40}/.exec(stdout)?.[0] ?? "";
+}
