@@ -52,6 +52,11 @@ export function workflowCommand(annotation: Annotation): string {
   return `::${command} ${list.join(",")}::${escapeData(annotation.message)}`;
 }
 
+/** The same for what lies in no file; `text` may have several lines. */
+export function workflowNote(level: "error" | "warning" | "notice", title: string, text: string): string {
+  return `::${level} title=${escapeProperty(title)}::${escapeData(text.slice(0, MAXIMUM_MESSAGE))}`;
+}
+
 function isInRepository(file: string): boolean {
   return !file.startsWith("/") && !file.includes(":") && !file.split("/").includes("..");
 }

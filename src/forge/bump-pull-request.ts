@@ -60,16 +60,44 @@ export async function listBumpPullRequests(
     .sort((a, b) => a.number - b.number);
 }
 
+/** Where a group stands before anything is done: `open` and `free` go on, the rest is left as it is. */
+export interface BumpStanding {
+  readonly state: "open" | "free" | "declined" | "limited";
+  /** The pull request that is open, or was declined. */
+  readonly pull?: BumpPull;
+}
+
+/** Asked before the branch is pushed: a declined or limited bump needs none. */
+export async function bumpStanding(
+  forge: Forge,
+  bump: Pick<Bump, "repository" | "group" | "base" | "digest" | "limit">,
+): Promise<BumpStanding> {
+  const newest = await newestPull(forge, bump);
+  if (newest?.state === "open") return { state: "open", pull: newest };
+  if (newest !== undefined && wasDeclined(newest, bump)) return { state: "declined", pull: newest };
+  const open = await listBumpPullRequests(forge, bump.repository);
+  return { state: open.length >= bump.limit ? "limited" : "free" };
+}
+
+/** Closes a pull request of ours whose bump nobody proposes any more; that is no decision against its versions. */
+export async function closeMootPullRequest(
+  forge: Forge,
+  repository: RepositoryName,
+  pull: Pick<BumpPull, "number" | "body">,
+): Promise<void> {
+  const body = (pull.body ?? "").replace(/^<!-- collective:bump [0-9a-f]* -->\r?\n/, "");
+  const target = { ...repositoryParameters(repository), pull_number: pull.number };
+  await forge.rest.pulls.update({ ...target, state: "closed", body });
+}
+
 /** Opens, updates or leaves the group's pull request. */
 export async function upsertBumpPullRequest(forge: Forge, bump: Bump): Promise<BumpResult> {
-  const newest = await newestPull(forge, bump);
-  const existing = newest?.state === "open" ? newest : undefined;
-  if (existing === undefined) {
-    if (newest !== undefined && wasDeclined(newest, bump)) return { outcome: "declined", ...linkOf(newest) };
-    if ((await listBumpPullRequests(forge, bump.repository)).length >= bump.limit)
-      return { outcome: "limited" };
-    if (!(await hasCommits(forge, bump))) return { outcome: "empty" };
+  const { state, pull } = await bumpStanding(forge, bump);
+  if (state === "declined" || state === "limited") {
+    return { outcome: state, ...(pull === undefined ? {} : linkOf(pull)) };
   }
+  const existing = state === "open" ? pull : undefined;
+  if (existing === undefined && !(await hasCommits(forge, bump))) return { outcome: "empty" };
   const { item, isNew } = await createOnce(forge, {
     find: async () => existing ?? (await openPull(forge, bump)),
     create: () => createPull(forge, bump),
@@ -102,7 +130,10 @@ async function openPull(forge: Forge, bump: Bump): Promise<BumpPull | undefined>
 }
 
 /** Of the group's branch, open ones before closed ones. */
-async function newestPull(forge: Forge, { repository, group, base }: Bump): Promise<BumpPull | undefined> {
+async function newestPull(
+  forge: Forge,
+  { repository, group, base }: Pick<Bump, "repository" | "group" | "base">,
+): Promise<BumpPull | undefined> {
   const { data } = await forge.rest.pulls.list({
     ...repositoryParameters(repository),
     head: `${repository.owner}:${bumpBranch(group)}`,
@@ -146,7 +177,7 @@ async function hasCommits(forge: Forge, { repository, base, group }: Bump): Prom
   return data.ahead_by > 0;
 }
 
-function wasDeclined(pull: BumpPull, bump: Bump): boolean {
+function wasDeclined(pull: BumpPull, bump: Pick<Bump, "digest">): boolean {
   return pull.merged_at === null && (pull.body ?? "").startsWith(markerOf(bump));
 }
 
@@ -158,7 +189,7 @@ function bodyOf(bump: Bump): string {
   return `${markerOf(bump)}\n${bump.body}`;
 }
 
-function markerOf({ digest }: Bump): string {
+function markerOf({ digest }: Pick<Bump, "digest">): string {
   return `<!-- collective:bump ${digest.replaceAll(/[^0-9a-f]/g, "").slice(0, 64)} -->`;
 }
 

@@ -29,10 +29,21 @@ export function inertHtml(name: string): string {
 
 /** A diagram as a fenced block that no line of it can end. */
 export function mermaidBlock(diagram: string): string {
-  const longestRun = Math.max(0, ...[...diagram.matchAll(/`+/g)].map(([run]) => run.length));
-  const fence = "`".repeat(Math.max(3, longestRun + 1));
-  const lines = diagram.split("\n").map(replaceInvisible);
-  return [`${fence}mermaid`, ...lines, fence].join("\n");
+  return fence(diagram.split("\n").map(replaceInvisible), "mermaid");
+}
+
+/** Text of many lines as a fenced block that none of them can end, where nobody is called; `language` is our own word. */
+export function fencedBlock(text: string, language: "diff" | "text"): string {
+  const lines = text
+    .split("\n")
+    .map((line) => withoutMentions(replaceInvisible(line.replaceAll("\t", "    "))));
+  return fence(lines, language);
+}
+
+function fence(lines: readonly string[], language: string): string {
+  const runs = lines.flatMap((line) => [...line.matchAll(/`+/g)].map(([run]) => run.length));
+  const marks = "`".repeat(Math.max(3, Math.max(0, ...runs) + 1));
+  return [`${marks}${language}`, ...lines, marks].join("\n");
 }
 
 function shortName(name: string): string {
@@ -48,15 +59,15 @@ function codeSpan(text: string): string {
 
 /** One line in which nothing is hidden, nothing turns the direction of reading, and nobody is called. */
 function plain(text: string): string {
-  return (
-    replaceInvisible(text)
-      // Without a backtick no code span can be left.
-      .replaceAll("`", "\u02cb")
-      // Marks that pile up would cover other lines.
-      .replaceAll(/(\p{M}{2})\p{M}+/gu, "$1\ufffd")
-      // Bots read the text as it is written: a word joiner keeps `@bot` from being one for them.
-      .replaceAll(/(?<!\w)@(?=\w)/g, "@\u2060")
-  );
+  // Without a backtick no code span can be left.
+  const line = replaceInvisible(text).replaceAll("`", "\u02cb");
+  // Marks that pile up would cover other lines.
+  return withoutMentions(line.replaceAll(/(\p{M}{2})\p{M}+/gu, "$1\ufffd"));
+}
+
+/** Bots read the text as it is written: a word joiner keeps `@bot` from being one for them. */
+function withoutMentions(text: string): string {
+  return text.replaceAll(/(?<!\w)@(?=\w)/g, "@\u2060");
 }
 
 /** Control, format (bidi, zero-width, tags), private and unassigned characters, lone surrogates, line separators. */

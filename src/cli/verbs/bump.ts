@@ -7,11 +7,16 @@ import { applyBumps } from "../../utility/bump/apply-bumps.ts";
 import type { FoundBumps } from "../../utility/bump/find-bumps.ts";
 import { describeChange } from "../../utility/bump/prepare-bumps.ts";
 import { pushBumps, type PushReport } from "../../utility/bump/push-bumps.ts";
+import { forgeFromEnvironment } from "../../forge/client.ts";
+import { openBumps, openReportJson, type OpenReport } from "../../forge/open-bumps.ts";
+import { parseRepositoryName, repositoryOfClone } from "../../forge/repository-name.ts";
 import type { CliContext } from "../context.ts";
 
 interface Options {
   readonly dryRun?: boolean;
   readonly push?: boolean;
+  readonly pr?: boolean;
+  readonly repository?: string;
   readonly json?: boolean;
   readonly branch?: string;
 }
@@ -20,25 +25,30 @@ export function configure(command: Command, context: CliContext): void {
   command
     .option("--dry-run", "only show what is newer")
     .option("--push", "leave the working tree alone: push a branch collective/bump/<group> for each group")
-    .option("--branch <name>", "with --push: what bumps start from; default: origin's default branch")
+    .option("--pr", "also open, update and close pull requests on GitHub, one a group")
+    .option("--repository <owner/name>", "with --pr; default: GITHUB_REPOSITORY, else the clone's origin")
+    .option("--branch <name>", "with --push or --pr: what bumps start from; default: origin's default branch")
     .option("--json", "print the report as JSON")
     .addHelpText(
       "after",
       "\nNewer versions of every import: of cvl.lock, and of pins (version => …) in the folder's own CVL files.\n" +
         "bump.yaml beside them holds the rules; see docs/bump.md.\n" +
-        "\nExample:\n  cui bump && git diff\n  cui bump --push\n",
+        "\nExample:\n  cui bump && git diff\n  cui bump --push\n  GITHUB_TOKEN=$(gh auth token) cui bump --pr\n",
     )
     .action(async (options: Options) => {
-      if (options.push === true) await pushAll(context, options);
+      if (options.pr === true) await openAll(context, options);
+      else if (options.push === true) await pushAll(context, options);
       else await applyAll(context, options);
     });
 }
 
 async function applyAll(context: CliContext, options: Options): Promise<void> {
-  if (options.branch !== undefined) throw new CollectiveError("USAGE", "--branch goes with --push");
+  if (options.branch !== undefined || options.repository !== undefined) {
+    throw new CollectiveError("USAGE", "--branch and --repository go with --push or --pr");
+  }
   const found = await applyBumps({ cwd: context.cwd, isDryRun: options.dryRun === true });
   if (options.json === true) {
-    const changes = found.bumps.flatMap((bump) => bump.changes.map(toJson));
+    const changes = found.bumps.flatMap((bump) => bump.changes);
     const files = found.bumps.flatMap((bump) => [...bump.files.keys()]);
     context.print(JSON.stringify({ changes, files, heldBack: found.heldBack }, undefined, 2));
     return;
@@ -48,17 +58,47 @@ async function applyAll(context: CliContext, options: Options): Promise<void> {
   printHeldBack(context, found);
 }
 
-async function pushAll(context: CliContext, options: Options): Promise<void> {
-  if (options.dryRun === true) {
-    throw new CollectiveError("USAGE", "--dry-run does not go with --push", {
-      hint: "`cui bump --dry-run` shows what is newer in the working tree",
-    });
+function refuseDryRun({ dryRun }: Options): void {
+  if (dryRun !== true) return;
+  throw new CollectiveError("USAGE", "--dry-run goes with neither --push nor --pr", {
+    hint: "`cui bump --dry-run` shows what is newer in the working tree",
+  });
+}
+
+async function openAll(context: CliContext, options: Options): Promise<void> {
+  refuseDryRun(options);
+  const { cwd, env } = context;
+  const named = options.repository ?? env["GITHUB_REPOSITORY"];
+  const repository = named === undefined ? await repositoryOfClone(cwd) : parseRepositoryName(named);
+  const forge = forgeFromEnvironment(env);
+  const report = await withMirrors((mirrors) =>
+    openBumps({ cwd, mirrors, forge, repository, branch: options.branch }),
+  );
+  if (options.json === true) context.print(JSON.stringify(openReportJson(report), undefined, 2));
+  else printOpened(context, report);
+  refuseFailures({ found: report.found, outcomes: report.opened });
+}
+
+function printOpened(context: CliContext, { opened, closed, found }: OpenReport): void {
+  for (const { bump, outcome, url, note } of opened) {
+    context.print(`${outcome.padEnd(9)}  ${bump.title}${url === undefined ? "" : `  ${url}`}`);
+    for (const line of bump.summary.split("\n")) context.print(`           ${line}`);
+    if (note !== undefined) context.print(`           ${visible(note)}`);
   }
+  for (const number of closed) context.print(`closed     #${number}: nothing to propose any more`);
+  if (opened.length + closed.length + found.problems.length === 0) context.print("nothing is newer");
+  for (const { group, error } of found.problems) context.warn(`${group}: ${error.message}`);
+  printHeldBack(context, found);
+}
+
+async function pushAll(context: CliContext, options: Options): Promise<void> {
+  refuseDryRun(options);
+  if (options.repository !== undefined) throw new CollectiveError("USAGE", "--repository goes with --pr");
   const { cwd } = context;
   const report = await withMirrors((mirrors) => pushBumps({ cwd, mirrors, branch: options.branch }));
   if (options.json === true) context.print(JSON.stringify(pushReportJson(report), undefined, 2));
   else printPushed(context, report);
-  refuseFailures(report);
+  refuseFailures({ found: report.found, outcomes: report.pushed });
 }
 
 function printPushed(context: CliContext, { pushed, removed, found }: PushReport): void {
@@ -90,7 +130,7 @@ function pushReportJson({ pushed, removed, found }: PushReport): unknown {
       version: version ?? null,
       class: bump.preview.class ?? null,
       note: note ?? null,
-      changes: bump.changes.map(toJson),
+      changes: bump.changes,
     })),
     removed,
     problems: found.problems.map(({ group, error }) => ({ group, message: error.message })),
@@ -98,15 +138,16 @@ function pushReportJson({ pushed, removed, found }: PushReport): unknown {
   };
 }
 
-function toJson(change: FoundBumps["bumps"][number]["changes"][number]): unknown {
-  const { url, pin, from, to } = change;
-  return { url, isPinned: pin !== undefined, from: from ?? null, to: to ?? null };
-}
-
 /** Everything that can be done is done before the command fails. */
-function refuseFailures({ pushed, found }: PushReport): void {
+function refuseFailures({
+  found,
+  outcomes,
+}: {
+  readonly found: FoundBumps;
+  readonly outcomes: readonly { readonly outcome: string; readonly bump: { readonly group: string } }[];
+}): void {
   const groups = [
-    ...pushed.filter(({ outcome }) => outcome === "refused").map(({ bump }) => bump.group),
+    ...outcomes.filter(({ outcome }) => outcome === "refused").map(({ bump }) => bump.group),
     ...found.problems.map(({ group }) => group),
   ];
   if (groups.length === 0) return;
