@@ -45,10 +45,10 @@ export interface ChooseOptions {
  * @throws ChoiceRefused, and CollectiveError when the repository cannot be fetched or read
  */
 export async function chooseVersion(options: ChooseOptions): Promise<Chosen> {
-  const { entry, pin, target } = options;
+  const { pin, target } = options;
   const mirror = await options.mirrors.get(target.url);
   const warnings = await bringUpToDate(mirror, options);
-  if (entry !== undefined) await checkLocked(mirror, entry);
+  const entry = options.entry === undefined ? undefined : await checkLocked(mirror, options.entry);
   const { withdrawn, diagnostics } = await mirror.withdrawn();
   for (const { message } of diagnostics.slice(0, 1)) {
     warnings.push({
@@ -95,17 +95,28 @@ async function hasWhatIsNeeded(mirror: Mirror, { entry, pin, versions }: ChooseO
   return false;
 }
 
-async function checkLocked(mirror: Mirror, entry: LockEntry): Promise<void> {
+/** The entry with commit and tree, also where another program left them out. */
+async function checkLocked(mirror: Mirror, entry: LockEntry): Promise<LockEntry> {
   const found = await mirror.commitOf(entry.version);
-  if (found?.commit === entry.commit && found.tree === entry.tree) return;
-  const now =
-    found === undefined
-      ? "is gone"
-      : `points at ${found.commit.slice(0, 12)}, tree ${found.tree.slice(0, 12)}`;
-  const locked = `${entry.commit.slice(0, 12)}, tree ${entry.tree.slice(0, 12)}`;
-  throw new ChoiceRefused({
+  if (entry.ref !== undefined) {
+    const ref = await mirror.refOf(entry.version);
+    if (found === undefined || ref !== entry.ref) throw tagMoved(entry, ref, entry.ref);
+    const { url, pin, version } = entry;
+    return { url, pin, version, commit: found.commit, tree: found.tree };
+  }
+  if (found?.commit === entry.commit && found.tree === entry.tree) return entry;
+  throw tagMoved(entry, found === undefined ? undefined : shown(found), shown(entry));
+}
+
+function shown({ commit, tree }: Pick<LockEntry, "commit" | "tree">): string {
+  return `${commit.slice(0, 12)}, tree ${tree.slice(0, 12)}`;
+}
+
+function tagMoved(entry: LockEntry, now: string | undefined, locked: string): ChoiceRefused {
+  const found = now === undefined ? "is gone" : `points at ${now}`;
+  return new ChoiceRefused({
     code: "IMPORT_TAG_MOVED",
-    message: `the tag v${entry.version} of ${entry.url} ${now}, but cvl.lock has ${locked}`,
+    message: `the tag v${entry.version} of ${entry.url} ${found}, but cvl.lock has ${locked}`,
     hint: "versions never change: ask the publisher; if the change is right, remove the entry from cvl.lock",
   });
 }

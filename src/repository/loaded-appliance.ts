@@ -78,6 +78,12 @@ export interface LockEntry {
   /** The pin as written, or `*`. */
   readonly pin: string;
   readonly version: number;
+  /** Empty, as `tree` is, while there is a `ref`. */
   readonly commit: string;
   readonly tree: string;
+  /**
+   * In a lock that another program moved (Renovate): the object the tag's ref names, a commit or a tag object. It holds the
+   * version as fast as the commit does; whatever loads the entry has commit and tree in its place.
+   */
+  readonly ref?: string | undefined;
 }

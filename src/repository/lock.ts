@@ -12,20 +12,30 @@ export const NO_PIN = "*";
 
 const objectId = z.string().regex(/^[0-9a-f]{40}$/, "expected 40 hex digits");
 
-const schema = z.strictObject({
-  format: z.literal(1),
-  imports: z
-    .array(
-      z.strictObject({
-        url: z.string().min(1).max(2048),
-        pin: z.string().regex(/^(\*|[1-9][0-9]{0,8})$/, "expected a version number or *"),
-        version: z.int().min(1).max(999_999_999),
-        commit: objectId,
-        tree: objectId,
-      }),
-    )
-    .max(10_000),
-});
+const entry = z
+  .strictObject({
+    url: z.string().min(1).max(2048),
+    pin: z.string().regex(/^(\*|[1-9][0-9]{0,8})$/, "expected a version number or *"),
+    version: z.int().min(1).max(999_999_999),
+    commit: objectId.optional(),
+    tree: objectId.optional(),
+    ref: objectId.optional(),
+  })
+  .superRefine(({ commit, tree, ref }, context) => {
+    const isWhole = commit !== undefined && tree !== undefined && ref === undefined;
+    const isRef = commit === undefined && tree === undefined && ref !== undefined;
+    if (!isWhole && !isRef) {
+      context.addIssue({ code: "custom", message: "expected `commit` and `tree`, or `ref` in their place" });
+    }
+  })
+  .transform(({ commit = "", tree = "", ref, ...rest }): LockEntry => ({
+    ...rest,
+    commit,
+    tree,
+    ...(ref === undefined ? {} : { ref }),
+  }));
+
+const schema = z.strictObject({ format: z.literal(1), imports: z.array(entry).max(10_000) });
 
 /** Parses a lock file; `lock` is undefined when diagnostics has errors. `file` is what diagnostics show. */
 export function parseLock(
@@ -41,7 +51,12 @@ const HEAD =
 
 /** The file's text; entries by URL and pin, so that a change is a small diff. */
 export function formatLock(lock: Lock): string {
-  const document = new Document({ format: lock.format, imports: [...lock.imports].sort(compareEntries) });
+  const imports = [...lock.imports]
+    .sort(compareEntries)
+    .map(({ url, pin, version, commit, tree, ref }) =>
+      ref === undefined ? { url, pin, version, commit, tree } : { url, pin, version, ref },
+    );
+  const document = new Document({ format: lock.format, imports });
   document.commentBefore = HEAD;
   return document.toString({ lineWidth: 0 });
 }

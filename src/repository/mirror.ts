@@ -38,6 +38,8 @@ export interface Mirror {
   versions(): Promise<readonly Version[]>;
   /** What the tag of a version points at; undefined without such a tag. */
   commitOf(version: number): Promise<{ readonly commit: string; readonly tree: string } | undefined>;
+  /** The object the tag's ref names itself: the commit, or an annotated tag's own object. */
+  refOf(version: number): Promise<string | undefined>;
   /** From `withdrawn.yaml` on the default branch. */
   withdrawn(): Promise<{ readonly withdrawn: Withdrawn; readonly diagnostics: readonly Diagnostic[] }>;
   /** The commit of a branch, or of the default branch. */
@@ -93,6 +95,7 @@ export async function openMirror(url: string, options: MirrorOptions = {}): Prom
       ]);
       return commit === undefined || tree === undefined ? undefined : { commit: commit.oid, tree: tree.oid };
     },
+    refOf: async (version) => (await objects.info(`refs/tags/v${version}`))?.oid,
     withdrawn: () => readWithdrawn(remote.url, objects, files),
     branchTip: async (branch) =>
       branch === undefined ? (await objects.info(DEFAULT_BRANCH_REF))?.oid : branchTip(folder, branch),
