@@ -1,0 +1,203 @@
+/** The Renovate preset with the real Renovate: what it finds, what it writes, and that cui takes it. */
+import { execFile } from "node:child_process";
+import { existsSync, mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
+import path from "node:path";
+import { promisify } from "node:util";
+import t from "tap";
+import { loadAppliance } from "../../src/repository/load.ts";
+import { moveLock } from "../../src/repository/move-lock.ts";
+import { serveGit } from "../repository/http-server.ts";
+import { git, makeVersions, scratch, writeFiles } from "../repository/support.ts";
+
+const VERSION = "39.264.1";
+const INSTALLED = path.resolve("node_modules/.cache", `collective-renovate-${VERSION}`);
+const PRESET = path.resolve("templates/renovate/renovate.json");
+const run = promisify(execFile);
+
+/** Installs Renovate once a checkout, without the scripts of its packages; why it cannot be, or undefined. */
+async function install(): Promise<string | undefined> {
+  if (existsSync(path.join(INSTALLED, "node_modules/renovate/dist/renovate.js"))) return undefined;
+  const unfinished = `${INSTALLED}.${process.pid}`;
+  mkdirSync(unfinished, { recursive: true });
+  const flags = ["--ignore-scripts", "--no-audit", "--no-fund", "--omit=optional", "--fetch-retries=1"];
+  try {
+    await run("npm", ["install", "--prefix", unfinished, ...flags, `renovate@${VERSION}`], { timeout: 240_000 });
+    if (!existsSync(INSTALLED)) renameSync(unfinished, INSTALLED);
+    return undefined;
+  } catch (error) {
+    return `Renovate ${VERSION} cannot be installed here: ${String(error).split("\n")[0] ?? ""}`;
+  } finally {
+    rmSync(unfinished, { recursive: true, force: true });
+  }
+}
+
+interface Dependency {
+  readonly packageName: string;
+  readonly currentValue: string;
+  readonly updates: readonly { readonly newValue: string; readonly newDigest?: string; readonly updateType: string }[];
+}
+
+interface PackageFile {
+  readonly packageFile: string;
+  readonly deps: readonly Dependency[];
+}
+
+/** What Renovate finds in a folder, by package file. */
+async function lookUp(folder: string, scratchFolder: string): Promise<readonly PackageFile[]> {
+  const { stdout } = await run(
+    process.execPath,
+    [path.join(INSTALLED, "node_modules/renovate/dist/renovate.js"), "--platform=local"],
+    { cwd: folder, env: environment(scratchFolder), timeout: 120_000, maxBuffer: 64 * 1024 * 1024 },
+  );
+  const lines = stdout.split("\n").filter((line) => line.startsWith("{"));
+  const found = lines
+    .map((line) => JSON.parse(line) as { msg: string; config?: { regex?: readonly PackageFile[] } })
+    .find(({ msg }) => msg === "packageFiles with updates");
+  if (found?.config?.regex === undefined) throw new Error(`Renovate found nothing:\n${stdout.slice(-4000)}`);
+  return found.config.regex;
+}
+
+function environment(scratchFolder: string): Record<string, string | undefined> {
+  return {
+    PATH: process.env["PATH"],
+    HOME: scratchFolder,
+    LOG_LEVEL: "debug",
+    LOG_FORMAT: "json",
+    RENOVATE_BASE_DIR: path.join(scratchFolder, "renovate"),
+    RENOVATE_X_SKIP_RELEASE_NOTES: "true",
+    GIT_CONFIG_GLOBAL: "/dev/null",
+    GIT_CONFIG_NOSYSTEM: "1",
+    GIT_CONFIG_COUNT: "1",
+    GIT_CONFIG_KEY_0: "protocol.file.allow",
+    GIT_CONFIG_VALUE_0: "always",
+    // Nothing of this test may leave the machine.
+    HTTP_PROXY: "http://127.0.0.1:9",
+    HTTPS_PROXY: "http://127.0.0.1:9",
+    NO_PROXY: "127.0.0.1,localhost",
+  };
+}
+
+/** Renovate's own code that edits a file, told what its look-up found. */
+const REPLACE = `
+const [root, folder, file, upgradeJson] = process.argv.slice(1);
+const at = (name) => require(root + "/node_modules/renovate/dist/" + name);
+const { GlobalConfig } = at("config/global.js");
+const { doAutoReplace } = at("workers/repository/update/branch/auto-replace.js");
+const { readFileSync } = require("node:fs");
+GlobalConfig.set({ localDir: folder });
+const upgrade = JSON.parse(upgradeJson);
+doAutoReplace(upgrade, readFileSync(folder + "/" + file, "utf8"), false).then((text) => {
+  process.stdout.write("RESULT" + JSON.stringify(text));
+}, (error) => { process.stderr.write(String(error.stack)); process.exitCode = 1; });
+`;
+
+async function replace(folder: string, scratchFolder: string, file: PackageFile, depIndex: number): Promise<string> {
+  const dep = file.deps[depIndex]!;
+  const manager = preset().customManagers[file.packageFile.endsWith(".lock") ? 0 : 1];
+  const upgrade = { ...manager, ...dep, ...dep.updates[0], depIndex, manager: "regex", packageFile: file.packageFile };
+  const args = ["--eval", REPLACE, INSTALLED, folder, file.packageFile, JSON.stringify(upgrade)];
+  const { stdout } = await run(process.execPath, args, { env: environment(scratchFolder), timeout: 60_000 });
+  return JSON.parse(stdout.slice(stdout.indexOf("RESULT") + "RESULT".length)) as string;
+}
+
+function preset(): { customManagers: readonly object[]; packageRules: unknown[] } {
+  return JSON.parse(readFileSync(PRESET, "utf8")) as ReturnType<typeof preset>;
+}
+
+const machine = (name: string, note: string): Record<string, string> => ({
+  [`${name}.cvl`]: `${name} extends VMAppliance { var title; vm = "a.vm.yaml"; } // ${note}\n`,
+  "a.vm.yaml": "format: 1\nmemory: 64MiB\ndisks: []\n",
+});
+
+t.setTimeout(420_000);
+
+t.test("Renovate finds newer versions, and what it writes is good", async (t) => {
+  const problem = await install();
+  if (problem !== undefined) {
+    process.stdout.write(`# ${problem}\n`);
+    t.skip(problem);
+    return;
+  }
+  const { folder: top, cache } = scratch(t);
+  const served = path.join(top, "served");
+  mkdirSync(served);
+  for (const name of ["DNS", "Web", "Mail"]) {
+    makeVersions(path.join(served, name), ["1", "2", "3"].map((note) => machine(name, note)));
+  }
+  // An annotated tag is an object of its own, and that is what Renovate sees of it.
+  git(path.join(served, "Mail"), "tag", "--annotate", "--force", "--message", "notes", "v3", "v3");
+  git(path.join(served, "DNS"), "tag", "nightly");
+  const server = await serveGit(served);
+  t.teardown(() => server.close());
+  const site = path.join(top, "site");
+  const urls = { DNS: `${server.url}/DNS`, Web: `file://${served}/Web`, Mail: `file://${served}/Mail` };
+  const cvl = `CVL = "0.8";
+import { url => "${urls.DNS}", cvl => "DNS.cvl" } DNS; // version => "1"
+import { version => "1" /* ours */, url => "${urls.Web}", cvl => "Web.cvl" } Web;
+import { url => "${urls.Mail}", cvl => "Mail.cvl" } Mail;
+Acme extends VANAppliance { DNS d; Web w; Mail m; m.title = "1"; }
+`;
+  const config = preset();
+  config.packageRules.push({ matchPackageNames: [urls.DNS], allowedVersions: "!/^3$/" });
+  writeFiles(site, { "Acme.cvl": cvl, "renovate.json": JSON.stringify(config) });
+  git(site, "init", "--quiet", "--initial-branch=main", ".");
+  await moveLock({ cwd: site, cache });
+  const lockFile = path.join(site, "cvl.lock");
+  const back = (name: string): string =>
+    git(path.join(served, name), "rev-parse", "v1^{commit}", "v1^{tree}").split("\n").join(" ");
+  let lock = readFileSync(lockFile, "utf8");
+  for (const [name, url] of Object.entries(urls)) {
+    const [commit = "", tree = ""] = back(name).split(" ");
+    if (name === "Web") continue;
+    lock = lock.replace(
+      new RegExp(`(url: ${url}\\n +pin: "\\*"\\n +version:) 3\\n +commit: \\w+\\n +tree: \\w+`),
+      `$1 1\n    commit: ${commit}\n    tree: ${tree}`,
+    );
+  }
+  writeFileSync(lockFile, lock);
+  git(site, "add", "--all");
+  git(site, "commit", "--quiet", "--message", "site");
+
+  const files = await lookUp(site, top);
+  const summary = files.flatMap(({ packageFile, deps }) =>
+    deps.map(({ packageName, currentValue, updates }) => [
+      packageFile,
+      path.basename(packageName),
+      currentValue,
+      ...updates.map(({ newValue }) => newValue),
+    ]),
+  );
+  t.same(summary.sort(), [
+    ["Acme.cvl", "Web", "1", "3"],
+    ["cvl.lock", "DNS", "1", "2"],
+    ["cvl.lock", "Mail", "1", "3"],
+  ]);
+  for (const file of files) {
+    for (const index of file.deps.keys()) {
+      const text = await replace(site, top, file, index);
+      writeFileSync(path.join(site, file.packageFile), text);
+    }
+  }
+  t.equal(readFileSync(path.join(site, "Acme.cvl"), "utf8"), cvl.replace('version => "1" /*', 'version => "3" /*'));
+  const moved = readFileSync(lockFile, "utf8");
+  t.match(moved, new RegExp(`DNS\\n    pin: "\\*"\\n    version: 2\\n    ref: ${git(path.join(served, "DNS"), "rev-parse", "v2")}`));
+
+  const load = { file: "Acme.cvl", cwd: site, cache, versions: "locked", writeLock: false } as const;
+  const loaded = await loadAppliance(load);
+  t.same(loaded.diagnostics.filter(({ severity }) => severity === "error"), []);
+  t.match(
+    loaded.lock.imports.map(({ url, version, commit }) => [path.basename(url), version, commit]),
+    [
+      ["Mail", 3, git(path.join(served, "Mail"), "rev-parse", "v3^{commit}")],
+      ["Web", 3, git(path.join(served, "Web"), "rev-parse", "v3")],
+      ["DNS", 2, git(path.join(served, "DNS"), "rev-parse", "v2")],
+    ],
+  );
+  await loadAppliance({ ...load, writeLock: true });
+  t.notMatch(readFileSync(lockFile, "utf8"), /ref:/, "cui writes it out");
+
+  writeFileSync(lockFile, moved);
+  git(path.join(served, "Mail"), "tag", "--annotate", "--force", "--message", "other", "v3", "v3");
+  const errors = (await loadAppliance(load)).diagnostics.filter(({ severity }) => severity === "error");
+  t.match(errors, [{ code: "IMPORT_TAG_MOVED" }], "a ref holds the version fast");
+});
