@@ -63,6 +63,13 @@ export type DiagnosticCode =
   | "VM_DESCRIPTION_MISSING"
   | "VM_DISK_MISSING"
   | "WITHDRAWN_INVALID"
+  // a version that is published
+  | "VERSION_DISK_IMAGE"
+  | "VERSION_GAP"
+  | "VERSION_MOVED"
+  | "VERSION_OBJECT_MISSING"
+  | "VERSION_PACK_MISSING"
+  | "VERSION_WITHOUT_CVL"
   // network
   | "NETWORK_ADDRESS_SYNTAX"
   | "NETWORK_CPUS_OUT_OF_BOUNDS"

@@ -225,7 +225,11 @@ export const checkHandlers: Readonly<Record<string, Handler>> = {
   },
   "repos/update-release": (call) => {
     const release = findById(call, repositoryOf(call).releases, "release_id");
-    release.fields = { ...release.fields, ...(call.body as object) };
+    const { make_latest: makeLatest, ...body } = call.body as Record<string, unknown>;
+    if (makeLatest === "true") for (const { fields } of repositoryOf(call).releases) fields["latest"] = false;
+    release.fields = { ...release.fields, ...body };
+    if (makeLatest !== undefined) release.fields["latest"] = makeLatest === "true";
+    if (release.fields["prerelease"] === true) release.fields["latest"] = false;
     release.updatedAt = call.state.now();
     return { status: 200, body: recordView(release) };
   },
