@@ -2,9 +2,11 @@
 // `N passed, N failed`.
 import { spawn, spawnSync } from "node:child_process";
 import { existsSync } from "node:fs";
-import { readdir, readFile, rm } from "node:fs/promises";
+import { mkdtemp, readdir, readFile } from "node:fs/promises";
+import os from "node:os";
 import path from "node:path";
 import { install, debianPackages, missingPackages, testPackages } from "./prerequisites.mjs";
+import { awaitProcesses, RUN_VARIABLE, watchNpm } from "./test-guard.mjs";
 
 const filters = process.argv.slice(2);
 const npmProblem = install([]);
@@ -34,23 +36,63 @@ if (!existsSync(".tap/plugins")) {
   spawnSync("node_modules/.bin/tap", ["build"], { stdio: ["ignore", "ignore", "inherit"] });
 }
 
-const report = path.join("build", `test-${process.pid}.tap`);
+// Everything the tests make lies in one folder; the guard removes it and ends what is left, however this process ends.
+const folder = await mkdtemp(path.join(os.tmpdir(), "ct-"));
+const fixtures = path.resolve(".tap/fixtures");
+const report = path.resolve("build", `test-${process.pid}.tap`);
+const guard = spawn(process.execPath, ["scripts/test-guard.mjs", folder, fixtures, report], {
+  stdio: ["pipe", "inherit", "inherit"],
+  detached: true,
+});
+const guarded = new Promise((resolve) => guard.on("exit", resolve));
+
 const reporter = process.stdout.isTTY ? "base" : "terse";
 const tap = spawn("node_modules/.bin/tap", [`--reporter=${reporter}`, `--output-file=${report}`, ...files], {
   stdio: ["ignore", "inherit", "inherit"],
   // A test's folder whose repository is gone must not be taken for a folder of the project's own.
-  env: { ...process.env, GIT_CEILING_DIRECTORIES: path.resolve(".tap/fixtures") },
+  env: { ...process.env, GIT_CEILING_DIRECTORIES: fixtures, TMPDIR: folder, [RUN_VARIABLE]: folder },
 });
-for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"]) process.on(signal, () => tap.kill(signal));
+for (const [signal, number] of Object.entries({ SIGHUP: 1, SIGINT: 2, SIGTERM: 15 }))
+  process.on(signal, () => void interrupt(signal, 128 + number));
+const isNpmThere = watchNpm();
+setInterval(() => {
+  if (!isNpmThere()) void interrupt("npm has ended", 1);
+}, 500).unref();
+let isInterrupted = false;
 const status = await new Promise((resolve) =>
-  tap.on("exit", (code, signal) => resolve(signal === null ? code : 1)),
+  tap.on("exit", (code, signal) => {
+    if (!isInterrupted) resolve(signal === null ? code : 1);
+  }),
 );
 
 const { passed, failed, skipped } = countAssertions(await readFile(report, "utf8").catch(() => ""));
-await rm(report, { force: true });
-const failures = status !== 0 && failed === 0 ? 1 : failed;
+const left = await whatIsLeft();
+for (const thing of left) console.log(`left behind: ${thing}`);
+await endGuard();
+const failures = (status !== 0 && failed === 0 ? 1 : failed) + left.length;
 console.log(`${passed} passed, ${failures} failed${skipped > 0 ? `, ${skipped} skipped` : ""}`);
-process.exitCode = failures === 0 && passed > 0 ? 0 : 1;
+process.exit(failures === 0 && passed > 0 ? 0 : 1);
+
+/** Processes and files that the tests should have ended and removed. */
+async function whatIsLeft() {
+  const processes = await awaitProcesses(folder);
+  return [
+    ...processes.map(({ pid, command }) => `process ${pid}: ${command.slice(0, 200)}`),
+    ...(await readdir(folder)).map((name) => path.join(folder, name)),
+  ];
+}
+
+async function endGuard() {
+  guard.stdin.end();
+  await guarded;
+}
+
+async function interrupt(why, code) {
+  isInterrupted = true;
+  console.error(`\n${why}: ending the tests`);
+  await endGuard();
+  process.exit(code);
+}
 
 /** Counts the leaves of a TAP report: `ok` lines that close no subtest. */
 function countAssertions(tapText) {
