@@ -2,7 +2,14 @@
 import path from "node:path";
 import { CollectiveError } from "../errors.ts";
 import { initRepositoryFolder } from "./repository-folder.ts";
-import { TEMPLATES, templateNames, writeTemplate, type Template, type TemplateNames } from "./template.ts";
+import {
+  TEMPLATES,
+  templateNames,
+  usesBase,
+  writeTemplate,
+  type Template,
+  type TemplateNames,
+} from "./template.ts";
 
 export interface InitOptions {
   readonly template: string;
@@ -13,6 +20,8 @@ export interface InitOptions {
   readonly name: string | undefined;
   /** URL of the repository to derive from. */
   readonly base: string | undefined;
+  /** Add a configuration for Renovate; only for what imports something of others. */
+  readonly hasRenovate?: boolean;
 }
 
 export interface InitReport {
@@ -38,7 +47,14 @@ export async function initAppliance(options: InitOptions): Promise<InitReport> {
   }
   const directory = path.resolve(options.cwd, options.directory);
   const names = templateNames(template, { directory, name: options.name, base: options.base });
-  await writeTemplate(template, directory, names);
+  const isRenovated = options.hasRenovate === true;
+  if (isRenovated && !usesBase(template)) {
+    throw new CollectiveError(
+      "USAGE",
+      `--renovate goes with the templates derived and site, not ${template.name}`,
+    );
+  }
+  await writeTemplate(isRenovated ? { ...template, also: ["renovate"] } : template, directory, names);
   await initRepositoryFolder(directory);
   return { template, directory, names };
 }

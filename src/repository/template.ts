@@ -15,6 +15,8 @@ export interface Template {
   readonly kind: "machine" | "network" | "derived" | "site";
   /** Names its CVL binds already. */
   readonly taken: readonly string[];
+  /** Further folders of `templates/` that go into the same place. */
+  readonly also?: readonly string[];
 }
 
 export const TEMPLATES: readonly Template[] = [
@@ -104,7 +106,9 @@ export async function writeTemplate(
   const source = await findTemplates();
   const existed = await refuseUsedFolder(directory);
   try {
-    await copyFilled(path.join(source, template.name), directory, names);
+    for (const folder of [template.name, ...(template.also ?? [])]) {
+      await copyFilled(path.join(source, folder), directory, names);
+    }
     if (template.kind === "machine") {
       await copyFilled(path.join(source, "guest"), path.join(directory, "guest"), names);
     }

@@ -30,6 +30,19 @@ function filesOf(folder: string): string[] {
     .sort();
 }
 
+t.test("a configuration for Renovate comes where it is asked for", async (t) => {
+  const cwd = t.testdir({});
+  t.equal((await cui(cwd, "init", "site", "Acme", "--renovate")).status, 0);
+  t.same(
+    readFileSync(path.join(cwd, "Acme/renovate.json"), "utf8"),
+    readFileSync("templates/renovate/renovate.json", "utf8"),
+  );
+  const refused = await cui(cwd, "init", "web", "Web", "--renovate");
+  t.equal(refused.status, 2);
+  t.match(refused.warned, /--renovate goes with the templates derived and site/);
+  t.notOk(existsSync(path.join(cwd, "Web")));
+});
+
 for (const { name, kind } of TEMPLATES) {
   t.test(`the template ${name} is filled in`, async (t) => {
     const cwd = t.testdir({});

@@ -13,6 +13,7 @@ export function configure(command: Command, context: CliContext): void {
     .argument("<dir>", "a new or empty folder")
     .option("--name <Name>", "name of the appliance (default: made from the folder's name)")
     .option("--base <url>", "derived, site: the repository to derive from (default: ../Office)")
+    .option("--renovate", "derived, site: add a configuration for Renovate; see docs/bump.md")
     .addHelpText(
       "after",
       [
@@ -24,17 +25,24 @@ export function configure(command: Command, context: CliContext): void {
         "  cui init web Web && cd Web && sh build.sh",
       ].join("\n"),
     )
-    .action(async (template: string, dir: string, options: { name?: string; base?: string }) => {
-      const report = await initAppliance({
-        template,
-        directory: dir,
-        cwd: context.cwd,
-        name: options.name,
-        base: options.base,
-      });
-      context.print(`Made ${report.names.object} in ${dir}: ${report.template.summary}. Next:`);
-      for (const line of nextSteps(report, context.cwd)) context.print(`  ${line}`);
-    });
+    .action(
+      async (
+        template: string,
+        dir: string,
+        options: { name?: string; base?: string; renovate?: boolean },
+      ) => {
+        const report = await initAppliance({
+          template,
+          directory: dir,
+          cwd: context.cwd,
+          name: options.name,
+          base: options.base,
+          hasRenovate: options.renovate === true,
+        });
+        context.print(`Made ${report.names.object} in ${dir}: ${report.template.summary}. Next:`);
+        for (const line of nextSteps(report, context.cwd)) context.print(`  ${line}`);
+      },
+    );
 }
 
 function nextSteps({ template, directory, names }: InitReport, cwd: string): string[] {
