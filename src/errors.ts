@@ -78,6 +78,13 @@ export type ErrorCode =
   // bump
   | "BUMP_NO_REMOTE"
   | "BUMP_REFUSED"
+  // repository: Git LFS over HTTP
+  | "LFS_UNREACHABLE"
+  | "LFS_UNAUTHORIZED"
+  | "LFS_REFUSED"
+  | "LFS_RATE_LIMITED"
+  | "LFS_STORAGE_FULL"
+  | "LFS_UNEXPECTED_REPLY"
   // repository: cui serve
   | "SERVE_FOLDER_MISSING"
   | "SERVE_LISTEN_FAILED"

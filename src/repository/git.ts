@@ -4,6 +4,7 @@
  * Reading goes through one `git cat-file --batch-command` a repository (git-objects.ts), writing and remotes through `run`.
  */
 import { run, type Command } from "../io.ts";
+import { tokenEnvironment } from "./git-tokens.ts";
 
 const HOOKS_OFF = "core.hooksPath=/dev/null";
 
@@ -112,6 +113,7 @@ function withoutForeignRepository(): Record<string, undefined> {
 function gitEnvironment(): Record<string, string | undefined> {
   return {
     ...withoutForeignRepository(),
+    ...tokenEnvironment(),
     GIT_TERMINAL_PROMPT: "0",
     GIT_ALLOW_PROTOCOL: "file:http:https:ssh",
     GIT_OPTIONAL_LOCKS: "0",

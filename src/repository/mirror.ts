@@ -2,15 +2,18 @@
 import { stat } from "node:fs/promises";
 import type { Diagnostic } from "../diagnostics.ts";
 import type { ObjectStore, Oid } from "../disk/object-store.ts";
+import type { PathStore } from "../disk/path-store.ts";
 import { CollectiveError } from "../errors.ts";
 import { run } from "../io.ts";
 import { git, gitCommand, gitStatus } from "./git.ts";
 import { gitFolderOf } from "./git-folder.ts";
 import { openGitObjects, type GitObjects } from "./git-objects.ts";
 import { commitFiles, type CommitFiles } from "./git-tree.ts";
+import { openLfsClient, type LfsClient } from "./lfs/client.ts";
 import { copyObjects, lfsStore, objectMissing } from "./lfs-objects.ts";
+import { MAX_POINTER_BYTES, parseLfsPointer } from "./lfs-pointer.ts";
 import { cacheFolder, DEFAULT_BRANCH_REF, ensureMirror, fetchMirror, mirrorFolder } from "./mirror-cache.ts";
-import { isUrlProblem, localFolder, parseUrl, type RepositoryUrl } from "./url.ts";
+import { isHttp, isUrlProblem, localFolder, parseUrl, type RepositoryUrl } from "./url.ts";
 import {
   MAX_WITHDRAWN_BYTES,
   parseWithdrawn,
@@ -46,7 +49,7 @@ export interface Mirror {
   branchTip(branch?: string): Promise<string | undefined>;
   /** Makes sure that a commit is here, fetching when it is not. @throws REPOSITORY_COMMIT_MISSING. */
   ensureCommit(commit: string): Promise<void>;
-  /** Fetches the objects that are not here; each is verified by its SHA-256. @throws REPOSITORY_OBJECT_MISSING, DISK_PACK_CORRUPT. */
+  /** Fetches the objects that are not here; each is verified by its SHA-256. @throws REPOSITORY_OBJECT_MISSING, DISK_PACK_CORRUPT, LFS_*. */
   ensureObjects(commit: string, objects: readonly WantedObject[]): Promise<{ readonly fetchedBytes: number }>;
   /** Objects that are here. */
   objectStore(): ObjectStore;
@@ -75,6 +78,8 @@ export async function openMirror(url: string, options: MirrorOptions = {}): Prom
   const objects = openGitObjects(folder);
   const filesByCommit = new Map<string, CommitFiles>();
   let fetched: Promise<void> | undefined;
+  let client: LfsClient | undefined;
+  const lfsClient = (): LfsClient => (client ??= openLfsClient({ url: remote.url, folder }));
   const fetch = (): Promise<void> => (fetched ??= fetchMirror(folder, remote, options));
   const files = (commit: string): CommitFiles => {
     const known =
@@ -104,9 +109,12 @@ export async function openMirror(url: string, options: MirrorOptions = {}): Prom
       await fetch();
       if ((await objects.info(commit))?.type !== "commit") throw commitMissing(remote.url, commit);
     },
-    ensureObjects: (commit, wanted) => fetchObjects({ folder, remote, commit, wanted }),
+    ensureObjects: (commit, wanted) =>
+      fetchObjects({ folder, remote, commit, wanted, files: files(commit), lfsClient }),
     objectStore: () => lfsStore(folder),
-    close: () => objects.close(),
+    close: async () => {
+      await Promise.all([objects.close(), client?.close()]);
+    },
   };
 }
 
@@ -157,6 +165,8 @@ interface FetchObjectsOptions {
   readonly remote: RepositoryUrl;
   readonly commit: string;
   readonly wanted: readonly WantedObject[];
+  readonly files: CommitFiles;
+  readonly lfsClient: () => LfsClient;
 }
 
 async function fetchObjects({
@@ -164,25 +174,46 @@ async function fetchObjects({
   remote,
   commit,
   wanted,
+  ...rest
 }: FetchObjectsOptions): Promise<{ readonly fetchedBytes: number }> {
   const store = lfsStore(folder);
   const present = await Promise.all(wanted.map(({ oid }) => store.has(oid)));
   const absent = wanted.filter((_, index) => present[index] !== true);
   if (absent.length === 0) return { fetchedBytes: 0 };
   const local = localFolder(remote);
+  if (isHttp(remote)) return downloadObjects({ folder, remote, commit, wanted: absent, ...rest }, store);
   if (local === undefined) return fetchRemoteObjects({ folder, remote, commit, wanted: absent });
   const from = lfsStore(await gitFolderOf(local));
   const oids = absent.map(({ oid }) => oid);
   return { fetchedBytes: await copyObjects({ oids, from, to: store, where: remote.url }) };
 }
 
-/** git-lfs speaks with the server; the mirror's unborn HEAD keeps it from reading the repository's `.lfsconfig`. */
+/**
+ * The objects' pointers say their sizes, which the server is asked with.
+ * @throws CollectiveError REPOSITORY_OBJECT_MISSING where there is no such pointer, and those of LfsClient.download
+ */
+async function downloadObjects(
+  { remote, files, wanted, lfsClient }: FetchObjectsOptions,
+  store: PathStore,
+): Promise<{ readonly fetchedBytes: number }> {
+  const pointers = await Promise.all(
+    wanted.map(async ({ oid, path: file }) => {
+      const content = await files.readFile(file, { maxBytes: MAX_POINTER_BYTES }).catch(() => undefined);
+      const pointer = content === undefined ? undefined : parseLfsPointer(content);
+      if (pointer?.oid !== oid) throw objectMissing(oid, remote.url);
+      return pointer;
+    }),
+  );
+  return { fetchedBytes: await lfsClient().download(pointers, store) };
+}
+
+/** Over ssh git-lfs speaks with the server, with the user's own ssh settings; the mirror's unborn HEAD keeps it from reading the repository's `.lfsconfig`. */
 async function fetchRemoteObjects({
   folder,
   remote,
   commit,
   wanted,
-}: FetchObjectsOptions): Promise<{ readonly fetchedBytes: number }> {
+}: Omit<FetchObjectsOptions, "files" | "lfsClient">): Promise<{ readonly fetchedBytes: number }> {
   const include = wanted.map(({ path: file }) => file.replace(/[\\*?[\]{}!,]/g, "?")).join(",");
   await run(
     gitCommand({

@@ -1,16 +1,19 @@
 /** Sends a version: its Git LFS objects first, then branch and tag at once; the folder's own refs follow only then. */
 import { rename } from "node:fs/promises";
 import path from "node:path";
+import type { Oid } from "../disk/object-store.ts";
+import type { PathStore } from "../disk/path-store.ts";
 import { CollectiveError } from "../errors.ts";
 import { git } from "./git.ts";
 import { gitFolderOf } from "./git-folder.ts";
+import { openLfsClient } from "./lfs/client.ts";
 import { copyObjects, lfsStore, objectMissing } from "./lfs-objects.ts";
 import type { Mirror } from "./mirror.ts";
 import type { BuiltCommit } from "./publish-commit.ts";
 import { listNewPointers } from "./new-pointers.ts";
 import type { Parent } from "./publish-parent.ts";
 import { configValue } from "./repository-folder.ts";
-import { localFolder, type RepositoryUrl } from "./url.ts";
+import { isHttp, localFolder, type RepositoryUrl } from "./url.ts";
 
 export interface SendOptions {
   readonly folder: string;
@@ -69,6 +72,7 @@ async function sendObjects({ folder, target, parent, commit }: SendOptions): Pro
   if (local !== undefined) {
     return copyObjects({ oids, from, to: lfsStore(await gitFolderOf(local)), where: folder });
   }
+  if (isHttp(target)) return uploadObjects({ url: target.url, folder, oids, from });
   let bytes = 0;
   for (const oid of oids) {
     if (!(await from.has(oid))) throw objectMissing(oid, folder);
@@ -78,6 +82,25 @@ async function sendObjects({ folder, target, parent, commit }: SendOptions): Pro
   }
   await git({ folder, args: ["lfs", "push", "--object-id", target.url, ...oids] });
   return bytes;
+}
+
+async function uploadObjects({
+  url,
+  folder,
+  oids,
+  from,
+}: {
+  readonly url: string;
+  readonly folder: string;
+  readonly oids: readonly Oid[];
+  readonly from: PathStore;
+}): Promise<number> {
+  const client = openLfsClient({ url, folder });
+  try {
+    return await client.upload(oids, from);
+  } finally {
+    await client.close();
+  }
 }
 
 /** git says in English what happened: every call sets LC_ALL=C. */

@@ -73,6 +73,11 @@ export function isLocal(target: RepositoryUrl): boolean {
   return target.kind === "path" || target.kind === "file";
 }
 
+/** Whether the repository is reached over HTTP, with TLS or without. */
+export function isHttp(target: RepositoryUrl): boolean {
+  return target.kind === "https" || target.kind === "http";
+}
+
 /** The folder of a local repository; undefined for a remote one. */
 export function localFolder(target: RepositoryUrl): string | undefined {
   if (target.kind === "path") return target.url;

@@ -23,8 +23,8 @@ import { publish } from "../../src/repository/publish.ts";
 import { createRepository } from "../../src/repository/create.ts";
 import { initRepositoryFolder } from "../../src/repository/repository-folder.ts";
 import { makeDisk, sha256, writeAppliance } from "./appliance.ts";
-import { serveGit } from "./http-server.ts";
-import { git, gitAsync, gitSucceeds, makeVersions, scratch, writeFiles } from "./support.ts";
+import { gitWith, serveHere } from "./served.ts";
+import { git, gitSucceeds, makeVersions, scratch, writeFiles } from "./support.ts";
 
 /** Opens a mirror for the length of `work`. */
 async function withMirror<Result>(
@@ -209,12 +209,10 @@ function defineTests(): void {
   });
 
   test("over HTTP: clone, fetch, push, and Git LFS objects", async (t) => {
-    const { folder, cache } = scratch(t);
-    const repository = path.join(folder, "srv/DNS");
-    await createRepository(repository);
-    git(repository, "config", "http.receivepack", "true");
-    const server = await serveGit(path.join(folder, "srv"));
-    t.teardown(() => server.close());
+    const server = await serveHere(t);
+    const { folder } = server;
+    const cache = path.join(folder, ".cache");
+    const repository = path.join(server.srv, "DNS");
     const url = `${server.url}/DNS`;
     const work = path.join(folder, "work");
     writeAppliance(work, makeDisk());
@@ -234,9 +232,9 @@ function defineTests(): void {
       const reader = await store.open(wanted[0]!.oid);
       t.equal(sha256(await reader.read(0, reader.sizeBytes)), wanted[0]!.oid);
       await reader.close();
-      const before = server.requests.length;
+      const before = server.log.length;
       t.equal((await mirror.ensureObjects(version!.commit, wanted)).fetchedBytes, 0);
-      t.equal(server.requests.length, before, "what is here is not asked for");
+      t.equal(server.log.length, before, "what is here is not asked for");
       const lost = [{ oid: "0".repeat(64) as Oid, path: "disks/packs/none.pack" }];
       await t.rejects(mirror.ensureObjects(version!.commit, lost), { code: "REPOSITORY_OBJECT_MISSING" });
     });
@@ -248,13 +246,13 @@ function defineTests(): void {
     t.match(loaded.diagnostics, [{ code: "IMPORT_URL_INSECURE", severity: "warning" }]);
 
     const clone = path.join(folder, "clone");
-    await gitAsync(folder, "clone", "--quiet", url, clone);
+    await gitWith(undefined, folder, "clone", "--quiet", url, clone);
     await initRepositoryFolder(clone);
     writeFiles(clone, { "notes.txt": "two\n" });
     git(clone, "add", "notes.txt");
     git(clone, "commit", "--quiet", "--message", "two");
     git(clone, "tag", "v2");
-    await gitAsync(clone, "push", "--quiet");
+    await gitWith(server.token.write, clone, "push", "--quiet");
     t.equal(git(repository, "tag"), "v1\nv2");
     await t.rejects(
       withMirror(`${server.url}/nothing`, cache, (mirror) => mirror.fetch()),

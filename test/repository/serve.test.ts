@@ -97,8 +97,9 @@ t.test("git-lfs goes on where an interrupted download ended", async (t) => {
   const { clone, oid, bytes } = await makeClone(served, { bytes: randomBytes(3_000_000) });
   await gitWith(served.token.write, clone, "push", "--quiet", "origin", "main");
   const second = path.join(served.folder, "second");
-  const skip = ["-c", "filter.lfs.smudge=", "-c", "filter.lfs.process=", "-c", "filter.lfs.required=false"];
-  await gitWith(undefined, served.folder, "clone", "--quiet", ...skip, `${served.url}/DNS`, second);
+  process.env["GIT_LFS_SKIP_SMUDGE"] = "1";
+  t.teardown(() => Reflect.deleteProperty(process.env, "GIT_LFS_SKIP_SMUDGE"));
+  await gitWith(undefined, served.folder, "clone", "--quiet", `${served.url}/DNS`, second);
   mkdirSync(path.join(second, ".git/lfs/incomplete"), { recursive: true });
   for (const suffix of ["part", "tmp"])
     // which one depends on the release
@@ -420,6 +421,8 @@ t.test("a grant opens one object of one repository in one direction for a while"
     (await ask(served.url, { method, path: target, headers, ...(method === "PUT" ? { body: "abc" } : {}) }))
       .status;
   t.equal(await statusOf(`/DNS/info/lfs/objects/${oid}`), 200);
+  const payload = Buffer.from(header["Authorization"]!.split(".")[1]!, "base64url").toString();
+  t.notOk(payload.includes(served.srv), "no path of the server in it");
   t.equal(await statusOf(`/DNS/info/lfs/objects/${"0".repeat(64)}`), 401, "another object");
   t.equal(await statusOf(`/Web/info/lfs/objects/${oid}`), 401, "another repository");
   t.equal(await statusOf(`/DNS/info/lfs/objects/${oid}`, "PUT"), 401, "another direction");
@@ -428,7 +431,7 @@ t.test("a grant opens one object of one repository in one direction for a while"
   t.equal(await statusOf(`/DNS/info/lfs/objects/${oid}`, "GET", forged), 401);
   const granter = createGranter();
   const grant = {
-    folder: "/x",
+    repository: "x",
     oid: oid as Oid,
     operation: "download",
     sizeBytes: 3,

@@ -1,8 +1,7 @@
 /** Real git and git-lfs in a folder of its own, away from the user's configuration and cache. */
-import { execFile, execFileSync } from "node:child_process";
+import { execFileSync } from "node:child_process";
 import { mkdirSync, writeFileSync } from "node:fs";
 import path from "node:path";
-import { promisify } from "node:util";
 import type { Test } from "tap";
 
 // For the code under test as for the tests' own calls.
@@ -27,11 +26,6 @@ export function git(folder: string, ...args: readonly string[]): string {
     stdio: ["ignore", "pipe", "pipe"],
     timeout: 60_000,
   }).replace(/\n$/, "");
-}
-
-/** Runs git while this process goes on (as the server git talks to, say). */
-export async function gitAsync(folder: string, ...args: readonly string[]): Promise<void> {
-  await promisify(execFile)("git", [...IDENTITY, ...WITH_LFS, ...args], { cwd: folder, timeout: 60_000 });
 }
 
 /** Whether git succeeds. */

@@ -1,4 +1,5 @@
 /** One request from its route to its answer. */
+import path from "node:path";
 import type { RunningProgram } from "../../io.ts";
 import type { Access, Caller } from "./access.ts";
 import type { Exchange } from "./exchange.ts";
@@ -113,11 +114,11 @@ async function answerRoute(exchange: Exchange, answering: Answering): Promise<vo
 }
 
 /** A grant opens one object of one repository in one direction, and nothing else. */
-function checkGrant({ route, caller: { grant }, folder }: Answering): void {
+function checkGrant({ service, route, caller: { grant }, folder }: Answering): void {
   const operation =
     route.kind === "lfs-verify" || (route.kind === "lfs-object" && route.isUpload) ? "upload" : "download";
   const isFor =
-    grant?.folder === folder &&
+    grant?.repository === path.relative(service.root, folder) &&
     grant.operation === operation &&
     (route.kind === "lfs-verify" || (route.kind === "lfs-object" && route.oid === grant.oid));
   if (!isFor) throw unauthorized("the grant is for something else");

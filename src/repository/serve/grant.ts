@@ -9,8 +9,8 @@ import { createHmac, randomBytes, timingSafeEqual } from "node:crypto";
 import type { Oid } from "../../disk/object-store.ts";
 
 export interface Grant {
-  /** The repository's real folder. */
-  readonly folder: string;
+  /** The repository's folder below the served one: a grant is readable, and the server's own paths are nobody's business. */
+  readonly repository: string;
   readonly oid: Oid;
   readonly operation: "download" | "upload";
   readonly sizeBytes: number;

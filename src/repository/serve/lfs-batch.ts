@@ -2,6 +2,7 @@
  * The batch API: for each object a client wants to have or to give, where and with which grant.
  * @see git-lfs docs/api/batch.md
  */
+import path from "node:path";
 import { z } from "zod";
 import type { Oid } from "../../disk/object-store.ts";
 import { readJson, sendJson, type Exchange } from "./exchange.ts";
@@ -73,7 +74,7 @@ async function answerFor(wanted: Wanted, operation: Operation, options: BatchOpt
 
 function action({ oid, size }: Wanted, operation: Operation, options: BatchOptions): object {
   const grant = options.granter.grant({
-    folder: options.folder,
+    repository: path.relative(options.root, options.folder),
     oid: oid as Oid,
     operation,
     sizeBytes: size,
