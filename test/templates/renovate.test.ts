@@ -6,7 +6,7 @@ import { promisify } from "node:util";
 import t from "tap";
 import { loadAppliance } from "../../src/repository/load.ts";
 import { moveLock } from "../../src/repository/move-lock.ts";
-import { serveGit } from "../repository/http-server.ts";
+import { serveRepositories } from "../../src/repository/serve/server.ts";
 import { git, makeVersions, scratch, writeFiles } from "../repository/support.ts";
 
 const VERSION = "39.264.1";
@@ -124,7 +124,12 @@ t.test("Renovate finds newer versions, and what it writes is good", { skip: prob
   // An annotated tag is an object of its own, and that is what Renovate sees of it.
   git(path.join(served, "Mail"), "tag", "--annotate", "--force", "--message", "notes", "v3", "v3");
   git(path.join(served, "DNS"), "tag", "nightly");
-  const server = await serveGit(served);
+  const server = await serveRepositories({
+    folder: served,
+    host: "127.0.0.1",
+    port: 0,
+    log: () => undefined,
+  });
   t.teardown(() => server.close());
   const site = path.join(top, "site");
   const urls = { DNS: `${server.url}/DNS`, Web: `file://${served}/Web`, Mail: `file://${served}/Mail` };
