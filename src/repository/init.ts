@@ -10,6 +10,7 @@ import {
   type Template,
   type TemplateNames,
 } from "./template.ts";
+import { resolveActionsPin } from "./workflow-pin.ts";
 
 export interface InitOptions {
   readonly template: string;
@@ -20,6 +21,10 @@ export interface InitOptions {
   readonly name: string | undefined;
   /** URL of the repository to derive from. */
   readonly base: string | undefined;
+  /** The release of Collective's actions that workflows use: `owner/repo@v1`. */
+  readonly actions?: string | undefined;
+  /** Where that release is looked up; default https://github.com. */
+  readonly server?: string | undefined;
   /** Add a configuration for Renovate; only for what imports something of others. */
   readonly hasRenovate?: boolean;
 }
@@ -54,7 +59,13 @@ export async function initAppliance(options: InitOptions): Promise<InitReport> {
       `--renovate goes with the templates derived and site, not ${template.name}`,
     );
   }
-  await writeTemplate(isRenovated ? { ...template, also: ["renovate"] } : template, directory, names);
+  const server = options.server ?? "https://github.com";
+  const actions =
+    options.actions === undefined ? undefined : await resolveActionsPin(options.actions, server);
+  await writeTemplate(isRenovated ? { ...template, also: ["renovate"] } : template, directory, {
+    ...names,
+    actions,
+  });
   await initRepositoryFolder(directory);
   return { template, directory, names };
 }

@@ -6,6 +6,7 @@
 import { chmod, mkdir, readdir, readFile, rm, stat, writeFile } from "node:fs/promises";
 import path from "node:path";
 import { CollectiveError } from "../errors.ts";
+import { pinActions, type ActionsPin } from "./workflow-pin.ts";
 import { packageFolder } from "./package-folder.ts";
 
 export interface Template {
@@ -46,6 +47,8 @@ export interface TemplateNames {
   /** Of files, `acme-office`. */
   readonly file: string;
   readonly base: { readonly object: string; readonly url: string };
+  /** The release of Collective's actions that workflows use; undefined: the mark of the templates stays. */
+  readonly actions?: ActionsPin | undefined;
 }
 
 export interface NameOptions {
@@ -112,9 +115,42 @@ export async function writeTemplate(
     if (template.kind === "machine") {
       await copyFilled(path.join(source, "guest"), path.join(directory, "guest"), names);
     }
+    await writeWorkflows(template, path.join(source, "workflows"), { directory, names });
   } catch (error) {
     await clear(directory, existed);
     throw error;
+  }
+}
+
+/** File in `templates/workflows` and its name in the new repository. */
+const WORKFLOWS: Readonly<Record<Template["kind"], Readonly<Record<string, string>>>> = {
+  machine: { "check.yml": "check.yml", "publish.yml": "publish.yml" },
+  network: { "check.yml": "check.yml", "publish.yml": "publish.yml" },
+  derived: {
+    "check.yml": "check.yml",
+    "plan.yml": "plan.yml",
+    "bump.yml": "bump.yml",
+    "publish-next.yml": "publish.yml",
+  },
+  site: {
+    "check.yml": "check.yml",
+    "plan.yml": "plan.yml",
+    "comment.yml": "comment.yml",
+    "apply.yml": "apply.yml",
+    "bump.yml": "bump.yml",
+  },
+};
+
+async function writeWorkflows(
+  template: Template,
+  source: string,
+  { directory, names }: { readonly directory: string; readonly names: TemplateNames },
+): Promise<void> {
+  const folder = path.join(directory, ".github/workflows");
+  await mkdir(folder, { recursive: true });
+  for (const [from, to] of Object.entries(WORKFLOWS[template.kind])) {
+    const text = await readFile(path.join(source, from), "utf8");
+    await writeFile(path.join(folder, to), pinActions(text, names.actions), { flag: "wx" });
   }
 }
 

@@ -14,6 +14,10 @@ export function configure(command: Command, context: CliContext): void {
     .option("--name <Name>", "name of the appliance (default: made from the folder's name)")
     .option("--base <url>", "derived, site: the repository to derive from (default: ../Office)")
     .option("--renovate", "derived, site: add a configuration for Renovate; see docs/bump.md")
+    .option(
+      "--actions <owner/repo@ref>",
+      "the release of Collective's GitHub actions that the workflows use; a tag becomes the full commit it has now",
+    )
     .addHelpText(
       "after",
       [
@@ -29,7 +33,7 @@ export function configure(command: Command, context: CliContext): void {
       async (
         template: string,
         dir: string,
-        options: { name?: string; base?: string; renovate?: boolean },
+        options: { name?: string; base?: string; renovate?: boolean; actions?: string },
       ) => {
         const report = await initAppliance({
           template,
@@ -38,9 +42,16 @@ export function configure(command: Command, context: CliContext): void {
           name: options.name,
           base: options.base,
           hasRenovate: options.renovate === true,
+          actions: options.actions,
+          server: context.env["GITHUB_SERVER_URL"],
         });
         context.print(`Made ${report.names.object} in ${dir}: ${report.template.summary}. Next:`);
         for (const line of nextSteps(report, context.cwd)) context.print(`  ${line}`);
+        if (options.actions === undefined) {
+          context.print(
+            "For GitHub, put the release of Collective's actions into .github/workflows: --actions does it.",
+          );
+        }
       },
     );
 }
