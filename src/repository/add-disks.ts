@@ -52,7 +52,7 @@ export async function addDisks(options: AddDisksOptions): Promise<AddDisksReport
 }
 
 export interface StoreDisksOptions {
-  readonly appliance: ApplianceFolder;
+  readonly appliance: Pick<ApplianceFolder, "folder" | "programDisks" | "dataDisks" | "bootFiles">;
   readonly previous: ImageTree | undefined;
   readonly onProgress?: ((source: string, progress: WriteProgress) => void) | undefined;
 }

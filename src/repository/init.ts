@@ -1,6 +1,7 @@
 /** `cui init`: from a template to a folder that is a git repository. */
 import path from "node:path";
 import { CollectiveError } from "../errors.ts";
+import { CLIENT_HOOKS, installHooks, type HookProgram } from "./hooks/install-hooks.ts";
 import { initRepositoryFolder } from "./repository-folder.ts";
 import {
   TEMPLATES,
@@ -27,6 +28,8 @@ export interface InitOptions {
   readonly server?: string | undefined;
   /** Add a configuration for Renovate; only for what imports something of others. */
   readonly hasRenovate?: boolean;
+  /** What the hooks of the new repository call; without it none are installed. */
+  readonly hooks?: HookProgram | undefined;
 }
 
 export interface InitReport {
@@ -67,5 +70,6 @@ export async function initAppliance(options: InitOptions): Promise<InitReport> {
     actions,
   });
   await initRepositoryFolder(directory);
+  if (options.hooks !== undefined) await installHooks(directory, CLIENT_HOOKS, options.hooks);
   return { template, directory, names };
 }

@@ -19,6 +19,7 @@ export function configure(command: Command, context: CliContext): void {
     "\nExample:\n  git clone https://git.example.org/DNS && cd DNS && cui hook install\n",
   );
   configureInstall(command, context);
+  configurePreCommit(command, context);
   configurePrePush(command, context);
   configurePreReceive(command, context);
   configurePostReceive(command, context);
@@ -45,6 +46,21 @@ function configureInstall(command: Command, context: CliContext): void {
       context.print(`Installed ${names.join(" and ")} in ${folder}.`);
       for (const name of kept) context.print(`The hook ${name} that was there is kept, and runs as well.`);
     });
+}
+
+/** The hook that was there first: what it changes is checked as well. */
+function configurePreCommit(command: Command, context: CliContext): void {
+  hookCommand(command, "pre-commit", "store changed disks, format and check what is staged").action(
+    async (args: string[], { kept }: HookOptions) => {
+      const { prepareCommit } = await import("../../repository/hooks/pre-commit.ts");
+      const { cwd, env } = context;
+      await runKeptHook({ file: kept, cwd, args });
+      const onDone = (line: string): void => {
+        context.warn(line);
+      };
+      judge("commit", await prepareCommit({ folder: cwd, env, onDone }), context);
+    },
+  );
 }
 
 /** The rules first, which are cheap; then the hook that was there, and git-lfs, which uploads. */

@@ -42,6 +42,7 @@ export function configure(command: Command, context: CliContext): void {
           name: options.name,
           base: options.base,
           hasRenovate: options.renovate === true,
+          hooks: context.program,
           actions: options.actions,
           server: context.env["GITHUB_SERVER_URL"],
         });

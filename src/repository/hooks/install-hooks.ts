@@ -18,7 +18,7 @@ export interface HookProgram {
 
 /** In a repository that is pushed to, and in one that is worked in. */
 export const SERVER_HOOKS = ["pre-receive", "post-receive"] as const;
-export const CLIENT_HOOKS = ["pre-push"] as const;
+export const CLIENT_HOOKS = ["pre-commit", "pre-push"] as const;
 
 export interface InstalledHooks {
   /** Where git looks for this repository's hooks. */
