@@ -124,12 +124,9 @@ t.test("Renovate finds newer versions, and what it writes is good", { skip: prob
   // An annotated tag is an object of its own, and that is what Renovate sees of it.
   git(path.join(served, "Mail"), "tag", "--annotate", "--force", "--message", "notes", "v3", "v3");
   git(path.join(served, "DNS"), "tag", "nightly");
-  const server = await serveRepositories({
-    folder: served,
-    host: "127.0.0.1",
-    port: 0,
-    log: () => undefined,
-  });
+  const bare = path.join(top, "bare");
+  git(top, "clone", "--quiet", "--bare", path.join(served, "DNS"), path.join(bare, "DNS"));
+  const server = await serveRepositories({ folder: bare, host: "127.0.0.1", port: 0, log: () => undefined });
   t.teardown(() => server.close());
   const site = path.join(top, "site");
   const urls = { DNS: `${server.url}/DNS`, Web: `file://${served}/Web`, Mail: `file://${served}/Mail` };
