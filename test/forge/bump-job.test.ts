@@ -1,12 +1,16 @@
 /** The bump job against the GitHub double: real upstreams, real clones, one pull request a group whatever fails. */
 import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
+import { execFile } from "node:child_process";
 import path from "node:path";
+import { promisify } from "node:util";
+import { build } from "esbuild";
 import t, { type Test } from "tap";
 import { runBumpJob } from "../../src/forge/jobs/bump-job.ts";
 import type { JobResult } from "../../src/forge/jobs/job.ts";
 import type { VersionDifference } from "../../src/repository/version-difference.ts";
 import { renderBumpBody } from "../../src/forge/bump-body.ts";
 import { git, gitSucceeds, makeVersions, writeFiles } from "../repository/support.ts";
+import { parseOutputs } from "../actions/action-process.ts";
 import { failure, secondaryLimit } from "./github-server-faults.ts";
 import {
   forgeOf,
@@ -18,6 +22,8 @@ import {
   startServer,
 } from "./github-fixture.ts";
 import type { GitHubServer } from "./github-server.ts";
+
+const execFileAsync = promisify(execFile);
 
 interface Pull {
   readonly number: number;
@@ -417,6 +423,58 @@ t.test("a derived appliance says what merging publishes", async (t) => {
   w.upstream("DNS", machine("DNS", "// 2"));
   await w.job();
   t.match(w.pulls()[0]?.body, /Merging publishes \*\*v4\*\*/);
+});
+
+t.test("the bundled action, as a process", async (t) => {
+  const w = await settled(t);
+  w.upstream("DNS", machine("DNS", "// 2"));
+  const folder = t.testdir({});
+  const bundle = path.join(folder, "index.mjs");
+  await build({
+    entryPoints: ["actions/bump/main.ts"],
+    outfile: bundle,
+    bundle: true,
+    platform: "node",
+    format: "esm",
+    target: "node20.19",
+    logLevel: "silent",
+    banner: { js: "import{createRequire as r}from'node:module';const require=r(import.meta.url);" },
+  });
+  const workspace = path.join(folder, "workspace");
+  git(folder, "clone", "--quiet", "--depth=1", `file://${w.bare}`, workspace);
+  git(workspace, "remote", "set-url", "origin", w.bare);
+  const output = path.join(folder, "output");
+  const event = path.join(folder, "event.json");
+  writeFileSync(event, JSON.stringify({ schedule: "17 5 * * *" }));
+  const run = async (inputs: Readonly<Record<string, string>>): Promise<string> =>
+    execFileAsync(process.execPath, [bundle], {
+      timeout: 120_000,
+      env: {
+        PATH: process.env["PATH"],
+        HOME: folder,
+        XDG_CACHE_HOME: path.join(folder, "cache"),
+        GIT_CONFIG_GLOBAL: "/dev/null",
+        GIT_CONFIG_NOSYSTEM: "1",
+        GITHUB_WORKSPACE: workspace,
+        GITHUB_REPOSITORY: "acme/site",
+        GITHUB_API_URL: w.server.url,
+        GITHUB_EVENT_PATH: event,
+        GITHUB_OUTPUT: output,
+        ...inputs,
+      },
+    }).then(
+      ({ stdout }) => stdout,
+      (error: unknown) => `failed: ${(error as { stdout: string }).stdout}`,
+    );
+  const log = await run({ "INPUT_GITHUB-TOKEN": JOB_TOKEN, INPUT_DIRECTORY: "." });
+  t.match(log, /^created: Take DNS v2 \(#2\)$/m);
+  t.notMatch(log + readFileSync(output, "utf8"), JOB_TOKEN);
+  t.match(parseOutputs(output), { "pull-requests": "2", merged: "", closed: "" });
+  t.match(
+    await run({ "INPUT_GITHUB-TOKEN": JOB_TOKEN, INPUT_DIRECTORY: "../.." }),
+    /^failed: ::error title=USAGE/,
+  );
+  t.match(await run({}), /^failed: ::error title=FORGE_NO_TOKEN/);
 });
 
 t.test("the body is bounded, and a stranger's texts do nothing in it", (t) => {

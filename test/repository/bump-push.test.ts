@@ -3,6 +3,7 @@ import { chmodSync, existsSync, mkdirSync, readFileSync } from "node:fs";
 import path from "node:path";
 import t, { type Test } from "tap";
 import { runCli } from "../../src/cli/main.ts";
+import { deleteBumpBranch, pushBumpBranch } from "../../src/repository/bump/bump-remote.ts";
 import { createRepository } from "../../src/repository/create.ts";
 import { withMirrors } from "../../src/repository/mirrors.ts";
 import { pushBumps, type PushReport } from "../../src/utility/bump/push-bumps.ts";
@@ -221,6 +222,25 @@ t.test("a branch that became moot goes", async (t) => {
   t.equal(git(w.bare("Derived"), "branch", "--list", "collective/*"), "");
 });
 
+t.test("what somebody pushes at the last moment stays", async (t) => {
+  const w = await chain(t, 2);
+  w.change("Base", base("2"), true);
+  const [pushed] = (await w.push("Derived")).pushed;
+  const branch = pushed?.branch ?? "";
+  git(w.bare("Derived"), "config", "receive.denyNonFastForwards", "false");
+  const folder = w.clone("Derived");
+  git(folder, "fetch", "--quiet", "origin");
+  git(folder, "commit", "--quiet", "--allow-empty", "--message", "mine");
+  git(folder, "push", "--quiet", "--force", "origin", `HEAD:refs/heads/${branch}`);
+  const mine = git(w.bare("Derived"), "rev-parse", branch);
+  const commit = git(folder, "rev-parse", "origin/main");
+  const target = { folder, branch, commit };
+  t.match(await pushBumpBranch({ ...target, expected: pushed?.commit }), { outcome: "raced" });
+  t.match(await pushBumpBranch({ ...target, expected: undefined }), { outcome: "raced" });
+  t.match(await deleteBumpBranch(folder, branch, pushed?.commit ?? ""), { outcome: "raced" });
+  t.equal(git(w.bare("Derived"), "rev-parse", branch), mine);
+});
+
 t.test("nothing is merged by itself beyond what is allowed", async (t) => {
   const w = await chain(t, 2);
   const tip = (): string => git(w.bare("Derived"), "rev-parse", "main");
@@ -244,12 +264,12 @@ t.test("nothing is merged by itself beyond what is allowed", async (t) => {
   });
   await t.test("when the repository refuses it", async (t) => {
     w.change("Base", base("4"), true);
+    // Asked for each ref alone: without an atomic push the branch would pass.
     writeFiles(w.bare("Derived"), {
-      "hooks/pre-receive":
-        "#!/bin/sh\nwhile read old new ref; do case $ref in refs/tags/*) echo no versions today >&2; exit 1;; esac; done\n",
+      "hooks/update": "#!/bin/sh\ncase $1 in refs/tags/*) echo no versions today >&2; exit 1;; esac\n",
     });
     git(w.bare("Derived"), "config", "core.hooksPath", "hooks");
-    chmodSync(path.join(w.bare("Derived"), "hooks/pre-receive"), 0o755);
+    chmodSync(path.join(w.bare("Derived"), "hooks/update"), 0o755);
     const before = tip();
     t.match(await notes(), /^the default branch refused it: .*no versions today/);
     t.equal(tip(), before, "branch and tag go together");
