@@ -171,6 +171,8 @@ t.test("without a class that is allowed a branch waits for a person", async (t) 
     /^Take Base v2\n[^]*cvl\.lock[^]*1 file changed/,
   );
   t.same(outcomes(await w.push("Derived")), ["Take Base v2 unchanged"]);
+  git(w.bare("Derived"), "update-ref", "-d", `refs/heads/${pushed?.branch ?? ""}`);
+  t.equal((await w.push("Derived")).pushed[0]?.commit, pushed?.commit, "the same commit wherever it is made");
 
   await t.test(
     "which follows the default branch and newer versions, though it may only go forward",

@@ -43,7 +43,7 @@ export interface FoundBump {
   readonly changes: readonly VersionChange[];
   /** Of the versions proposed, 64 hex digits: the same proposal has the same. */
   readonly digest: string;
-  /** When the newest of the versions proposed was made, milliseconds since 1970. */
+  /** When the newest of the versions proposed was made, milliseconds since 1970; not in the future. */
   readonly date: number;
 }
 
@@ -106,7 +106,7 @@ export async function findBumps(options: FindBumpsOptions): Promise<FoundBumps> 
     try {
       const resolved = await resolveUpdate({ ...load, closure, own, updates: members });
       if (resolved.files.size > 0)
-        bumps.push(await toBump({ mirrors, group: name, updates: members, resolved }));
+        bumps.push(await toBump({ mirrors, group: name, updates: members, resolved, now }));
     } catch (error) {
       if (!(error instanceof CollectiveError) || error.code !== "INVALID_INPUT") throw error;
       problems.push({ group: name, error });
@@ -135,7 +135,9 @@ async function toBump({
   group,
   updates,
   resolved,
+  now,
 }: {
+  readonly now: number;
   readonly mirrors: Mirrors;
   readonly group: string;
   readonly updates: readonly Update[];
@@ -151,6 +153,7 @@ async function toBump({
     files: resolved.files,
     changes: resolved.changes,
     digest: createHash("sha256").update(proposed.join("\n")).digest("hex"),
-    date: Math.max(0, ...dates),
+    // A date in the future would make our own commit one that is never old enough for others.
+    date: Math.max(0, ...dates.filter((date) => date <= now)),
   };
 }
