@@ -95,6 +95,11 @@ export const VERBS: readonly VerbEntry[] = [
     load: () => import("./verbs/publish.ts"),
   },
   {
+    name: "runner",
+    summary: "carry out what a site's protected branch says",
+    load: () => import("./verbs/runner.ts"),
+  },
+  {
     name: "serve",
     summary: "serve repositories over HTTP, for a site without a forge",
     load: () => import("./verbs/serve.ts"),

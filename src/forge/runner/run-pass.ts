@@ -2,8 +2,10 @@
  * One look of the runner: fetches, and rolls out what the protected branch says. It takes no commands; all it knows comes from
  * git, from the forge, and from the state.
  */
+import { readFile } from "node:fs/promises";
 import path from "node:path";
 import { CollectiveError } from "../../errors.ts";
+import { writeFileAtomically } from "../../io.ts";
 import { stepsBetween } from "../../repository/history.ts";
 import { findPlanRef } from "../../repository/plan-refs.ts";
 import { withFileLock } from "../../repository/file-lock.ts";
@@ -11,8 +13,8 @@ import type { StateStore } from "../../repository/state-store.ts";
 import { applyCommit, type ApplyResult, type Evidence } from "../../utility/apply-commit.ts";
 import type { Inventory } from "../../utility/inventory.ts";
 import type { RolloutOptions } from "../../utility/rollout.ts";
-import { readRolloutRecord } from "../../utility/rollout-record.ts";
-import { reasonLine, rolloutToJson } from "../../utility/rollout-report.ts";
+import { readRolloutRecord, type RolloutRecord } from "../../utility/rollout-record.ts";
+import { reasonLine, rolloutToJson, STATUS_FORMAT } from "../../utility/rollout-report.ts";
 import { readSiteAt } from "../../utility/site-at-commit.ts";
 import { gitEvidence } from "../git-evidence.ts";
 import { mergedPullEvidence } from "../merged-pull.ts";
@@ -53,9 +55,14 @@ const DEFAULT_BRANCH = "main";
 const MOST_STEPS = 50;
 const WAIT_MS = 600_000;
 
+/** Held by whoever works in the folder, and gone with its process. */
+export function lockFileOf(dir: string): string {
+  return path.join(dir, "lock");
+}
+
 /** Waits for another runner on the same work folder, and looks at what the branch is then. @throws CollectiveError REPOSITORY_…, ROLLOUT_REWIND. */
 export async function runPass(options: PassOptions): Promise<PassResult> {
-  return withFileLock(path.join(options.dir, "lock"), async () => {
+  return withFileLock(lockFileOf(options.dir), async () => {
     const { mirror, store, folder } = options;
     const branch = await branchOf(options);
     const tip = await mirror.fetch(branch);
@@ -154,8 +161,11 @@ async function conclude(
   commit: string,
   { outcome, report, record }: ApplyResult,
 ): Promise<PassResult["outcome"]> {
-  const { log, mirror } = options;
-  if (outcome !== "rolled-out" || report === undefined) return "idle";
+  if (outcome !== "rolled-out" || report === undefined) {
+    if (outcome === "known" && record !== undefined) await reportLate(options, record.evaluated);
+    return "idle";
+  }
+  const { log } = options;
   const text = reasonLine(report);
   const isPending = report.isWorthRetrying;
   log(`${commit.slice(0, 12)}: ${report.outcome}: ${text}${isPending ? "; it is tried again" : ""}`);
@@ -163,12 +173,38 @@ async function conclude(
     if (became === "unchanged" || became === "done") continue;
     for (const reason of reasons) log(`${commit.slice(0, 12)}: ${file} (${networkId}): ${became}: ${reason}`);
   }
-  const status = { ...rolloutToJson(report), at: record?.evaluated.at ?? new Date().toISOString() };
-  const problem = await pushStatusRef({ repository: mirror.folder, url: mirror.url, commit, status });
+  const at = record?.evaluated.at ?? new Date().toISOString();
+  await tell(options, { commit, state: report.outcome, text }, { ...rolloutToJson(report), at });
+  return isPending ? "pending" : report.outcome;
+}
+
+/** A runner that was killed between remembering and telling: the next one tells what is remembered, where nothing was told. */
+async function reportLate(options: PassOptions, evaluated: RolloutRecord["evaluated"]): Promise<void> {
+  const { commit, outcome, reason, at } = evaluated;
+  const told = await readFile(reportedFile(options), "utf8").catch(() => "");
+  if (told === commit) return;
+  const status = { format: STATUS_FORMAT, commit, outcome, reason, at, networks: [] };
+  await tell(options, { commit, state: outcome, text: reason }, status, { isFallback: true });
+}
+
+function reportedFile({ dir }: PassOptions): string {
+  return path.join(dir, "reported");
+}
+
+async function tell(
+  options: PassOptions,
+  notice: Pick<RolloutNotice, "commit" | "state" | "text">,
+  status: unknown,
+  { isFallback = false } = {},
+): Promise<void> {
+  const { mirror, dir, log } = options;
+  const { commit } = notice;
+  const target = { repository: mirror.folder, dir, url: mirror.url, commit };
+  const problem = await pushStatusRef({ ...target, status, isFallback });
   if (problem !== undefined)
     log(`warning: the status ref of ${commit.slice(0, 12)} cannot be pushed: ${problem}`);
-  await notify(options, { commit, state: report.outcome, text });
-  return isPending ? "pending" : report.outcome;
+  await notify(options, notice);
+  await writeFileAtomically(reportedFile(options), commit);
 }
 
 async function notify(

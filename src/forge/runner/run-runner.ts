@@ -4,9 +4,10 @@ import { mkdir } from "node:fs/promises";
 import path from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { CollectiveError } from "../../errors.ts";
+import { withFileLock } from "../../repository/file-lock.ts";
 import { isUrlProblem, resolveUrl } from "../../repository/url.ts";
 import { nextDelayMs } from "./backoff.ts";
-import { runPass, type PassOptions, type PassResult } from "./run-pass.ts";
+import { lockFileOf, runPass, type PassOptions, type PassResult } from "./run-pass.ts";
 import { runnerForge } from "./runner-forge.ts";
 import { openSiteMirror } from "./site-mirror.ts";
 
@@ -23,7 +24,7 @@ export interface RunnerOptions extends Omit<PassOptions, "mirror" | "github"> {
 export async function runRunner(options: RunnerOptions): Promise<PassResult> {
   const { url, dir, log, signal, intervalMs } = options;
   await mkdir(dir, { recursive: true });
-  const mirror = await openSiteMirror(dir, url);
+  const mirror = await withFileLock(lockFileOf(dir), () => openSiteMirror(dir, url));
   const github = runnerForge(url, options.env);
   if (options.once) return runPass({ ...options, mirror, github });
   log(`watches ${url} every ${intervalMs / 1000} s${github === undefined ? "" : ", and reports to GitHub"}`);

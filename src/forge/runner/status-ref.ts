@@ -11,18 +11,22 @@ const PUSH_TIMEOUT_MS = 60_000;
  */
 export async function pushStatusRef(options: {
   readonly repository: string;
+  /** Work folder of the runner: hooks that this push starts call no runner on it. */
+  readonly dir: string;
   readonly url: string;
   readonly commit: string;
   readonly status: unknown;
+  /** Leave a status that is there. */
+  readonly isFallback?: boolean;
 }): Promise<string | undefined> {
-  const { repository, url, commit } = options;
+  const { repository, url, commit, dir } = options;
   const ref = `${STATUS_REFS}/${commit}`;
   const input = `${JSON.stringify(options.status, undefined, 2)}\n`;
   const oid = (await git({ folder: repository, args: ["hash-object", "-w", "--stdin"], input })).trim();
   let problem = "";
   for (let attempt = 0; attempt < ATTEMPTS; attempt++) {
     const before = await remoteRef(repository, url, ref);
-    if (before === oid) return undefined;
+    if (before === oid || (before !== "" && options.isFallback === true)) return undefined;
     const args = [
       "push",
       "--quiet",
@@ -33,7 +37,7 @@ export async function pushStatusRef(options: {
       `${oid}:${ref}`,
     ];
     try {
-      await git({ folder: repository, args, timeoutMs: PUSH_TIMEOUT_MS });
+      await git({ folder: repository, args, timeoutMs: PUSH_TIMEOUT_MS, env: { CUI_RUNNER: dir } });
       return undefined;
     } catch (error) {
       problem = error instanceof Error ? error.message : String(error);
