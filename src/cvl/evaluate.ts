@@ -10,7 +10,7 @@ import { PREDEFINED_FILE, UTILITY_PARAMETERS } from "./predefined.ts";
 import type { LinkedProgram } from "./program.ts";
 import { createReporter, quote, type Reporter } from "./report.ts";
 import { spanOf } from "./scope.ts";
-import type { EvaluateOptions, InstanceTree } from "./tree.ts";
+import type { Element, EvaluateOptions, InstanceTree } from "./tree.ts";
 import { ParameterEvaluator } from "./parameter-evaluator.ts";
 import { ShapeTable } from "./shape.ts";
 
@@ -79,31 +79,40 @@ function reportLimit({ rootClass }: LinkedProgram, message: string, reporter: Re
   });
 }
 
-/** What the utility reads before it starts anything cannot wait for what it assigns, nor be hidden from it. */
+/**
+ * What the utility reads before it starts anything cannot wait for what it assigns, nor be hidden from it. Constants are
+ * neither, so that only what each instance has for itself is looked at.
+ */
 function checkUtilityParameters(instance: Instance, reporter: Reporter): void {
-  const { slots, index } = instance.type.layout;
-  for (const name of UTILITY_PARAMETERS) {
-    const position = index.get(name);
-    const slot = position === undefined ? undefined : slots[position];
-    if (position === undefined || slot?.declared.file !== PREDEFINED_FILE) continue;
-    const elements = instance.values[position]?.elements ?? [];
-    const wrong = elements.find(
+  const { slots } = instance.type.layout;
+  for (const position of instance.shape.pending) {
+    const slot = slots[position];
+    if (slot?.declared.file !== PREDEFINED_FILE || !UTILITY_PARAMETERS.has(slot.name)) continue;
+    const wrong = instance.values[position]?.elements.find(
       (element) =>
         typeof element !== "string" && (element.kind === "unknown" || element.kind === "sensitive"),
     );
-    if (wrong === undefined || typeof wrong === "string") continue;
-    const place = instance.candidate(name)?.assignment;
-    const span =
-      place === undefined
-        ? spanOf(instance.declared.file, instance.declared)
-        : spanOf(place.file, place.syntax);
-    const isSensitive = wrong.kind === "sensitive";
-    const cause = isSensitive ? wrong.from[0] : wrong.waitsFor[0];
-    reporter.report(
-      "CVL_UTILITY_VALUE",
-      isSensitive ? `${quote(name)} cannot be sensitive` : `${quote(name)} must be known before the start`,
-      span,
-      { hint: `the utility reads it, and it is made from ${quote(cause ?? "")}` },
-    );
+    if (wrong !== undefined && typeof wrong !== "string")
+      reportUtilityValue(instance, { name: slot.name, wrong }, reporter);
   }
+}
+
+function reportUtilityValue(
+  instance: Instance,
+  { name, wrong }: { readonly name: string; readonly wrong: Exclude<Element, string> },
+  reporter: Reporter,
+): void {
+  const place = instance.candidate(name)?.assignment;
+  const span =
+    place === undefined
+      ? spanOf(instance.declared.file, instance.declared)
+      : spanOf(place.file, place.syntax);
+  const isSensitive = wrong.kind === "sensitive";
+  const cause = isSensitive ? wrong.from[0] : wrong.waitsFor[0];
+  reporter.report(
+    "CVL_UTILITY_VALUE",
+    isSensitive ? `${quote(name)} cannot be sensitive` : `${quote(name)} must be known before the start`,
+    span,
+    { hint: `the utility reads it, and it is made from ${quote(cause ?? "")}` },
+  );
 }

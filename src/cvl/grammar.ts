@@ -1,7 +1,7 @@
 /**
- * The grammar of CVL for chevrotain, which builds the syntax tree as it goes (no CST). Two parsers of one grammar: the
- * fast one takes tokens from the lexer one at a time and gives up at the first mistake; the other has all tokens and
- * goes on after mistakes, to find them all.
+ * The grammar of CVL for chevrotain, which builds the syntax tree as it goes (no CST) and goes on after mistakes, to find
+ * them all: puts in a missing bracket or separator, leaves out a token, or goes to the next statement. Sound text never
+ * comes here: see quick-parser.ts.
  */
 import {
   EmbeddedActionsParser,
@@ -10,7 +10,6 @@ import {
   type ParserMethod,
   type TokenType,
 } from "chevrotain";
-import type { Lexer } from "./lexer.ts";
 import type {
   AssignmentSyntax,
   ImportSyntax,
@@ -53,9 +52,10 @@ type Writable<T> = { -readonly [K in keyof T]: T[K] };
  * One lookahead token decides everywhere, except whether a map's comma is its last. Alternatives and repetitions are made
  * once, in the constructor: what they work on is in fields where it cannot nest, so that parsing allocates the tree alone.
  */
-abstract class CvlParser extends EmbeddedActionsParser {
-  protected body: FileBody = { imports: [], assignments: [], objects: [] };
-  protected readonly file: ParserMethod<[], void>;
+export class ThoroughParser extends EmbeddedActionsParser {
+  private body: FileBody = { imports: [], assignments: [], objects: [] };
+  private saved: IRecognitionException[] = [];
+  private readonly file: ParserMethod<[], void>;
   private readonly importStatement: ParserMethod<[], void>;
   private readonly fileItem: ParserMethod<[], void>;
   private readonly object: ParserMethod<[], void>;
@@ -100,9 +100,9 @@ abstract class CvlParser extends EmbeddedActionsParser {
     if (value !== undefined) this.values.push(value);
   };
 
-  protected constructor(recoveryEnabled: boolean) {
+  constructor() {
     super(VOCABULARY, {
-      recoveryEnabled,
+      recoveryEnabled: true,
       maxLookahead: 1,
       skipValidations: true,
       errorMessageProvider: SYNTAX_MESSAGES,
@@ -229,9 +229,8 @@ abstract class CvlParser extends EmbeddedActionsParser {
       if (value === undefined) return undefined;
       return { key, value, start: key.start, end: value.end };
     });
+    this.performSelfAnalysis();
   }
-
-  protected abstract previousEnd(): number;
 
   /** Part of `statement`, as are all that follow. */
   private variable(): StatementSyntax {
@@ -288,77 +287,6 @@ abstract class CvlParser extends EmbeddedActionsParser {
     this.MANY1(this.readSegment);
     return { names: this.segments, start: startOffset, end: this.segmentsEnd };
   }
-}
-
-/** Takes tokens as the lexer makes them and keeps three; the tree is not to be used after a mistake. */
-export class FastParser extends CvlParser {
-  private lexer: Lexer | undefined;
-  private count = 0;
-  private previous = new CvlToken();
-  private current = new CvlToken();
-  private next = new CvlToken();
-
-  constructor() {
-    super(false);
-    this.performSelfAnalysis();
-  }
-
-  /** The file's content, or undefined when there is anything wrong with its syntax. */
-  run(lexer: Lexer): FileBody | undefined {
-    this.body = { imports: [], assignments: [], objects: [] };
-    this.lexer = lexer;
-    this.count = 0;
-    this.input = [];
-    lexer.read(this.current);
-    lexer.read(this.next);
-    try {
-      this.file();
-    } catch (error) {
-      if (error === GIVE_UP) return undefined;
-      throw error;
-    }
-    return this.body;
-  }
-
-  protected SAVE_ERROR(): never {
-    throw GIVE_UP;
-  }
-
-  protected override LA(distance: number): IToken {
-    return distance === 0 ? this.previous : this.LA_FAST(distance);
-  }
-
-  protected override LA_FAST(distance: number): IToken {
-    return distance === 1 ? this.current : this.next;
-  }
-
-  protected consumeToken(): void {
-    const { previous } = this;
-    this.previous = this.current;
-    this.current = this.next;
-    this.next = previous;
-    this.count += 1;
-    this.lexer?.read(previous);
-  }
-
-  /** Chevrotain asks for it to see that a repetition moves on. */
-  protected getLexerPosition(): number {
-    return this.count;
-  }
-
-  protected override previousEnd(): number {
-    return this.previous.endOffset + 1;
-  }
-}
-
-/** Goes on after mistakes: puts in a missing bracket or separator, leaves out a token, or goes to the next statement. */
-export class ThoroughParser extends CvlParser {
-  private saved: IRecognitionException[] = [];
-
-  constructor() {
-    super(true);
-    this.performSelfAnalysis();
-  }
 
   run(tokens: CvlToken[]): { readonly body: FileBody; readonly errors: readonly IRecognitionException[] } {
     this.body = { imports: [], assignments: [], objects: [] };
@@ -390,7 +318,7 @@ export class ThoroughParser extends CvlParser {
     return new CvlToken().set(type, "", at, at);
   }
 
-  protected override previousEnd(): number {
+  private previousEnd(): number {
     const { endOffset } = this.LA(0);
     return (endOffset ?? 0) + 1;
   }

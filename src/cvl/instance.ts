@@ -1,6 +1,6 @@
 /** One component of the instance tree. What the tree's readers see is made when they look. */
 import type { Assignment, ObjectClass, Slot, TargetNode } from "./object-class.ts";
-import { positionsOf, type Shape, type ShapeTable } from "./shape.ts";
+import type { Shape, ShapeTable } from "./shape.ts";
 import type { Source } from "./source.ts";
 import type { Component, ComponentPath, Element, Parameter, Place } from "./tree.ts";
 import { OWN_NAME, UNKNOWN_SELF, type Value } from "./value.ts";
@@ -163,22 +163,26 @@ function createChildren(parent: Instance, shapes: ShapeTable): readonly Instance
   });
 }
 
+/** Mostly one: its list is made with it, since one that grows takes many times the memory. */
 function overlaysOf(parent: Instance, name: string): readonly Overlay[] {
-  const overlays: Overlay[] = [];
+  let overlays: Overlay[] | undefined;
+  const add = (overlay: Overlay): void => {
+    if (overlays === undefined) overlays = [overlay];
+    else overlays.push(overlay);
+  };
   for (const { scope, node } of parent.overlays) {
     const inner = node.components?.get(name);
-    if (inner !== undefined) overlays.push({ scope, node: inner });
+    if (inner !== undefined) add({ scope, node: inner });
   }
   for (const node of parent.type.targets) {
     const inner = node.components?.get(name);
-    if (inner !== undefined) overlays.push({ scope: parent, node: inner });
+    if (inner !== undefined) add({ scope: parent, node: inner });
   }
-  return overlays.length === 0 ? NO_OVERLAYS : overlays;
+  return overlays ?? NO_OVERLAYS;
 }
 
 function shapeUnder(overlays: readonly Overlay[], type: ObjectClass, shapes: ShapeTable): Shape {
-  const shape = shapes.ofClass(type);
-  if (overlays.length === 0) return shape;
-  const positions = overlays.flatMap(({ node }) => positionsOf(node.parameters.keys(), type.layout));
-  return positions.length === 0 ? shape : shapes.variant(shape, positions);
+  let shape = shapes.ofClass(type);
+  for (const { node } of overlays) shape = shapes.variant(shape, node.parameters);
+  return shape;
 }

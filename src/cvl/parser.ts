@@ -1,7 +1,8 @@
 /** Text to the syntax tree. */
 import type { Diagnostic } from "../diagnostics.ts";
-import { FastParser, ThoroughParser } from "./grammar.ts";
+import { ThoroughParser } from "./grammar.ts";
 import { Lexer, tokenize } from "./lexer.ts";
+import { parseQuickly } from "./quick-parser.ts";
 import { createReporter } from "./report.ts";
 import type { ObjectSyntax, SyntaxFile, SyntaxRange } from "./syntax.ts";
 import { type DamagedRange, reportSyntaxErrors } from "./syntax-errors.ts";
@@ -14,23 +15,22 @@ export interface ParseResult {
 
 /** The tree of `text` and every syntax error in it; never throws. */
 export function parse(text: string, displayName: string): ParseResult {
-  return parseFast(text, displayName) ?? parseThoroughly(text, displayName);
+  return parseSound(text, displayName) ?? parseThoroughly(text, displayName);
 }
 
-/** Built at the first use and used for every file: their tables take longer to make than a small file to parse. */
-let fastParser: FastParser | undefined;
+/** Built at the first use and used for every file: its tables take longer to make than a small file to parse. */
 let thoroughParser: ThoroughParser | undefined;
 
-function parseFast(text: string, displayName: string): ParseResult | undefined {
+function parseSound(text: string, displayName: string): ParseResult | undefined {
   const reporter = createReporter();
   const lexer = new Lexer(text, displayName, reporter);
-  fastParser ??= new FastParser();
-  const body = fastParser.run(lexer);
+  const body = parseQuickly(lexer);
   if (body === undefined || reporter.hasErrors) return undefined;
   return { file: { displayName, text, ...body, comments: lexer.comments }, diagnostics: [] };
 }
 
-function parseThoroughly(text: string, displayName: string): ParseResult {
+/** With every mistake; of sound text the same tree as `parse`. */
+export function parseThoroughly(text: string, displayName: string): ParseResult {
   const reporter = createReporter();
   const { tokens, comments } = tokenize(text, displayName, reporter);
   thoroughParser ??= new ThoroughParser();

@@ -36,7 +36,13 @@ export const PREDEFINED_FILE: SourceFile = {
 export const INTERFACE = "Interface";
 
 /** Read by the utility before anything runs, so they must be known and not sensitive. */
-export const UTILITY_PARAMETERS: readonly string[] = ["vm", "datadisks", "vanIF", "requires", "provides"];
+export const UTILITY_PARAMETERS: ReadonlySet<string> = new Set([
+  "vm",
+  "datadisks",
+  "vanIF",
+  "requires",
+  "provides",
+]);
 
 /** Kept for IPv6; 0.8 is IPv4. */
 export const RESERVED_NAMES: ReadonlySet<string> = new Set(["ip6", "subnet6"]);

@@ -17,8 +17,8 @@ export interface Shape {
   /** Size of `values`, and how many of them have the component's path in them. */
   readonly size: number;
   readonly paths: number;
-  /** Shapes that differ from this one in more pending positions. */
-  readonly variants: Map<string, Shape>;
+  /** Shapes that differ from this one in one more pending position, or in several, joined. */
+  readonly variants: Map<number | string, Shape>;
 }
 
 /** The shapes of all classes and instances of one evaluation. */
@@ -40,14 +40,37 @@ export class ShapeTable {
     return shape;
   }
 
-  /** `shape` with more positions left to the instance. */
-  variant(shape: Shape, positions: readonly number[]): Shape {
+  /** `shape` with the positions of these parameters left to the instance; those the layout lacks do not matter. */
+  variant(shape: Shape, parameters: ReadonlyMap<string, unknown>): Shape {
+    if (parameters.size > MAX_STEPS) {
+      const positions = positionsOf(parameters.keys(), shape.layout);
+      return positions.length === 0 ? shape : this.withoutAll(shape, positions);
+    }
+    let variant = shape;
+    for (const name of parameters.keys()) {
+      const position = shape.layout.index.get(name);
+      if (position !== undefined && variant.values[position] !== undefined)
+        variant = this.without(variant, position);
+    }
+    return variant;
+  }
+
+  /** Instances that are assigned the same few parameters find their shape in as many steps. */
+  private without(shape: Shape, position: number): Shape {
+    let variant = shape.variants.get(position);
+    if (variant === undefined) {
+      variant = makeShape(shape.layout, withoutValues(shape, [position]));
+      shape.variants.set(position, variant);
+    }
+    return variant;
+  }
+
+  /** Many parameters at once: no shape is kept for each step. */
+  private withoutAll(shape: Shape, positions: readonly number[]): Shape {
     const key = positions.join();
     let variant = shape.variants.get(key);
     if (variant === undefined) {
-      const values = [...shape.values];
-      for (const position of positions) values[position] = undefined;
-      variant = makeShape(shape.layout, values);
+      variant = makeShape(shape.layout, withoutValues(shape, positions));
       shape.variants.set(key, variant);
     }
     return variant;
@@ -62,7 +85,7 @@ export class ShapeTable {
     this.byClass.set(base, shape);
     const [own] = targets;
     if (own === undefined || own === base.targets[0]) return shape;
-    return this.variant(shape, positionsOf(own.parameters.keys(), layout));
+    return this.variant(shape, own.parameters);
   }
 
   private build(type: ObjectClass): Shape {
@@ -83,8 +106,16 @@ export class ShapeTable {
   }
 }
 
+const MAX_STEPS = 6;
+
+function withoutValues({ values }: Shape, positions: readonly number[]): (Value | undefined)[] {
+  const left = [...values];
+  for (const position of positions) left[position] = undefined;
+  return left;
+}
+
 /** Positions of parameters by name; of those the layout has. */
-export function positionsOf(names: Iterable<string>, { index }: Layout): number[] {
+function positionsOf(names: Iterable<string>, { index }: Layout): number[] {
   const positions: number[] = [];
   for (const name of names) {
     const position = index.get(name);

@@ -1,4 +1,6 @@
 import assert from "node:assert/strict";
+import { readdirSync, readFileSync } from "node:fs";
+import { join } from "node:path";
 import fc from "fast-check";
 import t from "tap";
 import { evaluate } from "../../src/cvl/evaluate.ts";
@@ -6,7 +8,7 @@ import { format } from "../../src/cvl/format.ts";
 import { link } from "../../src/cvl/link.ts";
 import { decodeMap, encodeMap } from "../../src/cvl/map-text.ts";
 import { nearestName } from "../../src/cvl/nearest.ts";
-import { parse } from "../../src/cvl/parser.ts";
+import { parse, parseThoroughly } from "../../src/cvl/parser.ts";
 import type { SyntaxFile } from "../../src/cvl/syntax.ts";
 import { treeToJson } from "../../src/cvl/tree-json.ts";
 import { renderDiagnostic } from "../../src/diagnostics.ts";
@@ -119,6 +121,46 @@ t.test("formatting keeps the tree and every comment, and formatting again change
     }),
     { numRuns: 600 },
   );
+  t.end();
+});
+
+t.test("the quick parser and the thorough one make the same tree, and find the same texts wrong", (t) => {
+  const sameTree = (source: string): void => {
+    assert.deepEqual(parse(source, "x"), parseThoroughly(source, "x"), source);
+  };
+  fc.assert(fc.property(program, sameTree), { numRuns: 300 });
+  const pieces = [
+    "{",
+    "}",
+    ",",
+    ";",
+    ".",
+    "=",
+    "=>",
+    '"',
+    "var",
+    "extends",
+    "import",
+    "x",
+    '"y"',
+    "//",
+    "/*",
+    "",
+  ];
+  let wrong = 0;
+  fc.assert(
+    fc.property(program, fc.nat(), fc.nat(2), fc.constantFrom(...pieces), (source, at, length, piece) => {
+      const from = source.length === 0 ? 0 : at % source.length;
+      const spoiled = `${source.slice(0, from)}${piece}${source.slice(from + length)}`;
+      if (parseThoroughly(spoiled, "x").diagnostics.length > 0) wrong += 1;
+      sameTree(spoiled);
+    }),
+    { numRuns: 600 },
+  );
+  t.ok(wrong > 100, `${wrong} wrong texts`);
+  for (const name of readdirSync("test/golden/cvl", { recursive: true, encoding: "utf8" })) {
+    if (name.endsWith(".cvl")) sameTree(readFileSync(join("test/golden/cvl", name), "utf8"));
+  }
   t.end();
 });
 

@@ -11,7 +11,7 @@ t.test(
     const folder = t.testdir({ run: { file: "" }, other: {}, report: "" });
     const [run, other, report] = ["run", "other", "report"].map((name) => path.join(folder, name));
     const sleeper = (CUI_TEST_RUN = "") =>
-      spawn("sleep", ["600"], { env: { ...process.env, CUI_TEST_RUN }, stdio: "ignore", detached: true });
+      spawn("sleep", ["60"], { env: { ...process.env, CUI_TEST_RUN }, stdio: "ignore", detached: true });
     const [ours, theirs] = [sleeper(run), sleeper(other)];
     t.teardown(() => theirs.kill("SIGKILL"));
     // Writes on, so that a folder removed too early would be there again.
