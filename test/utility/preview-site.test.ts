@@ -14,6 +14,8 @@ import { loadMacKey } from "../../src/utility/sensitive.ts";
 import { checkedInventory } from "../../src/utility/site.ts";
 import { git, scratch, writeFiles } from "../repository/support.ts";
 import { createManager, sampleInventory } from "./manager-fixture.ts";
+import { renderPreviewComment } from "../../src/forge/preview-comment.ts";
+import { makeLargeSite } from "./large-site.ts";
 import { DISKLESS, makeSite, utilityYaml, WEB, type SiteFixture } from "./site-fixture.ts";
 
 function preview(site: SiteFixture, options: Omit<PreviewOptions, "folder">): Promise<SitePreview> {
@@ -275,4 +277,21 @@ test("a preview is bounded", async (t) => {
   t.ok(Date.now() - startedAt < 5000);
   const stopped = AbortSignal.abort(new CollectiveError("PREVIEW_TIMED_OUT", "cancelled"));
   await t.rejects(preview(site, { base: null, head, signal: stopped }), { message: "cancelled" });
+});
+
+test("a large site: one look at every repository, little work, a short comment", async (t) => {
+  const { folder: top } = scratch(t);
+  const site = await makeLargeSite(top, { machines: 100, repositories: 10, networks: "many" });
+  const before = process.cpuUsage();
+  const { networks, policyChanges, isApplicable } = await previewSite({ ...site });
+  const { user, system } = process.cpuUsage(before);
+  t.ok((user + system) / 1e6 < 5, `${(user + system) / 1e6} s of this process`);
+  t.equal(isApplicable, true);
+  t.same(networks.map(({ plan }) => plan?.class).slice(0, 2), ["replace", "parameters"]);
+  t.ok(networks[0]!.plan!.forecast.fetchBytesTotal > 0, "bytes are counted from the indexes");
+  const { base, head } = site;
+  const comment = renderPreviewComment({ networks, policyChanges, base, head, wholePlan: "the artifact" });
+  t.ok(comment.length <= 60_000, `${comment.length} characters`);
+  const [headline = ""] = comment.split("\n\n");
+  t.ok(headline.split("\n").length <= 8);
 });
