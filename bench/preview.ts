@@ -3,13 +3,13 @@
  * both sides, fetch of every remote, picture and comment. `npm run bench:preview [-- machines repositories]`. Prints seconds,
  * peak memory and the comment's length, for one network and for one network a repository, over paths and over HTTP.
  */
-import { mkdtemp, rm } from "node:fs/promises";
+import { mkdir, mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import path from "node:path";
 import { run } from "../src/io.ts";
 import { renderPreviewComment } from "../src/forge/preview-comment.ts";
+import { serveRepositories } from "../src/repository/serve/server.ts";
 import { previewSite } from "../src/utility/preview-site.ts";
-import { serveGit } from "../test/repository/http-server.ts";
 import { makeLargeSite, type LargeSite } from "../test/utility/large-site.ts";
 
 const ROUNDS = 3;
@@ -32,7 +32,8 @@ async function main(): Promise<void> {
     for (const networks of ["one", "many"] as const) {
       for (const over of ["paths", "http"] as const) {
         const folder = path.join(top, `${networks}-${over}`);
-        const server = over === "http" ? await serveGit(folder) : undefined;
+        await mkdir(folder);
+        const server = over === "http" ? await serve(folder) : undefined;
         const remote = server === undefined ? {} : { remoteUrl: server.url };
         const site = await makeLargeSite(folder, { machines, repositories, networks, ...remote });
         await measure(`${networks} network${networks === "many" ? "s" : ""}, ${over}`, site);
@@ -42,6 +43,11 @@ async function main(): Promise<void> {
   } finally {
     await rm(top, { recursive: true, force: true });
   }
+}
+
+/** As `cui serve` does, in this process. */
+function serve(folder: string): ReturnType<typeof serveRepositories> {
+  return serveRepositories({ folder, host: "127.0.0.1", port: 0, isWritable: false, log: () => undefined });
 }
 
 async function measure(name: string, site: LargeSite): Promise<void> {

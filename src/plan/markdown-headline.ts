@@ -21,7 +21,11 @@ export function renderHeadline(networks: readonly PlannedNetwork[]): readonly st
     actions.filter(({ action }) => action.kind === kind && action.class !== "data");
   const lines = [
     ...refusedLine(networks, isMany),
-    ...line("Data", data, { isMany, words: (n) => `${count(n, "change")} put data aside or touch it` }),
+    ...line("Data", data, {
+      isMany,
+      words: (n) =>
+        `${count(n, "change")} ${n === 1 ? "puts data aside or touches it" : "put data aside or touch it"}`,
+    }),
     ...line("Replaced or removed", replaced, { isMany, words: (n) => count(n, "machine") }),
     ...restartLine({ restarted: [...of("restart"), ...of("stop")], started: of("start"), isMany }),
     ...line("Parameters", of("send-parameters"), {

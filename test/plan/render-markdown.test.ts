@@ -84,7 +84,7 @@ t.test("a plan in full", (t) => {
     { file: "acme.cvl", plan: plan(office, { forecast, warnings }), diagram },
   ]);
   t.same(headline(text), [
-    "- **Data**: 1 change put data aside or touch it: `m`",
+    "- **Data**: 1 change puts data aside or touches it: `m`",
     "- **Replaced or removed**: 1 machine: `w`",
     "- **Restarted or stopped**: 1 machine: `d`; 1 machine started",
     "- **Parameters**: 1 machine told new ones, no restart: `f`",

@@ -117,7 +117,8 @@ async function publishTemplate(work: string, cache: string): Promise<Template> {
 }
 
 /** The same files with another amount of memory: no image is another repository's. */
-async function copyTemplate({ repository }: Template, target: string, index: number): Promise<void> {
+async function copyTemplate({ repository }: Template, final: string, index: number): Promise<void> {
+  const target = `${final}.work`;
   await git(path.dirname(target), "clone", "--quiet", "--no-checkout", repository, target);
   await git(target, "tag", "--delete", "v1", "v2");
   await git(target, "config", "filter.lfs.required", "false");
@@ -141,4 +142,5 @@ async function copyTemplate({ repository }: Template, target: string, index: num
     await git(target, "tag", `v${version}`, made);
     await git(target, "update-ref", "refs/heads/main", made);
   }
+  await git(path.dirname(final), "clone", "--quiet", "--bare", target, final);
 }
