@@ -54,6 +54,6 @@ module.exports = {
     tsPreCompilationDeps: true,
     tsConfig: { fileName: "tsconfig.json" },
     doNotFollow: { path: "node_modules" },
-    exclude: { path: "^actions/(.*/)?dist/" },
+    exclude: { path: "^actions/[^/]+/dist/|^actions/dist/" },
   },
 };
