@@ -428,7 +428,8 @@ t.test("a derived appliance says what merging publishes", async (t) => {
 t.test("the bundled action, as a process", async (t) => {
   const w = await settled(t);
   w.upstream("DNS", machine("DNS", "// 2"));
-  const folder = t.testdir({});
+  const folder = path.join(w.top, "..", "process");
+  mkdirSync(folder);
   const bundle = path.join(folder, "index.mjs");
   await build({
     entryPoints: ["actions/bump/main.ts"],
