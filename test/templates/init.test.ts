@@ -145,6 +145,7 @@ t.test("the bundled command finds its templates beside it, and says when they ar
   t.match(init("Web"), { status: 1, stderr: /INIT_TEMPLATES_MISSING/ });
   t.notOk(existsSync(path.join(cwd, "Web")));
   cpSync("templates", path.join(installed, "templates"), { recursive: true });
+  cpSync("hooks", path.join(installed, "hooks"), { recursive: true });
   t.match(init("Web"), { status: 0 });
   t.end();
 });
