@@ -1,7 +1,7 @@
 /** `cui init`: from a template to a folder that is a git repository. */
 import path from "node:path";
 import { CollectiveError } from "../errors.ts";
-import { CLIENT_HOOKS, installHooks, type HookProgram } from "./hooks/install-hooks.ts";
+import { CLIENT_HOOKS, findHooks, installHooks, type HookProgram } from "./hooks/install-hooks.ts";
 import { initRepositoryFolder } from "./repository-folder.ts";
 import {
   TEMPLATES,
@@ -40,7 +40,7 @@ export interface InitReport {
 
 /**
  * Copies a template, fills the names in and makes the folder a git repository.
- * @throws CollectiveError USAGE, INIT_FOLDER_NOT_EMPTY, INIT_TEMPLATES_MISSING
+ * @throws CollectiveError USAGE, INIT_FOLDER_NOT_EMPTY, INIT_TEMPLATES_MISSING, HOOKS_MISSING
  */
 export async function initAppliance(options: InitOptions): Promise<InitReport> {
   const template = TEMPLATES.find(({ name }) => name === options.template);
@@ -65,6 +65,7 @@ export async function initAppliance(options: InitOptions): Promise<InitReport> {
   const server = options.server ?? "https://github.com";
   const actions =
     options.actions === undefined ? undefined : await resolveActionsPin(options.actions, server);
+  if (options.hooks !== undefined) await findHooks();
   await writeTemplate(isRenovated ? { ...template, also: ["renovate"] } : template, directory, {
     ...names,
     actions,

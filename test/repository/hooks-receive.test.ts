@@ -47,6 +47,7 @@ test("versions are immutable and contiguous, whatever the client", async (t) => 
     const { status, said } = push(client, ...refspecs);
     t.not(status, 0, title);
     t.match(said, expected, title);
+    t.match(said, /remote: error HOOK_REFUSED: the push is refused, nothing was changed:/, title);
     t.equal(refs(repository), before, `${title}: nothing changed`);
     t.notMatch(said, /internal error|\n.* at .*\(/, `${title}: no stack`);
   }

@@ -135,7 +135,7 @@ t.test("a base is named by its URL", async (t) => {
   t.match(text, /url => "https:\/\/appliances\.example\.org\/Group_ware\.git\/",\n +cvl => "Group_ware\.cvl"\n} Group_ware;/);
 });
 
-t.test("the bundled command finds its templates beside it, and says when they are gone", (t) => {
+t.test("the bundled command finds its templates and hooks beside it, and says when they are gone", (t) => {
   const cwd = t.testdir({});
   const installed = path.join(cwd, "installed");
   mkdirSync(installed);
@@ -145,6 +145,8 @@ t.test("the bundled command finds its templates beside it, and says when they ar
   t.match(init("Web"), { status: 1, stderr: /INIT_TEMPLATES_MISSING/ });
   t.notOk(existsSync(path.join(cwd, "Web")));
   cpSync("templates", path.join(installed, "templates"), { recursive: true });
+  t.match(init("Web"), { status: 1, stderr: /HOOKS_MISSING/ });
+  t.notOk(existsSync(path.join(cwd, "Web")), "and makes nothing it cannot finish");
   cpSync("hooks", path.join(installed, "hooks"), { recursive: true });
   t.match(init("Web"), { status: 0 });
   t.end();

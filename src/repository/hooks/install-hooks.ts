@@ -37,12 +37,7 @@ export async function installHooks(
   names: readonly string[],
   program: HookProgram,
 ): Promise<InstalledHooks> {
-  const source = await packageFolder("hooks", "pre-receive");
-  if (source === undefined) {
-    throw new CollectiveError("HOOKS_MISSING", "the folder hooks is not where cui is installed", {
-      hint: "install cui anew; its package holds dist and hooks side by side",
-    });
-  }
+  const source = await findHooks();
   const folder = await hooksFolder(repository);
   await mkdir(folder, { recursive: true });
   await git({ folder: repository, args: ["config", "cui.path", program.cui] });
@@ -53,6 +48,15 @@ export async function installHooks(
     if (await isExecutable(keptHook(path.join(folder, name)))) kept.push(name);
   }
   return { folder, kept };
+}
+
+/** The folder of the installed package that holds our hooks. @throws CollectiveError HOOKS_MISSING. */
+export async function findHooks(): Promise<string> {
+  const folder = await packageFolder("hooks", "pre-receive");
+  if (folder !== undefined) return folder;
+  throw new CollectiveError("HOOKS_MISSING", "the folder hooks is not where cui is installed", {
+    hint: "install cui anew; its package holds dist and hooks side by side",
+  });
 }
 
 /** Where the hook that was there before lies. */
