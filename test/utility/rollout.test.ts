@@ -63,7 +63,7 @@ test("what is not what was approved is refused before anything is changed, and t
   );
   const worse = await site.apply({ approval: { ...approval, networks: milder } });
   const office = reportOf(worse, "office.cvl");
-  t.equal(office.outcome, "refused");
+  t.equal(office.outcome, "refused", "ROLLOUT_REFUSED before anything began");
   t.match(office.reasons[0], /^w would be of class replace, approved was parameters$/);
   t.ok(office.plan?.actions.some(({ id }) => id === "replace w"));
   t.equal(reportOf(worse, "shop.cvl").outcome, "done", "the other network goes on");
