@@ -34,7 +34,6 @@ test("versions are immutable and contiguous, whatever the client", async (t) => 
     ["a blob", [`${blob}:refs/tags/v2`], /v2: it points at no commit/],
     ["a tree", ["HEAD^{tree}:refs/tags/v2"], /v2: it points at no commit/],
     ["a tag object on a blob", ["refs/tags/on-blob:refs/tags/v2"], /v2: it points at no commit/],
-    ["the default branch rewound", ["HEAD^:refs/heads/main", `${orphan(client)}:refs/heads/main`], /./],
     [
       "the default branch replaced",
       [`${orphan(client)}:refs/heads/main`],

@@ -142,12 +142,11 @@ t.test("the bundled command finds its templates and hooks beside it, and says wh
   cpSync("dist", path.join(installed, "dist"), { recursive: true });
   const init = (dir: string): ReturnType<typeof spawnSync> =>
     spawnSync(process.execPath, [path.join(installed, "dist/cui.js"), "init", "web", dir], { cwd, encoding: "utf8" });
-  t.match(init("Web"), { status: 1, stderr: /INIT_TEMPLATES_MISSING/ });
-  t.notOk(existsSync(path.join(cwd, "Web")));
-  cpSync("templates", path.join(installed, "templates"), { recursive: true });
   t.match(init("Web"), { status: 1, stderr: /HOOKS_MISSING/ });
-  t.notOk(existsSync(path.join(cwd, "Web")), "and makes nothing it cannot finish");
   cpSync("hooks", path.join(installed, "hooks"), { recursive: true });
+  t.match(init("Web"), { status: 1, stderr: /INIT_TEMPLATES_MISSING/ });
+  t.notOk(existsSync(path.join(cwd, "Web")), "nothing is made that cannot be finished");
+  cpSync("templates", path.join(installed, "templates"), { recursive: true });
   t.match(init("Web"), { status: 0 });
   t.end();
 });
