@@ -281,6 +281,10 @@ test("two rollouts at the same time: each commit is carried out once, the newest
   ]);
   t.same(site.calls().sort(), ["start d@2", "start w@2", "stop d", "stop w"]);
   t.ok(results.every(({ outcome }) => ["rolled-out", "known", "superseded"].includes(outcome)));
+  t.ok(
+    results.every(({ report }) => report === undefined || report.outcome === "done"),
+    "one waits for the other, none is turned away",
+  );
   t.equal((await site.store.read()).files.has("networks/@rollout/lease.json"), false);
   const record = readRolloutRecord(await site.store.read(), "");
   t.equal(record?.applied?.commit, second);
