@@ -8,6 +8,7 @@ import {
   tidyStateStore,
   type StateStore,
 } from "../repository/state-store.ts";
+import { shareObjects, type ShareObjects } from "../repository/share-objects.ts";
 import { connectHost } from "../host/connect-host.ts";
 import { createTimeline, type Timeline } from "../utility/timeline.ts";
 import type { ConnectHost } from "../utility/survey.ts";
@@ -17,6 +18,7 @@ export interface Manager {
   readonly site: Site;
   readonly store: StateStore;
   readonly connect: ConnectHost;
+  readonly shareObjects: ShareObjects;
   readonly timeline: Timeline;
   loadMacKey(): Promise<Uint8Array>;
   /** Packs the state now and then. */
@@ -40,6 +42,7 @@ export async function openManager(context: CliContext): Promise<Manager> {
     site,
     store,
     connect: connectHost,
+    shareObjects: (image) => shareObjects(image),
     timeline,
     loadMacKey: () => loadMacKey(stateDirectory),
     tidy: () => tidyStateStore(stateDirectory),

@@ -2,6 +2,7 @@
 import type { ComponentPath } from "../cvl/tree.ts";
 import { CollectiveError } from "../errors.ts";
 import type { Plan } from "../plan/plan.ts";
+import type { ShareObjects } from "../repository/share-objects.ts";
 import type { StateChange, StateSnapshot, StateStore } from "../repository/state-store.ts";
 import { isServing, resolveActual, type Actual } from "./actual.ts";
 import type { Appliance } from "./appliance.ts";
@@ -41,6 +42,8 @@ export interface ChangeOptions {
   readonly store: StateStore;
   readonly loadMacKey: () => Promise<Uint8Array>;
   readonly connect: ConnectHost;
+  /** Brings objects of images to where hosts on this machine find them; without it they fetch by themselves. */
+  readonly shareObjects?: ShareObjects | undefined;
   readonly env: Readonly<Record<string, string | undefined>>;
   readonly progress: Progress;
   readonly timeline?: Timeline;

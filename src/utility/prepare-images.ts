@@ -4,6 +4,8 @@ import type { ComponentPath } from "../cvl/tree.ts";
 import { CollectiveError } from "../errors.ts";
 import type { Fence } from "../host/host.ts";
 import type { Decision } from "./decide.ts";
+import type { MachineImage } from "../repository/machine-image.ts";
+import type { ShareObjects } from "../repository/share-objects.ts";
 import { displayName } from "./operation.ts";
 import type { Progress } from "./progress.ts";
 import { requireHost, type Survey } from "./survey.ts";
@@ -19,6 +21,7 @@ export async function prepareImages(options: {
   readonly survey: Survey;
   readonly timeline: Timeline;
   readonly progress: Progress;
+  readonly shareObjects?: ShareObjects | undefined;
 }): Promise<void> {
   const { decision, survey, timeline, progress } = options;
   const limit = pLimit(PARALLEL);
@@ -34,6 +37,7 @@ export async function prepareImages(options: {
       const id = `prepare ${component}`;
       progress.begin(id, `prepare the image of ${displayName(component)} on ${goal.host}`);
       try {
+        await timeline.measure(`share ${component}`, () => shareFirst(options, { host: goal.host, image }));
         const { fetchedBytes } = await timeline.measure(id, () => host.prepareImage(options.fence, image));
         progress.end(
           id,
@@ -48,6 +52,22 @@ export async function prepareImages(options: {
   const results = await Promise.allSettled([...wanted.values()].map((work) => limit(work)));
   const failed = results.find((result) => result.status === "rejected");
   if (failed !== undefined) throw failed.reason;
+}
+
+/**
+ * A host on this machine reads the mirrors the manager fills, so that one without a network of its own, as in a lab, has what
+ * it needs. What cannot be fetched here the host tries by itself: its error is the one that counts.
+ */
+async function shareFirst(
+  { survey, shareObjects }: { readonly survey: Survey; readonly shareObjects?: ShareObjects | undefined },
+  { host, image }: { readonly host: string; readonly image: MachineImage },
+): Promise<void> {
+  const reached = survey.reached.get(host);
+  if (shareObjects === undefined || reached?.entry.address.startsWith("unix:") !== true) return;
+  const isThere = image.programDisks.every(({ indexDigest }) =>
+    reached.inventory.images.includes(indexDigest),
+  );
+  if (!isThere) await shareObjects(image).catch(() => undefined);
 }
 
 /** A host speaks of "this host", a store of a pack: neither knows for whom. */

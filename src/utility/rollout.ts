@@ -6,6 +6,7 @@ import pLimit from "p-limit";
 import { CollectiveError } from "../errors.ts";
 import { objections, type Approval } from "../plan/approval.ts";
 import type { Plan } from "../plan/plan.ts";
+import type { ShareObjects } from "../repository/share-objects.ts";
 import type { StateSnapshot, StateStore } from "../repository/state-store.ts";
 import type { Appliance } from "./appliance.ts";
 import { shortage, type Standing } from "./approval-policy.ts";
@@ -36,6 +37,7 @@ export interface RolloutOptions extends SitePlace {
   readonly refusePaths: boolean;
   readonly store: StateStore;
   readonly connect: ConnectHost;
+  readonly shareObjects?: ShareObjects | undefined;
   readonly loadMacKey: () => Promise<Uint8Array>;
   readonly env: Readonly<Record<string, string | undefined>>;
   readonly progress: Progress;
@@ -86,9 +88,9 @@ async function rolloutNetwork(options: RolloutOptions, target: Target): Promise<
     return undefined;
   if (kind === "leave") return report({ outcome: "unchanged", reasons: [LEFT(file)] });
   try {
-    const { store, connect, loadMacKey, env, limits } = options;
+    const { store, connect, shareObjects, loadMacKey, env, limits } = options;
     const result = await changeNetwork({
-      ...{ store, connect, loadMacKey, env },
+      ...{ store, connect, shareObjects, loadMacKey, env },
       kind,
       networkId,
       site: options.siteName,

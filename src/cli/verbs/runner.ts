@@ -8,6 +8,7 @@ import { siteFolderOf } from "../../forge/site-source.ts";
 import { connectHost } from "../../host/connect-host.ts";
 import { isCommitId } from "../../repository/history.ts";
 import { openStateStore, stateDirectoryOf } from "../../repository/state-store.ts";
+import { shareObjects } from "../../repository/share-objects.ts";
 import { loadMacKey } from "../../utility/sensitive.ts";
 import type { CliContext } from "../context.ts";
 import { createProgressView } from "../render-progress.ts";
@@ -82,6 +83,7 @@ async function watch(context: CliContext, site: string, flags: Flags): Promise<v
       ...{ environment: flags.environment, planApp: flags.planApp, retry: flags.retry ?? false },
       store: await openStateStore(stateDirectory),
       connect: connectHost,
+      shareObjects: (image) => shareObjects(image),
       loadMacKey: () => loadMacKey(stateDirectory),
       env: context.env,
       progress,

@@ -11,6 +11,7 @@ import { originUrl } from "../../repository/root-file.ts";
 import { applyCommit, type ApplyResult } from "../../utility/apply-commit.ts";
 import type { Progress } from "../../utility/progress.ts";
 import { reasonLine, rolloutToJson } from "../../utility/rollout-report.ts";
+import { shareObjects } from "../../repository/share-objects.ts";
 import { loadMacKey } from "../../utility/sensitive.ts";
 import type { ConnectHost } from "../../utility/survey.ts";
 import { hasCode } from "../forge-error.ts";
@@ -91,6 +92,7 @@ async function rollOut(
     ...{ repository: workspace, folder, commit, tip, siteName, store, env },
     ...{ connect: parts.connect ?? connectHost, cache: parts.cache, limits: parts.limits },
     refusePaths: (policy) => refusesPaths(siteName, policy),
+    shareObjects: (image) => shareObjects(image, parts.cache),
     loadMacKey: () => loadMacKey(stateDirectory),
     progress: printProgress(job),
     waitMs: inputs.waitSeconds * 1000,

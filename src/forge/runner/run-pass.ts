@@ -27,7 +27,7 @@ import { pushStatusRef } from "./status-ref.ts";
 
 export interface PassOptions extends Pick<
   RolloutOptions,
-  "connect" | "loadMacKey" | "env" | "progress" | "limits" | "cache"
+  "connect" | "shareObjects" | "loadMacKey" | "env" | "progress" | "limits" | "cache"
 > {
   /** Work folder: mirror and lock. */
   readonly dir: string;
