@@ -67,10 +67,7 @@ async function allowedImports(
   job: JobContext,
   pull: PullRequestEvent | undefined,
 ): Promise<readonly string[] | undefined> {
-  const base =
-    pull === undefined
-      ? undefined
-      : (await pullRequestCommits(job.workspace, pull, job.env["GITHUB_SHA"])).base;
+  const base = pull === undefined ? undefined : (await pullRequestCommits(job.workspace, pull, job.env)).base;
   try {
     return (await policyAt(job.workspace, base)).allow;
   } catch (error) {

@@ -74,7 +74,7 @@ type Previewed = Pick<
 
 /** The preview; what forbids one as a whole becomes one that says so. The approval speaks of the pull request's own head. */
 async function previewPull(inputs: PlanInputs, job: JobContext, pull: PullRequestEvent): Promise<Previewed> {
-  const commits = await pullRequestCommits(job.workspace, pull, job.env["GITHUB_SHA"]);
+  const commits = await pullRequestCommits(job.workspace, pull, job.env);
   try {
     const preview = await previewSite({
       folder: siteFolder(job.workspace, inputs.site),

@@ -1,6 +1,8 @@
 /** The commits of a pull request in the job's checkout, which may be shallow; and what merging it would make. */
 import { CollectiveError } from "../../errors.ts";
 import { git, gitStatus } from "../../repository/git.ts";
+import { gitCredentialVariables, ownRepositoryUrl } from "../git-credentials.ts";
+import type { JobContext } from "./job.ts";
 import type { PullRequestEvent } from "./pull-request-event.ts";
 
 const FETCH_MS = 120_000;
@@ -20,8 +22,9 @@ export interface PreviewedCommits {
 export async function pullRequestCommits(
   workspace: string,
   pull: Pick<PullRequestEvent, "base" | "head" | "number">,
-  checkedOut: string | undefined,
+  env: JobContext["env"],
 ): Promise<PreviewedCommits> {
+  const checkedOut = env["GITHUB_SHA"];
   const isCommit = /^[0-9a-f]{40}$/.test(checkedOut ?? "");
   const parents = isCommit && checkedOut !== undefined ? await parentsOf(workspace, checkedOut) : [];
   const [first, second, ...more] = parents;
@@ -30,7 +33,8 @@ export async function pullRequestCommits(
     isMerge && first !== undefined && checkedOut !== undefined
       ? { base: first, head: checkedOut }
       : { base: pull.base, head: pull.head };
-  for (const commit of [commits.base, commits.head]) await ensureCommit(workspace, commit, pull.number);
+  for (const commit of [commits.base, commits.head])
+    await ensureCommit(workspace, commit, { number: pull.number, env });
   return commits;
 }
 
@@ -42,17 +46,25 @@ async function parentsOf(workspace: string, commit: string): Promise<readonly st
   return [...header.matchAll(/^parent ([0-9a-f]{40})$/gm)].map((match) => match[1] ?? "");
 }
 
-async function ensureCommit(workspace: string, commit: string, number: number): Promise<void> {
+async function ensureCommit(
+  workspace: string,
+  commit: string,
+  { number, env }: { readonly number: number; readonly env: JobContext["env"] },
+): Promise<void> {
   if (await hasCommit(workspace, commit)) return;
+  // First as the checkout itself would; a private repository's may have kept no credentials: then with the job's token.
   // A head of a fork may only be reachable by the name of the pull request.
-  for (const wanted of [commit, `refs/pull/${number}/head`]) {
-    await gitStatus({
-      folder: workspace,
-      args: ["fetch", "--quiet", "--no-tags", "--depth=1", "--no-recurse-submodules", "origin", wanted],
-      allowedExitCodes: [0, 1, 128],
-      timeoutMs: FETCH_MS,
-    });
-    if (await hasCommit(workspace, commit)) return;
+  for (const credentials of [{}, ownCredentials(env)]) {
+    for (const wanted of [commit, `refs/pull/${number}/head`]) {
+      await gitStatus({
+        folder: workspace,
+        args: ["fetch", "--quiet", "--no-tags", "--depth=1", "--no-recurse-submodules", "origin", wanted],
+        env: credentials,
+        allowedExitCodes: [0, 1, 128],
+        timeoutMs: FETCH_MS,
+      });
+      if (await hasCommit(workspace, commit)) return;
+    }
   }
   throw new CollectiveError(
     "REPOSITORY_COMMIT_MISSING",
@@ -62,6 +74,13 @@ async function ensureCommit(workspace: string, commit: string, number: number): 
       hint: "actions/checkout with fetch-depth: 0 brings all; a force push may have removed it",
     },
   );
+}
+
+/** The job's token for its own repository, nowhere else. */
+function ownCredentials(env: JobContext["env"]): Record<string, string> {
+  const token = env["GITHUB_TOKEN"] ?? "";
+  if (token === "") return {};
+  return gitCredentialVariables([{ urlPrefix: ownRepositoryUrl(env), token }], env);
 }
 
 async function hasCommit(workspace: string, commit: string): Promise<boolean> {
