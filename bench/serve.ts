@@ -214,7 +214,7 @@ function downloadOurs(url: string, oid: Oid): Promise<void> {
 function downloadLfs(url: string): Promise<void> {
   return scratch(async (to) => {
     const target = path.join(to, "clone");
-    await run({ file: "git", args: ["clone", "--quiet", "--bare", "--reference", repository, url, target] });
+    await run({ file: "git", args: ["clone", "--quiet", "--bare", url, target] });
     await run({ file: "git", args: ["-C", target, "lfs", "fetch", "origin", "main"] }).catch(
       (error: unknown) => {
         throw error instanceof CollectiveError ? new Error(String(error.data["stderr"])) : error;

@@ -331,6 +331,7 @@ t.test(
     await reader.read(3000, 100);
     t.equal(server.seen.length, asked);
     t.ok(await local.has(object.oid), "and it is here now, verified");
+    await reader.close();
   },
 );
 
