@@ -21,6 +21,7 @@ import { createRepository } from "../../src/repository/create.ts";
 import { lfsStore } from "../../src/repository/lfs-objects.ts";
 import { parseByteRange } from "../../src/repository/serve/byte-range.ts";
 import { createGranter } from "../../src/repository/serve/grant.ts";
+import { processSlots } from "../../src/repository/serve/process-slots.ts";
 import { addToken, readTokens, removeToken } from "../../src/repository/serve/token-file.ts";
 import {
   ask,
@@ -458,6 +459,17 @@ t.test("20 clones at once with few programs; more than may wait are told to come
   );
   clearInterval(counting);
   t.ok(most <= 2, `never more than 2 at once, saw ${most}`);
+
+  let running = 0;
+  const slots = processSlots(2, 100);
+  const seen = Array.from({ length: 10 }, () =>
+    slots.run(async () => {
+      running += 1;
+      await sleep(5);
+      return running--;
+    }),
+  );
+  t.equal(Math.max(...(await Promise.all(seen))), 2);
 
   const small = await serveHere(t, { limits: { maxProcesses: 1, maxWaiting: 1 } });
   const path_ = "/DNS/info/refs?service=git-upload-pack";
