@@ -50,7 +50,14 @@ const reporter = process.stdout.isTTY ? "base" : "terse";
 const tap = spawn("node_modules/.bin/tap", [`--reporter=${reporter}`, `--output-file=${report}`, ...files], {
   stdio: ["ignore", "inherit", "inherit"],
   // A test's folder whose repository is gone must not be taken for a folder of the project's own.
-  env: { ...process.env, GIT_CEILING_DIRECTORIES: fixtures, TMPDIR: folder, [RUN_VARIABLE]: folder },
+  env: {
+    ...process.env,
+    GIT_CEILING_DIRECTORIES: fixtures,
+    TMPDIR: folder,
+    [RUN_VARIABLE]: folder,
+    // tap's own loader would keep compiled code in the run's folder.
+    DISABLE_V8_COMPILE_CACHE: "1",
+  },
 });
 for (const [signal, number] of Object.entries({ SIGHUP: 1, SIGINT: 2, SIGTERM: 15 }))
   process.on(signal, () => void interrupt(signal, 128 + number));
