@@ -14,7 +14,7 @@ export function gitCredentialVariables(
   credentials: readonly GitCredential[],
   env: Readonly<Record<string, string | undefined>>,
 ): Record<string, string> {
-  const present = Number(env["GIT_CONFIG_COUNT"] ?? "0");
+  const present = Number(env["GIT_CONFIG_COUNT"] ?? "0") || 0;
   const variables: Record<string, string> = {
     GIT_CONFIG_COUNT: String(present + credentials.length),
   };
@@ -26,8 +26,21 @@ export function gitCredentialVariables(
   return variables;
 }
 
+/** A read-only token for private imports: sent to the forge's own address, nowhere else. Undefined without a token. */
+export function importCredentials(
+  token: string | undefined,
+  env: Readonly<Record<string, string | undefined>>,
+): Readonly<Record<string, string>> | undefined {
+  return token === undefined
+    ? undefined
+    : gitCredentialVariables([{ urlPrefix: `${serverUrl(env)}/`, token }], env);
+}
+
 /** The URL git reaches the job's own repository at. */
 export function ownRepositoryUrl(env: Readonly<Record<string, string | undefined>>): string {
-  const server = env["GITHUB_SERVER_URL"] ?? "https://github.com";
-  return `${server.replace(/\/$/, "")}/${env["GITHUB_REPOSITORY"] ?? ""}`;
+  return `${serverUrl(env)}/${env["GITHUB_REPOSITORY"] ?? ""}`;
+}
+
+function serverUrl(env: Readonly<Record<string, string | undefined>>): string {
+  return (env["GITHUB_SERVER_URL"] ?? "https://github.com").replace(/\/$/, "");
 }

@@ -122,16 +122,19 @@ export async function writeTemplate(
   }
 }
 
+/** What imports other appliances has newer versions of them proposed, previewed, and published as its own next version. */
+const IMPORTING = {
+  "check.yml": "check.yml",
+  "plan.yml": "plan.yml",
+  "bump.yml": "bump.yml",
+  "publish-next.yml": "publish.yml",
+};
+
 /** File in `templates/workflows` and its name in the new repository. */
 const WORKFLOWS: Readonly<Record<Template["kind"], Readonly<Record<string, string>>>> = {
   machine: { "check.yml": "check.yml", "publish.yml": "publish.yml" },
-  network: { "check.yml": "check.yml", "publish.yml": "publish.yml" },
-  derived: {
-    "check.yml": "check.yml",
-    "plan.yml": "plan.yml",
-    "bump.yml": "bump.yml",
-    "publish-next.yml": "publish.yml",
-  },
+  network: IMPORTING,
+  derived: IMPORTING,
   site: {
     "check.yml": "check.yml",
     "plan.yml": "plan.yml",

@@ -9,7 +9,7 @@ import { reportCheckRun } from "../check-run.ts";
 import { hasCode } from "../forge-error.ts";
 import { writeJobSummary } from "../job-summary.ts";
 import { parseRepositoryName } from "../repository-name.ts";
-import { importCredentials } from "./import-credentials.ts";
+import { importCredentials } from "../git-credentials.ts";
 import type { JobContext, JobResult } from "./job.ts";
 import { printAnnotations } from "./print-annotations.ts";
 import { pullRequestCommits } from "./pull-request-commits.ts";

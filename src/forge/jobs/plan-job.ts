@@ -14,7 +14,7 @@ import { writePreviewArtifact } from "../preview-artifact.ts";
 import { PLAN_CHECK, reportPreviewCheck } from "../preview-check.ts";
 import { isChange, previewClass, renderPreviewComment } from "../preview-comment.ts";
 import { upsertStickyComment } from "../sticky-comment.ts";
-import { importCredentials } from "./import-credentials.ts";
+import { importCredentials } from "../git-credentials.ts";
 import type { JobContext, JobResult } from "./job.ts";
 import { printAnnotations } from "./print-annotations.ts";
 import { pullRequestCommits, pushPlanRef } from "./pull-request-commits.ts";
