@@ -22,9 +22,18 @@ const MAX_WORKERS = 8;
 const WORKER_LIMITS = { maxYoungGenerationSizeMb: 2, maxOldGenerationSizeMb: 64 };
 const WORKER_FILE = "disk-codec-worker.cjs";
 
-/** Runs `work` with a pool that is closed when it ends. Workers start when they are first needed. */
-export async function withCodecPool<Result>(work: (pool: CodecPool) => Promise<Result>): Promise<Result> {
-  const pool = createCodecPool();
+/** Starting a worker takes as long as it takes one to decode about so many chunks. */
+const CHUNKS_WORTH_A_WORKER = 128;
+
+/**
+ * Runs `work` with a pool that is closed when it ends. Workers start when they are first needed, and no more of them than
+ * `chunks`, where their number is known, are worth.
+ */
+export async function withCodecPool<Result>(
+  work: (pool: CodecPool) => Promise<Result>,
+  chunks = Infinity,
+): Promise<Result> {
+  const pool = createCodecPool(Math.max(1, Math.ceil(chunks / CHUNKS_WORTH_A_WORKER)));
   try {
     return await work(pool);
   } finally {
@@ -46,8 +55,8 @@ interface PoolState {
   readonly running: Map<Worker, Task>;
 }
 
-function createCodecPool(): CodecPool {
-  const limit = Math.min(MAX_WORKERS, availableParallelism());
+function createCodecPool(worthwhile: number): CodecPool {
+  const limit = Math.min(MAX_WORKERS, availableParallelism(), worthwhile);
   const state: PoolState = { limit, workers: new Set(), idle: [], waiting: [], running: new Map() };
   const submit = <Result extends CompressResult | DecodeResult>(job: CodecJob): Promise<Result> =>
     new Promise((resolve, reject) => {

@@ -2,7 +2,7 @@
 import { open, rename, rm, type FileHandle } from "node:fs/promises";
 import path from "node:path";
 import { run } from "../io.ts";
-import { withCodecPool } from "./codec-pool.ts";
+import { withCodecPool, type CodecPool } from "./codec-pool.ts";
 import { recordsByDigest, type ChunkRecord, type DiskIndex } from "./disk-index.ts";
 import { fetchChunks, type WantedChunk } from "./fetch-chunks.ts";
 import { CHUNK_BYTES, plainBytesAt } from "./format.ts";
@@ -86,7 +86,7 @@ export async function fetchInto(options: {
   const wanted = wantedChunks(index, places);
   const totalBytes = wanted.reduce((sum, { plainBytes }) => sum + (plainBytes ?? 0), 0);
   let doneBytes = 0;
-  return await withCodecPool((pool) =>
+  const fetchAll = (pool: CodecPool): Promise<number> =>
     fetchChunks({
       wanted,
       records: recordsByDigest(index),
@@ -101,8 +101,8 @@ export async function fetchInto(options: {
         doneBytes += plain.length;
         onProgress?.({ doneBytes, totalBytes });
       },
-    }),
-  );
+    });
+  return await withCodecPool(fetchAll, wanted.length);
 }
 
 /** Writes all of `bytes`: a single write may be cut short. */

@@ -84,6 +84,12 @@ export function localFolder(target: RepositoryUrl): string | undefined {
   return target.kind === "file" ? decodeURIComponent(target.url.slice("file://".length)) : undefined;
 }
 
+/** Whether a normalised URL names a folder of this machine. */
+export function isLocalUrl(url: string): boolean {
+  const target = parseUrl(url);
+  return !isUrlProblem(target) && localFolder(target) !== undefined;
+}
+
 /** A URL that was normalised before (a lock entry, a Source). */
 export function parseUrl(url: string): RepositoryUrl | UrlProblem {
   return resolveUrl(url, "/");

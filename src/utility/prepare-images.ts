@@ -6,6 +6,7 @@ import type { Fence } from "../host/host.ts";
 import type { Decision } from "./decide.ts";
 import type { MachineImage } from "../repository/machine-image.ts";
 import type { ShareObjects } from "../repository/share-objects.ts";
+import { isLocalUrl } from "../repository/url.ts";
 import { displayName } from "./operation.ts";
 import type { Progress } from "./progress.ts";
 import { requireHost, type Survey } from "./survey.ts";
@@ -56,7 +57,7 @@ export async function prepareImages(options: {
 
 /**
  * A host on this machine reads the mirrors the manager fills, so that one without a network of its own, as in a lab, has what
- * it needs. What cannot be fetched here the host tries by itself: its error is the one that counts.
+ * it needs. What lies in a folder, or cannot be fetched here, the host reads by itself: its error is the one that counts.
  */
 async function shareFirst(
   { survey, shareObjects }: { readonly survey: Survey; readonly shareObjects?: ShareObjects | undefined },
@@ -64,6 +65,7 @@ async function shareFirst(
 ): Promise<void> {
   const reached = survey.reached.get(host);
   if (shareObjects === undefined || reached?.entry.address.startsWith("unix:") !== true) return;
+  if (isLocalUrl(image.source.url)) return;
   const isThere = image.programDisks.every(({ indexDigest }) =>
     reached.inventory.images.includes(indexDigest),
   );
