@@ -56,7 +56,7 @@ t.test("workflows and actions pass both validators and every check; bad ones do 
   for (const { name } of TEMPLATES)
     t.match(await init(cwd, name, `${name}-x`, "--actions", `acme/collective@${pin}`), { status: 0 });
   const written = TEMPLATES.flatMap(({ name }) => workflowsOf(path.join(cwd, `${name}-x`)));
-  t.equal(written.length, 6 * 2 + 4 + 5);
+  t.equal(written.length, 5 * 2 + 2 * 4 + 5);
   for (const { name, text } of [...written, ...workflowsOf(".")]) {
     t.strictSame(validateWorkflow(text).errors, [], name);
     t.strictSame(parser.workflow(text, name), [], name);

@@ -108,7 +108,12 @@ test("plan: what fails on GitHub leaves no twins", async (t) => {
     { outputs: { class: "replace" } },
     "without the right to check runs the comment is made",
   );
-  await Promise.all([plan(), plan(), plan()]);
+  // Jobs that run at the same time have folders of their own.
+  await Promise.all(
+    ["one", "two", "three"].map((outputDirectory) =>
+      runPlanJob({ ...inputs, outputDirectory }, pull.job({ forge: () => forgeOf(server, JOB_TOKEN) })),
+    ),
+  );
   t.same(counts(), [1, 1], "three at the same time");
 });
 
