@@ -1,6 +1,6 @@
 /** The bundled actions as the runner runs them: one file in an empty folder, an event, inputs, outputs, summary. */
 import { spawn, spawnSync } from "node:child_process";
-import { copyFileSync, cpSync, existsSync, readFileSync, statSync, writeFileSync } from "node:fs";
+import { copyFileSync, cpSync, existsSync, mkdirSync, readFileSync, statSync, writeFileSync } from "node:fs";
 import path from "node:path";
 import t from "tap";
 import { forgeOf, JOB_TOKEN, PERSON_TOKEN, startServer } from "../forge/github-fixture.ts";
@@ -133,5 +133,35 @@ t.test("bundles", { timeout: 300_000 }, async (t) => {
       (await forgeOf(server, JOB_TOKEN).rest.repos.listReleases({ owner: "acme", repo: "DNS" })).data.length,
       1,
     );
+  });
+
+  await t.test("apply looks at a commit of the branch, and refuses one that is not on it", async (t) => {
+    const server = await startServer(t);
+    const commit = await server.commit("acme/site", "main", { "utility.yaml": "format: 1\n" });
+    const stray = await server.commit("acme/site", "topic", { "utility.yaml": "format: 1\nvlans: [100]\n" });
+    const { gitDirectory } = server.state.repositories.get("acme/site")!;
+    const place = path.dirname(path.dirname(gitDirectory));
+    mkdirSync(path.join(place, "run"));
+    const workspace = path.join(place, "workspace");
+    git(place, "clone", "--quiet", gitDirectory, workspace);
+    const event = path.join(place, "event.json");
+    const runFor = (after: string): Promise<Ended> => {
+      writeFileSync(event, JSON.stringify({ ref: "refs/heads/main", before: "0".repeat(40), after }));
+      return runBundle("actions/apply/dist/index.mjs", path.join(place, "run"), {
+        ...{ GITHUB_EVENT_NAME: "push", GITHUB_EVENT_PATH: event, GITHUB_SHA: after },
+        ...{ GITHUB_REF: "refs/heads/main", GITHUB_REPOSITORY: "acme/site", GITHUB_WORKSPACE: workspace },
+        ...{ GITHUB_API_URL: server.url, "INPUT_GITHUB-TOKEN": JOB_TOKEN },
+        ...{ CUI_STATE: path.join(place, "state.git") },
+      });
+    };
+    const applied = await runFor(commit);
+    t.equal(applied.status, 0, applied.log);
+    t.match(applied.outputs["outcome"], /^(done|unchanged)$/, JSON.stringify(applied));
+    const before = server.writes().length;
+    const refused = await runFor(stray);
+    t.equal(refused.status, 1);
+    t.match(refused.log, /ROLLOUT_OFF_BRANCH/);
+    t.equal(server.writes().length, before, "nothing is recorded for it");
+    t.notMatch(JSON.stringify([applied, refused]), JOB_TOKEN);
   });
 });
