@@ -1,7 +1,7 @@
 // Builds dist/ (the bundled CLI, one lazily loaded chunk a verb) and, with --tests, build/ (precompiled tests).
 import { build } from "esbuild";
 import { existsSync } from "node:fs";
-import { chmod, cp, readdir, rm } from "node:fs/promises";
+import { chmod, readdir, rm } from "node:fs/promises";
 import path from "node:path";
 import { fileURLToPath } from "node:url";
 
@@ -15,7 +15,7 @@ const common = {
   absWorkingDir: root,
   bundle: true,
   platform: "node",
-  target: "node20.19",
+  target: "node24.6",
   format: "esm",
   splitting: true,
   logLevel: "warning",
@@ -85,21 +85,15 @@ export async function buildBenchmarks() {
   await buildWorkers("build");
 }
 
-/** Worker threads are files of their own: CommonJS, because the WebAssembly is found through `__dirname`. */
+/** Worker threads are files of their own. */
 async function buildWorkers(directory) {
   await build({
     ...common,
     splitting: false,
-    format: "cjs",
     entryPoints: { "disk-codec-worker": "src/disk/codec-worker.ts" },
     outdir: directory,
-    outExtension: { ".js": ".cjs" },
     minify: directory === "dist",
   });
-  await cp(
-    path.join(root, "node_modules/@bokuweb/zstd-wasm/dist/common/zstd.wasm"),
-    path.join(root, directory, "zstd.wasm"),
-  );
 }
 
 async function listTypeScript(directory) {

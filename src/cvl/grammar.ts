@@ -187,14 +187,14 @@ export class ThoroughParser extends EmbeddedActionsParser {
     });
 
     const statementKinds = [{ ALT: () => this.variable() }, { ALT: () => this.assignmentOrComponent() }];
-    this.statement = this.RULE("statement", () => this.OR<StatementSyntax>(statementKinds));
+    this.statement = this.RULE("statement", () => this.OR(statementKinds));
 
     const valueKinds = [
       { ALT: () => makeString(this.CONSUME(StringLiteral)) },
       { ALT: () => this.reference() },
       { ALT: () => this.SUBRULE(this.map) },
     ];
-    this.value = this.RULE("value", () => this.OR<ValueSyntax | undefined>(valueKinds));
+    this.value = this.RULE("value", () => this.OR(valueKinds));
 
     this.map = this.RULE("map", (): MapSyntax => {
       const start = this.CONSUME(LeftBrace).startOffset;
@@ -223,7 +223,7 @@ export class ThoroughParser extends EmbeddedActionsParser {
       { ALT: () => makeName(this.CONSUME(StringLiteral)) },
     ];
     this.pair = this.RULE("pair", (): PairSyntax | undefined => {
-      const key = this.OR<NameSyntax>(keyKinds);
+      const key = this.OR(keyKinds);
       this.CONSUME(Arrow);
       const value = this.SUBRULE(this.value);
       if (value === undefined) return undefined;
@@ -246,7 +246,7 @@ export class ThoroughParser extends EmbeddedActionsParser {
 
   private assignmentOrComponent(): StatementSyntax {
     const target = this.path();
-    const isAssignment = this.OR1<boolean>(this.bodyKinds);
+    const isAssignment = this.OR1(this.bodyKinds);
     this.CONSUME1(Semicolon);
     const { start } = target;
     const end = this.previousEnd();

@@ -18,9 +18,9 @@ export interface CodecPool {
 }
 
 const MAX_WORKERS = 8;
-/** A worker holds one batch; small heaps are collected early. WebAssembly memory and buffers are not counted. */
+/** A worker holds one batch; small heaps are collected early. Buffers and what zstd takes are not counted. */
 const WORKER_LIMITS = { maxYoungGenerationSizeMb: 2, maxOldGenerationSizeMb: 64 };
-const WORKER_FILE = "disk-codec-worker.cjs";
+const WORKER_FILE = "disk-codec-worker.js";
 
 /** Starting a worker takes as long as it takes one to decode about so many chunks. */
 const CHUNKS_WORTH_A_WORKER = 128;

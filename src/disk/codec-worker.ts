@@ -12,35 +12,32 @@ import type {
 } from "./codec-messages.ts";
 import { CHUNK_BYTES } from "./format.ts";
 import { frameContentSize } from "./zstd-frame.ts";
-import { loadZstd, type Zstd } from "./zstd.ts";
+import { compressFrame, decompressFrame } from "./zstd.ts";
 
 const port = parentPort;
 if (port === null) throw new Error("codec-worker runs as a worker thread only");
-const loading = loadZstd();
 
 port.on("message", (job: CodecJob) => {
-  void answer(job).then((message) => {
-    port.postMessage(message, message.result === undefined ? [] : [message.result.buffer]);
-  });
+  const message = answer(job);
+  port.postMessage(message, message.result === undefined ? [] : [message.result.buffer]);
 });
 
-async function answer(job: CodecJob): Promise<CodecAnswer> {
+function answer(job: CodecJob): CodecAnswer {
   try {
-    const zstd = await loading;
-    return { result: job.kind === "compress" ? compressChunks(zstd, job) : decodeChunks(zstd, job) };
+    return { result: job.kind === "compress" ? compressChunks(job) : decodeChunks(job) };
   } catch (error) {
     return { failure: error instanceof Error ? error.message : String(error) };
   }
 }
 
 /** Stored bytes are never longer than plain ones, so they are put into the same buffer from its start. */
-function compressChunks(zstd: Zstd, { buffer, plainBytes }: CompressJob): CompressResult {
+function compressChunks({ buffer, plainBytes }: CompressJob): CompressResult {
   const bytes = new Uint8Array(buffer);
   let from = 0;
   let to = 0;
   const stored = plainBytes.map((length) => {
     const plain = bytes.subarray(from, from + length);
-    const frame = zstd.compress(plain);
+    const frame = compressFrame(plain);
     const raw = frame.length >= length;
     bytes.set(raw ? plain : frame, to);
     from += length;
@@ -52,11 +49,11 @@ function compressChunks(zstd: Zstd, { buffer, plainBytes }: CompressJob): Compre
   return { buffer, stored };
 }
 
-function decodeChunks(zstd: Zstd, { buffer, output, items }: DecodeJob): DecodeResult {
+function decodeChunks({ buffer, output, items }: DecodeJob): DecodeResult {
   const plain = new Uint8Array(output);
   const chunks = items.map((item, at) => {
     const stored = new Uint8Array(buffer, item.offset, item.storedBytes);
-    const decoded = decodeChunk(zstd, stored, item);
+    const decoded = decodeChunk(stored, item);
     if (typeof decoded === "string") return { problem: decoded };
     plain.set(decoded, at * CHUNK_BYTES);
     return { plainBytes: decoded.length };
@@ -65,7 +62,7 @@ function decodeChunks(zstd: Zstd, { buffer, output, items }: DecodeJob): DecodeR
 }
 
 /** The plain bytes, or in words what is wrong with the stored ones. */
-function decodeChunk(zstd: Zstd, stored: Uint8Array, item: DecodeItem): Uint8Array | string {
+function decodeChunk(stored: Uint8Array, item: DecodeItem): Uint8Array | string {
   const limit = item.plainBytes ?? CHUNK_BYTES;
   let plain: Uint8Array;
   if (item.codec === "raw") {
@@ -75,7 +72,7 @@ function decodeChunk(zstd: Zstd, stored: Uint8Array, item: DecodeItem): Uint8Arr
     if (size === undefined) return "its stored bytes are not a zstd frame that states its size";
     if (size > limit) return `its frame states ${size} plain bytes, more than ${limit}`;
     try {
-      plain = zstd.decompress(stored, limit, item.dictionary);
+      plain = decompressFrame(stored, limit, item.dictionary);
     } catch {
       return "its zstd frame does not decode";
     }

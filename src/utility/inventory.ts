@@ -146,7 +146,7 @@ const externalSegment = z
       .refine((value) => parseSubnet(value) !== undefined, "expected a subnet like 198.51.100.0/24"),
     gateway: z.string().refine((value) => parseAddress(value) !== undefined, "expected an IPv4 address"),
   })
-  .refine(gatewayLiesInSubnet, { message: "expected an address inside the subnet", path: ["gateway"] });
+  .refine(gatewayLiesInSubnet, { error: "expected an address inside the subnet", path: ["gateway"] });
 
 const network = z.strictObject({
   id: z.string().regex(/^[a-z0-9-]{1,36}$/, "expected 1 to 36 of a-z, 0-9 and `-`"),

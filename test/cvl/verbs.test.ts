@@ -157,13 +157,13 @@ t.test("cui check looks at what git does not ignore", async (t) => {
     ".gitignore": "ignored.cvl\n",
     "ignored.cvl": "nonsense",
     "new.cvl": "new extends VMAppliance { }",
-    sub: { "tracked.cvl": "tracked extends VMAppliance { }" },
+    inner: { "tracked.cvl": "tracked extends VMAppliance { }" },
     "gone.cvl": "gone extends VMAppliance { }",
   });
   const git = (...args: string[]) =>
     run({ file: "git", args, cwd, env: { GIT_CONFIG_GLOBAL: "/dev/null", GIT_CONFIG_SYSTEM: "/dev/null" } });
   await git("init", "-q");
-  await git("add", "sub", "gone.cvl");
+  await git("add", "inner", "gone.cvl");
   await git("config", "core.fsmonitor", `touch ${path.join(cwd, "started")}; true`);
   await run({ file: "rm", args: [path.join(cwd, "gone.cvl")] });
   t.match(await cui(cwd, "check"), { status: 0, out: "2 files checked, 0 errors" });

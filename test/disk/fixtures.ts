@@ -1,16 +1,14 @@
 /** Packs and indexes made by hand, deltas included: what a writer of another program may make, and what a hostile one does. */
 import { createHash } from "node:crypto";
-import { createCCtx, compress, compressUsingDict, init } from "@bokuweb/zstd-wasm";
+import { constants, zstdCompressSync } from "node:zlib";
 import type { ChunkRecord, DiskIndex } from "../../src/disk/disk-index.ts";
 import { CHUNK_BYTES, type Codec } from "../../src/disk/format.ts";
 import type { ChunkDigest, ObjectReader, ObjectStore, Oid } from "../../src/disk/object-store.ts";
 import { encodePackHead, encodePackTail, type PackEntry } from "../../src/disk/pack-format.ts";
 import { CollectiveError } from "../../src/errors.ts";
 
-// Once only: initialising again swaps the instance while it is in use.
-await init();
-
 export const CHUNK = CHUNK_BYTES;
+const params = { [constants.ZSTD_c_compressionLevel]: 3 };
 
 export function sha256(bytes: Uint8Array): string {
   return createHash("sha256").update(bytes).digest("hex");
@@ -79,13 +77,13 @@ function finishPack(entries: readonly PackEntry[], parts: readonly Uint8Array[])
 
 /** One frame that states its size. */
 export function compressed(plain: Uint8Array): Buffer {
-  return Buffer.from(compress(Buffer.from(plain), 3));
+  return zstdCompressSync(plain, { params });
 }
 
 function store({ plain, codec, bases = [] }: HandMadeChunk): Uint8Array {
   if (codec === "raw") return plain;
   if (codec === "zstd") return compressed(plain);
-  return compressUsingDict(createCCtx(), Buffer.from(plain), Buffer.concat([Buffer.alloc(8), ...bases]), 3);
+  return zstdCompressSync(plain, { params, dictionary: Buffer.concat([Buffer.alloc(8), ...bases]) });
 }
 
 /** An index whose disk holds the chunks with those digests one after the other; undefined is a zero chunk. */

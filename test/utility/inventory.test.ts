@@ -183,7 +183,7 @@ test("two edits at once both arrive; one that would make the file invalid change
 });
 
 test("a network keeps its id when its file is renamed in the inventory", async (t) => {
-  const folder = t.testdir({ "utility.yaml": "format: 1 # ours\n", sub: {} });
+  const folder = t.testdir({ "utility.yaml": "format: 1 # ours\n", inner: {} });
   const site = await findSite(folder);
   const id = networkIdFor(site.inventory, "acme.cvl", undefined);
   t.match(id, /^acme-[0-9a-f]{6}$/);
@@ -198,7 +198,7 @@ test("a network keeps its id when its file is renamed in the inventory", async (
   t.equal(networkIdFor(inventory, "renamed.cvl", undefined), id);
   t.equal(findNetwork(inventory, "renamed.cvl", "Acme")?.id, id);
   t.equal(findNetwork(inventory, "acme.cvl", undefined), undefined);
-  t.equal(siteRelative(site, `${folder}/sub`, "../x.cvl"), "x.cvl");
+  t.equal(siteRelative(site, `${folder}/inner`, "../x.cvl"), "x.cvl");
   t.throws(() => siteRelative(site, "/", "tmp/x.cvl"), { code: "UTILITY_NO_SITE" });
   await mkdir(`${folder}/y`);
 });

@@ -134,7 +134,7 @@ async function followRedirects(wanted: HttpRequest, { agent, settings }: Sending
       dispatcher: agent,
       method: wanted.method,
       headers,
-      signal: settings.signal,
+      signal: settings.signal ?? null,
       ...(wanted.body === undefined ? {} : { body: wanted.body() }),
     });
     const { location } = received;
