@@ -1,5 +1,6 @@
 /** Checks of workflows beyond their schema: what a reviewer would look for. Each gives the places that break it. */
 import { parse } from "yaml";
+import { findPinProblems, listUses, type PinnedActions } from "./pins.ts";
 
 interface Step {
   readonly uses?: string;
@@ -12,6 +13,7 @@ interface Job {
   readonly "timeout-minutes"?: number;
   readonly permissions?: unknown;
   readonly environment?: unknown;
+  readonly uses?: string;
   readonly steps?: readonly Step[];
 }
 
@@ -22,7 +24,9 @@ interface Workflow {
   readonly jobs: Readonly<Record<string, Job>>;
 }
 
-export function findWorkflowProblems(text: string): string[] {
+type Filters = Readonly<Record<string, unknown>>;
+
+export function findWorkflowProblems(text: string, pinned: PinnedActions): string[] {
   const workflow = parse(text) as Workflow;
   const problems: string[] = [];
   if (JSON.stringify(workflow.permissions) !== "{}") problems.push("permissions: the top is not {}");
@@ -30,10 +34,42 @@ export function findWorkflowProblems(text: string): string[] {
   for (const [name, job] of Object.entries(workflow.jobs)) {
     problems.push(...findJobProblems(workflow, job).map((problem) => `${name}: ${problem}`));
   }
-  for (const line of text.split("\n")) {
-    if (/^\s*(- )?uses:/.test(line) && !/@[0-9a-f]{40} # \S/.test(line)) problems.push(`pin: ${line.trim()}`);
+  return [
+    ...problems,
+    ...findFilterProblems(workflow),
+    ...findHiddenUses(workflow, text),
+    ...findPinProblems(text, pinned),
+  ];
+}
+
+/** GitHub refuses a filter beside its opposite only when it runs the workflow, and takes a number for a pattern. */
+function findFilterProblems({ on }: Workflow): string[] {
+  if (typeof on !== "object" || on === null) return [];
+  const problems: string[] = [];
+  for (const [event, filters] of Object.entries(on as Readonly<Record<string, Filters | null>>)) {
+    for (const name of ["branches", "tags", "paths"]) {
+      const lists = [filters?.[name], filters?.[`${name}-ignore`]].filter((list) => list !== undefined);
+      if (lists.length > 1) problems.push(`on: ${event} has ${name} and ${name}-ignore`);
+      if (!lists.every(isListOfTexts)) problems.push(`on: ${event}: ${name} is no list`);
+    }
   }
   return problems;
+}
+
+function isListOfTexts(value: unknown): boolean {
+  return Array.isArray(value) && value.every((entry) => typeof entry === "string");
+}
+
+/** Uses that are not on a line of their own, where nobody looks for a pin. */
+function findHiddenUses({ jobs }: Workflow, text: string): string[] {
+  const seen = new Set(listUses(text).map((use) => use.replace(/ .*/, "")));
+  const uses = Object.values(jobs).flatMap((job) => [
+    job.uses,
+    ...(job.steps ?? []).map((step) => step.uses),
+  ]);
+  return uses.flatMap((use) =>
+    use === undefined || seen.has(use) ? [] : [`pin: ${use}: not on its own line`],
+  );
 }
 
 function findJobProblems(workflow: Workflow, job: Job): string[] {

@@ -437,7 +437,7 @@ t.test("the bundled action, as a process", async (t) => {
     bundle: true,
     platform: "node",
     format: "esm",
-    target: "node20.19",
+    target: "node24",
     logLevel: "silent",
     banner: { js: "import{createRequire as r}from'node:module';const require=r(import.meta.url);" },
   });
