@@ -1,14 +1,21 @@
-// What Collective needs on a machine, each with its reason; `--install` installs what is missing.
-// Plain Node without packages: it runs before `npm ci`.
+/**
+ * What Collective needs on a machine, each with its reason; `--install` installs what is missing.
+ * It uses no packages: it runs before `npm ci`.
+ */
 import { spawnSync } from "node:child_process";
 import { accessSync, constants, existsSync, readFileSync, statSync } from "node:fs";
 import path from "node:path";
-import { fileURLToPath } from "node:url";
 
-const root = path.dirname(path.dirname(fileURLToPath(import.meta.url)));
+const root = path.dirname(import.meta.dirname);
 
-/** Debian packages: the program, or the file, that shows it is there, and why it is needed. */
-export const debianPackages = [
+export interface DebianPackage {
+  readonly name: string;
+  /** The program, or the file, that shows that it is there. */
+  readonly program: string;
+  readonly why: string;
+}
+
+export const debianPackages: readonly DebianPackage[] = [
   { name: "git", program: "git", why: "appliance and site repositories" },
   { name: "git-lfs", program: "git-lfs", why: "disk packs are Git LFS objects" },
   { name: "libvirt-daemon-system", program: "libvirtd", why: "runs the virtual machines" },
@@ -22,7 +29,7 @@ export const debianPackages = [
 ];
 
 /** Only the tests and benchmarks use these. */
-export const testPackages = [
+export const testPackages: readonly DebianPackage[] = [
   { name: "openssh-client", program: "ssh", why: "reaches host managers" },
   { name: "openssh-server", program: "sshd", why: "tests reach a host manager over SSH" },
   { name: "mmdebstrap", program: "mmdebstrap", why: "builds the Debian appliance" },
@@ -40,12 +47,12 @@ export const testPackages = [
 ];
 
 /** The packages whose program is not on this machine. */
-export function missingPackages(packages) {
+export function missingPackages(packages: readonly DebianPackage[]): DebianPackage[] {
   return packages.filter(({ program }) => !isInstalled(program));
 }
 
 /** True when `npm ci` has to run: no modules yet, or a lock file newer than they are. */
-export function npmPackagesMissing() {
+function npmPackagesMissing(): boolean {
   const installed = path.join(root, "node_modules/.package-lock.json");
   if (!existsSync(installed)) return true;
   return (
@@ -54,23 +61,28 @@ export function npmPackagesMissing() {
   );
 }
 
-function sameLock(installed) {
-  const versions = (file) =>
-    Object.entries(JSON.parse(readFileSync(file, "utf8")).packages)
+/** The part of package-lock.json that is read here. */
+interface LockFile {
+  readonly packages: Readonly<Record<string, { readonly version?: string; readonly optional?: boolean }>>;
+}
+
+function sameLock(installed: string): boolean {
+  const versions = (file: string): string =>
+    Object.entries((JSON.parse(readFileSync(file, "utf8")) as LockFile).packages)
       .filter(([name, entry]) => name !== "" && entry.optional !== true)
-      .map(([name, entry]) => `${name}@${entry.version}`)
+      .map(([name, entry]) => `${name}@${entry.version ?? ""}`)
       .sort()
       .join();
   return versions(installed) === versions(path.join(root, "package-lock.json"));
 }
 
 /** Installs what is missing and says what and why; returns an error text, or undefined when all is there. */
-export function install(packages) {
+export function install(packages: readonly DebianPackage[]): string | undefined {
   const missing = missingPackages(packages);
   if (missing.length > 0) {
     console.log("These Debian packages are missing and will be installed:");
     for (const { name, why } of missing) console.log(`  ${name.padEnd(22)} ${why}`);
-    if (process.getuid() !== 0) {
+    if (process.getuid?.() !== 0) {
       return `Installing Debian packages needs root. Run: sudo apt-get install ${missing.map(({ name }) => name).join(" ")}`;
     }
     // Lists that are a day old still do where nothing newer can be fetched.
@@ -87,9 +99,9 @@ export function install(packages) {
   return undefined;
 }
 
-function isInstalled(program) {
+function isInstalled(program: string): boolean {
   if (path.isAbsolute(program)) return existsSync(program);
-  const folders = [...(process.env.PATH ?? "").split(":"), "/usr/sbin", "/sbin", "/usr/local/sbin"];
+  const folders = [...(process.env["PATH"] ?? "").split(":"), "/usr/sbin", "/sbin", "/usr/local/sbin"];
   return folders.some((folder) => {
     try {
       accessSync(path.join(folder, program), constants.X_OK);
@@ -100,12 +112,12 @@ function isInstalled(program) {
   });
 }
 
-function aptGet(args) {
+function aptGet(args: readonly string[]): boolean {
   const env = { ...process.env, DEBIAN_FRONTEND: "noninteractive" };
   return spawnSync("apt-get", args, { env, stdio: ["ignore", "inherit", "inherit"] }).status === 0;
 }
 
-if (process.argv[1] === fileURLToPath(import.meta.url)) {
+if (import.meta.main) {
   const all = [...debianPackages, ...testPackages];
   if (process.argv.includes("--install")) {
     const problem = install(all);

@@ -32,7 +32,7 @@ t.test(
     mkdirSync(path.join(run ?? "", "deep"));
     writeFileSync(path.join(run ?? "", "deep/file"), "x");
 
-    const guard = spawn(process.execPath, ["scripts/test-guard.mjs", run ?? "", report ?? ""], {
+    const guard = spawn(process.execPath, ["scripts/test/guard.ts", run ?? "", report ?? ""], {
       stdio: ["pipe", "inherit", "inherit"],
       env: { ...process.env, CUI_TEST_RUN: other },
     });

@@ -1,0 +1,103 @@
+/** Builds the CLI and the tests, runs each test file in a process of its own and reports; begun by ../test.ts. */
+import { spawn } from "node:child_process";
+import { mkdtemp, readdir } from "node:fs/promises";
+import os from "node:os";
+import path from "node:path";
+import pLimit from "p-limit";
+import { buildCli, buildTests } from "../build.ts";
+import { findTestFiles, longestFirst, type TestFile } from "./choose.ts";
+import { awaitProcesses, RUN_VARIABLE, watchNpm } from "./guard.ts";
+import { machineChanges, readMachine } from "./machine.ts";
+import { readRecord, writeRecord } from "./record.ts";
+import { countTests, fileLine, runReport } from "./report.ts";
+import { runFile } from "./run-file.ts";
+
+const JOBS = Math.min(2, os.availableParallelism());
+/** Of one file: ten times what the slowest needs. */
+const TIMEOUT_MS = 20 * 60_000;
+
+const startedAt = performance.now();
+const files = await chooseFiles(process.argv.slice(2));
+const machine = readMachine();
+
+// Everything the tests make lies in one folder; the guard removes it and ends what is left, however this process ends.
+const folder = await mkdtemp(path.join(os.tmpdir(), "ct-"));
+const fixtures = path.resolve(".tap/fixtures");
+const guard = spawn(process.execPath, [path.join(import.meta.dirname, "guard.ts"), folder, fixtures], {
+  stdio: ["pipe", "inherit", "inherit"],
+  detached: true,
+});
+const guarded = new Promise((resolve) => guard.on("exit", resolve));
+for (const [signal, number] of Object.entries({ SIGHUP: 1, SIGINT: 2, SIGTERM: 15 }))
+  process.once(signal, () => void interrupt(signal, 128 + number));
+const isNpmThere = watchNpm();
+setInterval(() => {
+  if (!isNpmThere()) void interrupt("npm has ended", 1);
+}, 500).unref();
+
+const limit = pLimit(JOBS);
+const results = await limit.map(files, async (file) => {
+  const result = await runFile({ ...file, env: testEnvironment(), timeoutMs: TIMEOUT_MS });
+  console.log(fileLine(result));
+  return result;
+});
+writeRecord(results);
+const left = await whatIsLeft();
+await endGuard();
+console.log(runReport({ results, left, ms: performance.now() - startedAt }));
+const { passed, failed } = countTests({ results, left });
+process.exit(failed === 0 && passed > 0 ? 0 : 1);
+
+async function chooseFiles(args: readonly string[]): Promise<TestFile[]> {
+  const record = readRecord();
+  const isAgain = args.includes("--again");
+  const parts = args.filter((arg) => arg !== "--again");
+  const unknown = parts.find((part) => part.startsWith("-"));
+  if (unknown !== undefined)
+    stop(`${unknown} is no option; usage: npm test -- [--again] [part of a path …]`, 2);
+  if (isAgain && record.failed.length === 0) stop("nothing failed in the last run", 0);
+  await buildCli();
+  await buildTests();
+  const found = await findTestFiles(parts);
+  const chosen = isAgain ? found.filter(({ file }) => record.failed.includes(file)) : found;
+  if (chosen.length === 0) stop(`no test file matches ${args.join(" ")}`, 2);
+  return longestFirst(chosen, record);
+}
+
+function stop(message: string, code: number): never {
+  console.error(message);
+  process.exit(code);
+}
+
+function testEnvironment(): NodeJS.ProcessEnv {
+  return {
+    ...process.env,
+    // A test's folder whose repository is gone must not be taken for a folder of the project's own.
+    GIT_CEILING_DIRECTORIES: fixtures,
+    TMPDIR: folder,
+    [RUN_VARIABLE]: folder,
+    // Compiled once for all the processes of all tests.
+    NODE_COMPILE_CACHE: path.resolve("build/compiled"),
+  };
+}
+
+/** What the tests should have ended, removed and put back. */
+async function whatIsLeft(): Promise<string[]> {
+  const processes = await awaitProcesses(folder);
+  return [
+    ...processes.map(({ pid, command }) => `process ${pid}: ${command.slice(0, 200)}`),
+    ...(await readdir(folder)).map((name) => path.join(folder, name)),
+    ...machineChanges(machine, readMachine()),
+  ];
+}
+
+async function endGuard(): Promise<void> {
+  guard.stdin.end();
+  await guarded;
+}
+
+async function interrupt(why: string, code: number): Promise<void> {
+  console.error(`\n${why}: ending the tests`);
+  await endGuard();
+  process.exit(code);
+}
