@@ -18,7 +18,7 @@ if (problem !== undefined) {
   console.log(`${problem}\nTests that need ${missing.join(", ")} are skipped or fail.`);
 }
 
-const { buildCli, buildTests } = await import("./build.mjs");
+const { buildCli, buildTests } = await import("./build.ts");
 await buildCli();
 await buildTests();
 const files = (await readdir("build/test", { recursive: true }))

@@ -1,7 +1,7 @@
 // Prunes GitHub's OpenAPI description to the operations the forge uses; the result is what the test server checks against.
 // Run when an operation is added (the full description is 12 MB of a 390 MB package, so it is no dependency):
 //   npm install --prefix /tmp/openapi @octokit/openapi@23
-//   node scripts/prune-github-openapi.mjs /tmp/openapi/node_modules/@octokit/openapi
+//   node scripts/prune-github-openapi.ts /tmp/openapi/node_modules/@octokit/openapi
 import { readFileSync, writeFileSync } from "node:fs";
 import path from "node:path";
 
@@ -125,7 +125,7 @@ const pruned = {
     title: "GitHub's REST API, pruned",
     version: full.info.version,
     license: full.info.license,
-    "x-made-from": `@octokit/openapi ${version} by scripts/prune-github-openapi.mjs`,
+    "x-made-from": `@octokit/openapi ${version} by scripts/prune-github-openapi.ts`,
   },
   paths,
   components,

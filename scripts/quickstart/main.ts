@@ -5,8 +5,8 @@ import { existsSync } from "node:fs";
 import { writeFile } from "node:fs/promises";
 import path from "node:path";
 import { debianPackages, install } from "../prerequisites.mjs";
-import { cui, indent, openSession, program, root, startLab, step } from "./session.mjs";
-import { proveOnlyWebRestarted, requireBothHosts, showSummary } from "./proof.mjs";
+import { cui, indent, openSession, program, root, startLab, step } from "./session.ts";
+import { proveOnlyWebRestarted, requireBothHosts, showSummary } from "./proof.ts";
 
 const APPLIANCES = ["Firewall", "Dns", "Web"];
 const DOMAIN = "acme.example";
@@ -80,7 +80,7 @@ function installMissing() {
 }
 
 function build() {
-  const { status } = spawnSync(process.execPath, ["scripts/build.mjs"], { cwd: root, stdio: "inherit" });
+  const { status } = spawnSync(process.execPath, ["scripts/build.ts"], { cwd: root, stdio: "inherit" });
   if (status !== 0 || !existsSync(path.join(root, "dist/cui.js"))) throw new Error("the build failed");
 }
 
@@ -155,7 +155,7 @@ async function lookAndAsk() {
   await inSite(["status", "AcmeOffice.cvl"], { show: true });
   const [status] = JSON.parse(await inSite(["status", "AcmeOffice.cvl", "--json"])).networks;
   const gateway = status.machines.find(({ component }) => component === "firewall").addresses.ethernet1;
-  const ask = [process.execPath, path.join(root, "scripts/quickstart/ask.mjs"), gateway, NAME];
+  const ask = [process.execPath, path.join(root, "scripts/quickstart/ask.ts"), gateway, NAME];
   const answer = JSON.parse(
     await cui(session, ["lab", "exec", "--dir", session.at("lab"), "outside", "--", ...ask]),
   );

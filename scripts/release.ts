@@ -1,6 +1,6 @@
 // Makes a release of the actions: a commit on top of HEAD that holds the bundles main never has, the tag v1.2.3 on it, and the
 // moving tag v1. No branch changes, and nothing of the working tree or its index.
-//   node scripts/release.mjs v1.2.3 [--push] [--no-build]
+//   node scripts/release.ts v1.2.3 [--push] [--no-build]
 import { spawnSync } from "node:child_process";
 import { existsSync, mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
@@ -9,15 +9,14 @@ import path from "node:path";
 const [version = "", ...flags] = process.argv.slice(2);
 const match = /^(v(?:0|[1-9]\d*))\.(?:0|[1-9]\d*)\.(?:0|[1-9]\d*)$/.exec(version);
 const unknown = flags.filter((flag) => flag !== "--push" && flag !== "--no-build");
-if (match === null || unknown.length > 0)
-  fail("usage: node scripts/release.mjs v1.2.3 [--push] [--no-build]");
+if (match === null || unknown.length > 0) fail("usage: node scripts/release.ts v1.2.3 [--push] [--no-build]");
 const moving = match[1];
 
 if (git(["tag", "--list", version]) !== "") fail(`${version} is there already: a release is never moved`);
 if (git(["status", "--porcelain", "--untracked-files=no"]) !== "")
   fail("commit first: the working tree differs from HEAD");
 if (!flags.includes("--no-build")) {
-  const { status } = spawnSync(process.execPath, ["scripts/build.mjs", "--actions-only"], {
+  const { status } = spawnSync(process.execPath, ["scripts/build.ts", "--actions-only"], {
     stdio: "inherit",
   });
   if (status !== 0) fail("the bundles could not be built");

@@ -18,8 +18,8 @@ const steps = [
   ],
   ["dead code", "knip", "--no-progress"],
 ];
-if (existsSync("scripts/generated.mjs"))
-  steps.push(["generated files", "node", "scripts/generated.mjs", "--check"]);
+if (existsSync("scripts/generated.ts"))
+  steps.push(["generated files", "node", "scripts/generated.ts", "--check"]);
 
 let failed = 0;
 for (const [name, file, ...args] of steps) {

@@ -1,4 +1,4 @@
-// node ask.mjs <dns server> <name>: asks that server for the name's address, fetches the page there and everybody's uptime,
+// node ask.ts <dns server> <name>: asks that server for the name's address, fetches the page there and everybody's uptime,
 // prints one line of JSON. The quickstart runs it in the lab's outside namespace.
 import { Resolver } from "node:dns/promises";
 
