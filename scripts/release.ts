@@ -7,10 +7,10 @@ import { tmpdir } from "node:os";
 import path from "node:path";
 
 const [version = "", ...flags] = process.argv.slice(2);
-const match = /^(v(?:0|[1-9]\d*))\.(?:0|[1-9]\d*)\.(?:0|[1-9]\d*)$/.exec(version);
+const isVersion = /^v(?:0|[1-9]\d*)\.(?:0|[1-9]\d*)\.(?:0|[1-9]\d*)$/.test(version);
 const unknown = flags.filter((flag) => flag !== "--push" && flag !== "--no-build");
-if (match === null || unknown.length > 0) fail("usage: node scripts/release.ts v1.2.3 [--push] [--no-build]");
-const moving = match[1];
+if (!isVersion || unknown.length > 0) fail("usage: node scripts/release.ts v1.2.3 [--push] [--no-build]");
+const moving = version.slice(0, version.indexOf("."));
 
 if (git(["tag", "--list", version]) !== "") fail(`${version} is there already: a release is never moved`);
 if (git(["status", "--porcelain", "--untracked-files=no"]) !== "")
@@ -46,13 +46,13 @@ try {
   rmSync(folder, { recursive: true, force: true });
 }
 
-function git(args, env = {}) {
+function git(args: readonly [verb: string, ...rest: string[]], env: NodeJS.ProcessEnv = {}): string {
   const result = spawnSync("git", args, { encoding: "utf8", env: { ...process.env, ...env } });
   if (result.status !== 0) fail(`git ${args[0]}: ${result.stderr.trim()}`);
   return result.stdout.trim();
 }
 
-function fail(message) {
+function fail(message: string): never {
   console.error(message);
   process.exit(1);
 }
