@@ -2,14 +2,7 @@
 import type { Office } from "./office.ts";
 import { REPOSITORY_ROOT } from "./office.ts";
 import path from "node:path";
-
-export interface Answer {
-  readonly name: string;
-  readonly address: string;
-  readonly page: string;
-  /** Seconds since the guest booted, by component. */
-  readonly uptimes: { readonly firewall: number; readonly dns: number };
-}
+import type { Answer } from "../../scripts/quickstart/ask.ts";
 
 export interface Page {
   readonly version: string;
