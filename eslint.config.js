@@ -2,7 +2,7 @@ import js from "@eslint/js";
 import tseslint from "typescript-eslint";
 
 export default tseslint.config(
-  { ignores: ["build", "**/dist", "node_modules", ".tap", "scripts", "*.js", "*.cjs", "templates"] },
+  { ignores: ["build", "**/dist", "node_modules", ".tap", "scripts/*.mjs", "*.js", "*.cjs", "templates"] },
   js.configs.recommended,
   ...tseslint.configs.strictTypeChecked,
   {
