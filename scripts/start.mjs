@@ -12,9 +12,8 @@ import { fileURLToPath, pathToFileURL } from "node:url";
 
 const root = path.dirname(path.dirname(fileURLToPath(import.meta.url)));
 const nodeFolder = path.join(root, "scripts/node");
-/** @type {{ engines: { node: string } }} */
-const { engines } = JSON.parse(readFileSync(path.join(root, "package.json"), "utf8"));
-const oldest = engines.node.replace(">=", "");
+const packageText = readFileSync(path.join(root, "package.json"), "utf8");
+const oldest = /"node": ">=([\d.]+)"/.exec(packageText)?.[1] ?? "";
 
 const [script, ...args] = process.argv.slice(2);
 if (script === undefined) {

@@ -18,8 +18,8 @@ const NOTHING: RunRecord = { format: 1, ms: {}, failed: [] };
 /** Empty when there is none, or none of this format. */
 export function readRecord(file = FILE): RunRecord {
   try {
-    const record = JSON.parse(readFileSync(file, "utf8")) as RunRecord;
-    return record.format === 1 ? record : NOTHING;
+    const record = JSON.parse(readFileSync(file, "utf8")) as { readonly format: number };
+    return record.format === NOTHING.format ? (record as RunRecord) : NOTHING;
   } catch {
     return NOTHING;
   }

@@ -50,7 +50,7 @@ async function runBundle(
 }
 
 t.test("bundles", { timeout: 300_000 }, async (t) => {
-  const built = spawnSync(process.execPath, ["scripts/build.mjs", "--actions-only"], { encoding: "utf8" });
+  const built = spawnSync(process.execPath, ["scripts/build.ts", "--actions-only"], { encoding: "utf8" });
   t.match(built, { status: 0 }, built.stderr);
   const folder = t.testdir({ empty: {}, runner: {} });
 

@@ -129,7 +129,7 @@ t.test("a release is a commit beside main, never moved, with the moving tag on i
   makeVersions(work, [{ "action.yml": "name: x\n", ".gitignore": "dist\n" }]);
   git(work, "tag", "--delete", "v1");
   mkdirSync(path.join(work, "scripts"));
-  cpSync("scripts/release.mjs", path.join(work, "scripts/release.mjs"));
+  cpSync("scripts/release.ts", path.join(work, "scripts/release.ts"));
   git(work, "add", "--all");
   git(work, "commit", "--quiet", "--message", "Begin");
   git(folder, "clone", "--quiet", "--bare", work, origin);
@@ -137,7 +137,7 @@ t.test("a release is a commit beside main, never moved, with the moving tag on i
   git(work, "config", "user.name", "Test");
   git(work, "config", "user.email", "test@localhost");
   const release = (...args: readonly string[]): { status: number | null; stderr: string } =>
-    spawnSync(process.execPath, ["scripts/release.mjs", ...args, "--no-build"], {
+    spawnSync(process.execPath, ["scripts/release.ts", ...args, "--no-build"], {
       cwd: work,
       encoding: "utf8",
     });

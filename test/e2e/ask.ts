@@ -2,14 +2,7 @@
 import type { Office } from "./office.ts";
 import { REPOSITORY_ROOT } from "./office.ts";
 import path from "node:path";
-
-export interface Answer {
-  readonly name: string;
-  readonly address: string;
-  readonly page: string;
-  /** Seconds since the guest booted, by component. */
-  readonly uptimes: { readonly firewall: number; readonly dns: number };
-}
+import type { Answer } from "../../scripts/quickstart/ask.ts";
 
 export interface Page {
   readonly version: string;
@@ -20,7 +13,7 @@ export interface Page {
 
 /** Resolves `name` at the DNS appliance through the firewall's public address and fetches its page. */
 export async function ask(office: Office, gateway: string, name: string): Promise<Answer & { web: Page }> {
-  const script = path.join(REPOSITORY_ROOT, "scripts/quickstart/ask.mjs");
+  const script = path.join(REPOSITORY_ROOT, "scripts/quickstart/ask.ts");
   const answer = JSON.parse(await office.outside(process.execPath, script, gateway, name)) as Answer;
   return { ...answer, web: readPage(answer.page) };
 }

@@ -9,7 +9,7 @@ import { runProgram } from "./programs.ts";
 import { missingForEndToEnd } from "./requirements.ts";
 
 const missing = missingForEndToEnd();
-const QUICKSTART = path.join(process.cwd(), "scripts/quickstart/main.mjs");
+const QUICKSTART = path.join(process.cwd(), "scripts/quickstart/main.ts");
 
 await t.test("the quickstart", { skip: missing ?? false, timeout: 400_000 }, async (t) => {
   const folder = await mkdtemp(path.join(os.tmpdir(), "cui-q-"));

@@ -348,7 +348,7 @@ test("the bundled actions as processes: a real event, outputs, summary, no token
   const folder = t.testdirName;
   const bundle = (name: string): string => path.resolve("actions", name, "dist/index.mjs");
   if (!existsSync(bundle("plan")))
-    await runProcess(process.execPath, ["scripts/build.mjs", "--actions"], process.env);
+    await runProcess(process.execPath, ["scripts/build.ts", "--actions"], process.env);
   const outputFile = path.join(folder, "output.txt");
   const env = (event: unknown, changes: Record<string, string> = {}): NodeJS.ProcessEnv => ({
     PATH: process.env["PATH"],

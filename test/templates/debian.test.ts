@@ -3,7 +3,7 @@ import { execFileSync } from "node:child_process";
 import { writeFileSync } from "node:fs";
 import path from "node:path";
 import t from "tap";
-import { buildAppliance } from "../../scripts/build-appliance.mjs";
+import { buildAppliance } from "../../scripts/build-appliance.ts";
 import { GuestMachine } from "./guest-machine.ts";
 
 const parameters = [

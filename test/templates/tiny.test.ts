@@ -6,7 +6,7 @@ import net from "node:net";
 import path from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import t from "tap";
-import { buildAppliance } from "../../scripts/build-appliance.mjs";
+import { buildAppliance } from "../../scripts/build-appliance.ts";
 import { freePort, GuestMachine } from "./guest-machine.ts";
 
 const BUILT = ["vmlinuz", "initrd.img", "root.img"];

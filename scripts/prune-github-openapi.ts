@@ -1,9 +1,20 @@
 // Prunes GitHub's OpenAPI description to the operations the forge uses; the result is what the test server checks against.
 // Run when an operation is added (the full description is 12 MB of a 390 MB package, so it is no dependency):
 //   npm install --prefix /tmp/openapi @octokit/openapi@23
-//   node scripts/prune-github-openapi.mjs /tmp/openapi/node_modules/@octokit/openapi
+//   node scripts/prune-github-openapi.ts /tmp/openapi/node_modules/@octokit/openapi
 import { readFileSync, writeFileSync } from "node:fs";
 import path from "node:path";
+
+type Json = string | number | boolean | null | Json[] | { [key: string]: Json };
+/** By two names: of url and method, or of kind and component. */
+type Groups = Record<string, Record<string, Json>>;
+
+interface Description {
+  readonly openapi: string;
+  readonly info: { readonly version: string; readonly license: Json };
+  readonly paths: Record<string, Record<string, { [key: string]: Json }>>;
+  readonly components: Groups;
+}
 
 const target = path.join(import.meta.dirname, "../test/forge/github-openapi.json");
 
@@ -114,8 +125,12 @@ const nameMaps = new Set([
 
 const source = process.argv[2];
 if (source === undefined) throw new Error("expected the folder of the package @octokit/openapi");
-const full = JSON.parse(readFileSync(path.join(source, "generated/api.github.com.json"), "utf8"));
-const { version } = JSON.parse(readFileSync(path.join(source, "package.json"), "utf8"));
+const full = JSON.parse(
+  readFileSync(path.join(source, "generated/api.github.com.json"), "utf8"),
+) as Description;
+const { version } = JSON.parse(readFileSync(path.join(source, "package.json"), "utf8")) as {
+  version: string;
+};
 
 const paths = prunePaths(full.paths);
 const components = collectComponents(paths);
@@ -125,7 +140,7 @@ const pruned = {
     title: "GitHub's REST API, pruned",
     version: full.info.version,
     license: full.info.license,
-    "x-made-from": `@octokit/openapi ${version} by scripts/prune-github-openapi.mjs`,
+    "x-made-from": `@octokit/openapi ${version} by scripts/prune-github-openapi.ts`,
   },
   paths,
   components,
@@ -133,15 +148,15 @@ const pruned = {
 writeFileSync(target, onePerLine(pruned));
 console.log(`${path.relative(process.cwd(), target)}: ${wanted.size} operations`);
 
-function prunePaths(all) {
-  const result = {};
+function prunePaths(all: Description["paths"]): Groups {
+  const result: Groups = {};
   const missing = new Set(wanted);
   for (const [url, item] of Object.entries(all)) {
     for (const [method, operation] of Object.entries(item)) {
-      if (!wanted.has(operation.operationId)) continue;
-      missing.delete(operation.operationId);
-      result[url] ??= {};
-      result[url][method] = strip(operation);
+      const { operationId } = operation;
+      if (typeof operationId !== "string" || !wanted.has(operationId)) continue;
+      missing.delete(operationId);
+      (result[url] ??= {})[method] = strip(operation);
     }
   }
   if (missing.size > 0) throw new Error(`GitHub does not describe ${[...missing].join(", ")}`);
@@ -149,39 +164,40 @@ function prunePaths(all) {
 }
 
 /** Everything a `$ref` reaches from the paths, over and over. */
-function collectComponents(from) {
-  const found = {};
-  const queue = [from];
+function collectComponents(from: Groups): Groups {
+  const found: Groups = {};
+  const queue: Json[] = [from];
   for (let node = queue.pop(); node !== undefined; node = queue.pop()) {
-    if (Array.isArray(node)) queue.push(...node);
     if (typeof node !== "object" || node === null) continue;
-    if (typeof node.$ref === "string") {
-      const [, , kind, name] = node.$ref.split("/");
-      found[kind] ??= {};
-      if (found[kind][name] === undefined) {
-        found[kind][name] = strip(full.components[kind][name]);
-        queue.push(found[kind][name]);
+    if (!Array.isArray(node) && typeof node.$ref === "string") {
+      const [, , kind = "", name = ""] = node.$ref.split("/");
+      const group = (found[kind] ??= {});
+      if (group[name] === undefined) {
+        const component = full.components[kind]?.[name];
+        if (component === undefined) throw new Error(`GitHub does not describe ${node.$ref}`);
+        group[name] = strip(component);
+        queue.push(group[name]);
       }
     }
-    queue.push(...Object.values(node).filter((value) => typeof value === "object" && value !== null));
+    queue.push(...Object.values(node));
   }
   return found;
 }
 
 /** One operation or component a line, so that a difference can be read. */
-function onePerLine({ paths, components, ...rest }) {
-  const lines = (entries, indent) =>
+function onePerLine({ paths, components, ...rest }: typeof pruned): string {
+  const lines = (entries: object, indent: string): string =>
     Object.entries(entries)
       .map(([name, value]) => `${indent}${JSON.stringify(name)}: ${JSON.stringify(value)}`)
       .join(",\n");
-  const nested = (groups) =>
+  const nested = (groups: Groups): string =>
     Object.entries(groups)
       .map(([name, entries]) => `    ${JSON.stringify(name)}: {\n${lines(entries, "      ")}\n    }`)
       .join(",\n");
   return `{\n${lines(rest, "  ")},\n  "paths": {\n${nested(paths)}\n  },\n  "components": {\n${nested(components)}\n  }\n}\n`;
 }
 
-function strip(node, namesFollow = false) {
+function strip(node: Json, namesFollow = false): Json {
   if (Array.isArray(node)) return node.map((entry) => strip(entry));
   if (typeof node !== "object" || node === null) return node;
   return Object.fromEntries(

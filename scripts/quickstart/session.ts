@@ -1,29 +1,58 @@
 // The quickstart's surroundings: its temporary folder, running programs, the steps with their times, cleaning up.
-import { spawn } from "node:child_process";
+import { spawn, type ChildProcess, type ChildProcessByStdio } from "node:child_process";
 import { mkdir, mkdtemp, rm, symlink } from "node:fs/promises";
+import { Socket } from "node:net";
 import os from "node:os";
 import path from "node:path";
-import { fileURLToPath } from "node:url";
+import type { Writable } from "node:stream";
 
-export const root = path.dirname(path.dirname(path.dirname(fileURLToPath(import.meta.url))));
+/** The project's folder. */
+export const root = path.dirname(path.dirname(import.meta.dirname));
 const cuiProgram = path.join(root, "dist/cui.js");
 
-/** One run: `at(part)` is a path in its folder; every program runs with its caches and state in that folder. */
-export async function openSession() {
+/** One run of the quickstart; every program runs with its caches and state in the run's folder. */
+export interface Session {
+  readonly folder: string;
+  readonly environment: NodeJS.ProcessEnv;
+  /** The programs that run now. */
+  readonly children: Set<ChildProcess>;
+  readonly timings: StepTime[];
+  hasLab: boolean;
+  /** A path in the run's folder. */
+  at(...parts: readonly string[]): string;
+  /** Ends what runs and removes the folder. */
+  close(): Promise<void>;
+}
+
+/** How long one step took. */
+export interface StepTime {
+  readonly title: string;
+  readonly seconds: number;
+}
+
+/** Where a program runs, by default in the run's folder, and whether its output is shown when it succeeds too. */
+export interface ProgramOptions {
+  readonly cwd?: string;
+  readonly show?: boolean;
+}
+
+/** Makes the run's folder, which a watchdog removes however this process ends. */
+export async function openSession(): Promise<Session> {
   const folder = await mkdtemp(path.join(os.tmpdir(), "cui-quickstart-"));
+  const cache = path.join(folder, "cache");
   const environment = {
     ...process.env,
-    XDG_CACHE_HOME: path.join(folder, "cache"),
+    XDG_CACHE_HOME: cache,
     CUI_STATE: path.join(folder, "state.git"),
     GIT_CONFIG_GLOBAL: "/dev/null",
     CI: "true",
   };
-  await shareDebianPackages(environment.XDG_CACHE_HOME);
+  await shareDebianPackages(cache);
   const watchdog = startWatchdog(folder);
-  const session = {
+  const session: Session = {
     folder,
     environment,
-    children: new Set(),
+    children: new Set<ChildProcess>(),
     timings: [],
     hasLab: false,
     at: (...parts) => path.join(folder, ...parts),
@@ -38,7 +67,7 @@ export async function openSession() {
 }
 
 /** Debian packages are downloaded once and kept in the user's cache, as building by hand does. */
-async function shareDebianPackages(cache) {
+async function shareDebianPackages(cache: string): Promise<void> {
   const users = path.join(process.env.XDG_CACHE_HOME ?? path.join(os.homedir(), ".cache"), "cui");
   await mkdir(path.join(cache, "cui"), { recursive: true });
   for (const name of ["debs", "trees", "lists"]) {
@@ -48,7 +77,7 @@ async function shareDebianPackages(cache) {
 }
 
 /** Removes the folder when this process ends without having done so: killed, its end of the pipe closes. */
-function startWatchdog(folder) {
+function startWatchdog(folder: string): ChildProcessByStdio<Writable, null, null> {
   const script =
     'cat >/dev/null; for try in 1 2 3 4 5 6 7 8 9 10; do rm -rf -- "$1" 2>/dev/null && exit; sleep 1; done';
   const watchdog = spawn("sh", ["-c", script, "watchdog", folder], {
@@ -57,12 +86,16 @@ function startWatchdog(folder) {
   });
   watchdog.stdin.on("error", () => undefined);
   watchdog.unref();
-  watchdog.stdin.unref?.();
+  if (watchdog.stdin instanceof Socket) watchdog.stdin.unref();
   return watchdog;
 }
 
 /** Runs one step of the quickstart and says how long it took. */
-export async function step(session, title, action) {
+export async function step<Result>(
+  session: Pick<Session, "timings">,
+  title: string,
+  action: () => Result | Promise<Result>,
+): Promise<Result> {
   console.log(`\n── ${title}`);
   const startedAt = performance.now();
   const result = await action();
@@ -73,21 +106,26 @@ export async function step(session, title, action) {
 }
 
 /** Runs `cui`, shows the command line, and with `show` what it prints; resolves to its standard output. */
-export function cui(session, args, { cwd, show = false } = {}) {
+export function cui(session: Session, args: readonly string[], options?: ProgramOptions): Promise<string> {
   const shown = args.map((arg) => arg.replaceAll(`${session.folder}/`, "").replace(session.folder, "."));
   console.log(`   $ cui ${shown.join(" ")}`);
-  return program(session, process.execPath, [cuiProgram, ...args], { cwd, show });
+  return program(session, process.execPath, [cuiProgram, ...args], options);
 }
 
-/** Runs a program to its end; its output is shown when it fails. */
-export function program(session, file, args, { cwd = session.folder, show = false } = {}) {
+/** Runs a program to its end; its output is shown when it fails. Resolves to its standard output. */
+export function program(
+  session: Session,
+  file: string,
+  args: readonly string[],
+  { cwd = session.folder, show = false }: ProgramOptions = {},
+): Promise<string> {
   return new Promise((resolve, reject) => {
     const child = spawn(file, args, { cwd, env: session.environment, stdio: ["ignore", "pipe", "pipe"] });
     session.children.add(child);
     let output = "";
     let errors = "";
-    child.stdout.on("data", (data) => (output += data));
-    child.stderr.on("data", (data) => (errors += data));
+    child.stdout.setEncoding("utf8").on("data", (text: string) => (output += text));
+    child.stderr.setEncoding("utf8").on("data", (text: string) => (errors += text));
     child.on("error", reject);
     child.on("close", (code, signal) => {
       session.children.delete(child);
@@ -103,7 +141,8 @@ export function program(session, file, args, { cwd = session.folder, show = fals
   });
 }
 
-export function indent(text) {
+/** Puts each line under the title of its step. */
+export function indent(text: string): string {
   return text
     .trimEnd()
     .split("\n")
@@ -112,7 +151,7 @@ export function indent(text) {
 }
 
 /** The lab ends with this process, however that ends; `cui lab down` ends it before. */
-export async function startLab(session) {
+export async function startLab(session: Session): Promise<void> {
   session.hasLab = true;
   await cui(
     session,

@@ -1,11 +1,13 @@
 // npm run check: format, lint, types, import rules, dead code, generated files clean. Every step runs; any failure fails.
 import { spawnSync } from "node:child_process";
-import { existsSync } from "node:fs";
 
-const steps = [
+/** A step's name, its program of node_modules/.bin or node itself, and that one's arguments. */
+type Step = readonly [name: string, file: string, ...args: string[]];
+
+const steps: readonly Step[] = [
   ["format", "prettier", "--check", "--log-level", "warn", "."],
   ["types", "tsc", "-p", "."],
-  ["lint", "eslint", "src", "actions", "test", "bench", "--no-error-on-unmatched-pattern"],
+  ["lint", "eslint", "src", "actions", "test", "bench", "scripts", "--no-error-on-unmatched-pattern"],
   [
     "import rules",
     "depcruise",
@@ -17,9 +19,8 @@ const steps = [
     "err",
   ],
   ["dead code", "knip", "--no-progress"],
+  ["generated files", "node", "scripts/generated.ts", "--check"],
 ];
-if (existsSync("scripts/generated.mjs"))
-  steps.push(["generated files", "node", "scripts/generated.mjs", "--check"]);
 
 let failed = 0;
 for (const [name, file, ...args] of steps) {

@@ -1,11 +1,10 @@
 // Builds dist/ (the bundled CLI, one lazily loaded chunk a verb) and, with --tests, build/ (precompiled tests).
-import { build } from "esbuild";
+import { build, type BuildOptions } from "esbuild";
 import { existsSync } from "node:fs";
 import { chmod, readdir, rm } from "node:fs/promises";
 import path from "node:path";
-import { fileURLToPath } from "node:url";
 
-const root = path.dirname(path.dirname(fileURLToPath(import.meta.url)));
+const root = path.dirname(import.meta.dirname);
 
 /** An ESM bundle of CommonJS packages needs a `require` of its own. */
 const requireBanner =
@@ -20,9 +19,10 @@ const common = {
   splitting: true,
   logLevel: "warning",
   legalComments: "none",
-};
+} satisfies BuildOptions;
 
-export async function buildCli() {
+/** The command line as dist/cui.js and its chunks, made anew. */
+export async function buildCli(): Promise<void> {
   await rm(path.join(root, "dist"), { recursive: true, force: true });
   await build({
     ...common,
@@ -41,7 +41,7 @@ export async function buildCli() {
  * Each action as one file, `actions/<name>/dist/index.mjs`, and the front door, `actions/dist/index.mjs`, which holds them
  * all: the release commits them, main never has them.
  */
-export async function buildActions() {
+export async function buildActions(): Promise<void> {
   const names = (await readdir(path.join(root, "actions"), { withFileTypes: true }))
     .filter((entry) => entry.isDirectory() && existsSync(path.join(root, "actions", entry.name, "main.ts")))
     .map(({ name }) => name);
@@ -59,7 +59,8 @@ export async function buildActions() {
   }
 }
 
-export async function buildTests() {
+/** Each file of test/ under build/test, made anew; packages stay imports. */
+export async function buildTests(): Promise<void> {
   await rm(path.join(root, "build"), { recursive: true, force: true });
   await build({
     ...common,
@@ -73,7 +74,8 @@ export async function buildTests() {
   await buildWorkers("build");
 }
 
-export async function buildBenchmarks() {
+/** Each file of bench/ under build/bench, beside the tests. */
+export async function buildBenchmarks(): Promise<void> {
   await build({
     ...common,
     entryPoints: await listTypeScript("bench"),
@@ -86,7 +88,7 @@ export async function buildBenchmarks() {
 }
 
 /** Worker threads are files of their own. */
-async function buildWorkers(directory) {
+async function buildWorkers(directory: "dist" | "build"): Promise<void> {
   await build({
     ...common,
     splitting: false,
@@ -96,12 +98,12 @@ async function buildWorkers(directory) {
   });
 }
 
-async function listTypeScript(directory) {
+async function listTypeScript(directory: string): Promise<string[]> {
   const entries = await readdir(path.join(root, directory), { recursive: true }).catch(() => []);
   return entries.filter((entry) => entry.endsWith(".ts")).map((entry) => path.join(directory, entry));
 }
 
-if (process.argv[1] === fileURLToPath(import.meta.url)) {
+if (import.meta.main) {
   if (!process.argv.includes("--actions-only")) await buildCli();
   if (process.argv.includes("--tests")) await buildTests();
   if (process.argv.includes("--bench")) await buildBenchmarks();

@@ -1,23 +1,22 @@
 // Makes a release of the actions: a commit on top of HEAD that holds the bundles main never has, the tag v1.2.3 on it, and the
 // moving tag v1. No branch changes, and nothing of the working tree or its index.
-//   node scripts/release.mjs v1.2.3 [--push] [--no-build]
+//   node scripts/release.ts v1.2.3 [--push] [--no-build]
 import { spawnSync } from "node:child_process";
 import { existsSync, mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import path from "node:path";
 
 const [version = "", ...flags] = process.argv.slice(2);
-const match = /^(v(?:0|[1-9]\d*))\.(?:0|[1-9]\d*)\.(?:0|[1-9]\d*)$/.exec(version);
+const isVersion = /^v(?:0|[1-9]\d*)\.(?:0|[1-9]\d*)\.(?:0|[1-9]\d*)$/.test(version);
 const unknown = flags.filter((flag) => flag !== "--push" && flag !== "--no-build");
-if (match === null || unknown.length > 0)
-  fail("usage: node scripts/release.mjs v1.2.3 [--push] [--no-build]");
-const moving = match[1];
+if (!isVersion || unknown.length > 0) fail("usage: node scripts/release.ts v1.2.3 [--push] [--no-build]");
+const moving = version.slice(0, version.indexOf("."));
 
 if (git(["tag", "--list", version]) !== "") fail(`${version} is there already: a release is never moved`);
 if (git(["status", "--porcelain", "--untracked-files=no"]) !== "")
   fail("commit first: the working tree differs from HEAD");
 if (!flags.includes("--no-build")) {
-  const { status } = spawnSync(process.execPath, ["scripts/build.mjs", "--actions-only"], {
+  const { status } = spawnSync(process.execPath, ["scripts/build.ts", "--actions-only"], {
     stdio: "inherit",
   });
   if (status !== 0) fail("the bundles could not be built");
@@ -47,13 +46,13 @@ try {
   rmSync(folder, { recursive: true, force: true });
 }
 
-function git(args, env = {}) {
+function git(args: readonly [verb: string, ...rest: string[]], env: NodeJS.ProcessEnv = {}): string {
   const result = spawnSync("git", args, { encoding: "utf8", env: { ...process.env, ...env } });
   if (result.status !== 0) fail(`git ${args[0]}: ${result.stderr.trim()}`);
   return result.stdout.trim();
 }
 
-function fail(message) {
+function fail(message: string): never {
   console.error(message);
   process.exit(1);
 }

@@ -3,16 +3,36 @@ import { spawn } from "node:child_process";
 import { existsSync } from "node:fs";
 import { writeFile } from "node:fs/promises";
 import path from "node:path";
-import { fileURLToPath } from "node:url";
 
 /** The project's folder: of this file, or of a test bundled into build/. */
-const root = findRoot(path.dirname(fileURLToPath(import.meta.url)));
+const root = findRoot(import.meta.dirname);
+
+/** What buildAppliance makes, where, and under which name. */
+export interface BuildOptions {
+  readonly template: string;
+  /** Made by `cui init` where it has no build.sh yet. */
+  readonly directory: string;
+  readonly name?: string;
+  /** Written to the file VERSION, which the web template bakes in. */
+  readonly version?: string | number;
+}
+
+/** Milliseconds. */
+export interface BuildTimes {
+  readonly initMs: number;
+  readonly buildMs: number;
+}
 
 /**
  * `cui init` where the folder is new, VERSION where a version is given, then `sh build.sh`.
  * Resolves to how long each took; rejects with the output of what failed.
  */
-export async function buildAppliance({ template, directory, name, version }) {
+export async function buildAppliance({
+  template,
+  directory,
+  name,
+  version,
+}: BuildOptions): Promise<BuildTimes> {
   const startedAt = performance.now();
   if (!existsSync(path.join(directory, "build.sh"))) {
     const named = name === undefined ? [] : ["--name", name];
@@ -30,17 +50,18 @@ export async function buildAppliance({ template, directory, name, version }) {
   return { initMs, buildMs: performance.now() - startedAt - initMs };
 }
 
-async function runProgram(file, args, cwd = root) {
+async function runProgram(file: string, args: readonly string[], cwd = root): Promise<void> {
   const child = spawn(file, args, { cwd, stdio: ["ignore", "pipe", "pipe"] });
   let output = "";
   for (const stream of [child.stdout, child.stderr])
-    stream.setEncoding("utf8").on("data", (text) => (output += text));
-  const code = await new Promise((resolve, reject) => child.on("error", reject).on("close", resolve));
+    stream.setEncoding("utf8").on("data", (text: string) => (output += text));
+  const code = await new Promise<number | null>((resolve, reject) =>
+    child.on("error", reject).on("close", resolve),
+  );
   if (code !== 0) throw new Error(`${file} ${args.join(" ")} ended with ${code}\n${output.slice(-4000)}`);
-  return output;
 }
 
-function findRoot(folder) {
+function findRoot(folder: string): string {
   if (existsSync(path.join(folder, "templates/guest/install.sh"))) return folder;
   if (path.dirname(folder) === folder) throw new Error("the folder templates is missing");
   return findRoot(path.dirname(folder));
