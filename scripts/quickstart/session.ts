@@ -1,13 +1,14 @@
 // The quickstart's surroundings: its temporary folder, running programs, the steps with their times, cleaning up.
-import { spawn, type ChildProcess, type ChildProcessByStdio } from "node:child_process";
+import { spawn, type ChildProcess } from "node:child_process";
 import { mkdir, mkdtemp, rm, symlink } from "node:fs/promises";
-import { Socket } from "node:net";
 import os from "node:os";
 import path from "node:path";
-import type { Writable } from "node:stream";
+
+import { startGuard } from "../guard.ts";
 
 /** The project's folder. */
 export const root = path.dirname(path.dirname(import.meta.dirname));
+const GUARDED = "CUI_QUICKSTART";
 const cuiProgram = path.join(root, "dist/cui.js");
 
 /** One run of the quickstart; every program runs with its caches and state in the run's folder. */
@@ -46,9 +47,11 @@ export async function openSession(): Promise<Session> {
     CUI_STATE: path.join(folder, "state.git"),
     GIT_CONFIG_GLOBAL: "/dev/null",
     CI: "true",
+    [GUARDED]: folder,
   };
+  // Killed, this process leaves the lab, which ends by itself, and a `cui` that may be in the middle of something.
+  const guard = startGuard({ variable: GUARDED, folder, graceMs: 10_000 });
   await shareDebianPackages(cache);
-  const watchdog = startWatchdog(folder);
   const session: Session = {
     folder,
     environment,
@@ -60,7 +63,7 @@ export async function openSession(): Promise<Session> {
       for (const child of session.children) child.kill("SIGTERM");
       if (session.hasLab) await cui(session, ["lab", "down", "--dir", session.at("lab")]);
       await rm(folder, { recursive: true, force: true, maxRetries: 20, retryDelay: 200 });
-      watchdog.stdin.end();
+      await guard.end();
     },
   };
   return session;
@@ -74,20 +77,6 @@ async function shareDebianPackages(cache: string): Promise<void> {
     await mkdir(path.join(users, name), { recursive: true });
     await symlink(path.join(users, name), path.join(cache, "cui", name));
   }
-}
-
-/** Removes the folder when this process ends without having done so: killed, its end of the pipe closes. */
-function startWatchdog(folder: string): ChildProcessByStdio<Writable, null, null> {
-  const script =
-    'cat >/dev/null; for try in 1 2 3 4 5 6 7 8 9 10; do rm -rf -- "$1" 2>/dev/null && exit; sleep 1; done';
-  const watchdog = spawn("sh", ["-c", script, "watchdog", folder], {
-    stdio: ["pipe", "ignore", "ignore"],
-    detached: true,
-  });
-  watchdog.stdin.on("error", () => undefined);
-  watchdog.unref();
-  if (watchdog.stdin instanceof Socket) watchdog.stdin.unref();
-  return watchdog;
 }
 
 /** Runs one step of the quickstart and says how long it took. */

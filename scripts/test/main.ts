@@ -1,20 +1,22 @@
 /** Builds the CLI and the tests, runs each test file in a process of its own and reports; begun by ../test.ts. */
-import { spawn } from "node:child_process";
 import { mkdtemp, readdir } from "node:fs/promises";
 import os from "node:os";
 import path from "node:path";
 import pLimit from "p-limit";
 import { buildCli, buildTests } from "../build.ts";
+import { awaitProcesses, startGuard } from "../guard.ts";
 import { findTestFiles, longestFirst, type TestFile } from "./choose.ts";
-import { awaitProcesses, RUN_VARIABLE, watchNpm } from "./guard.ts";
 import { machineChanges, readMachine } from "./machine.ts";
 import { readRecord, writeRecord } from "./record.ts";
 import { countTests, fileLine, runReport } from "./report.ts";
 import { runFile } from "./run-file.ts";
+import { watchNpm } from "./watch-npm.ts";
 
 const JOBS = Math.min(2, os.availableParallelism());
 /** Of one file: ten times what the slowest needs. */
 const TIMEOUT_MS = 20 * 60_000;
+/** What ends with its owner, labs above all, needs a moment. */
+const GRACE_MS = 60_000;
 
 const startedAt = performance.now();
 const files = await chooseFiles(process.argv.slice(2));
@@ -23,11 +25,8 @@ const machine = readMachine();
 // Everything the tests make lies in one folder; the guard removes it and ends what is left, however this process ends.
 const folder = await mkdtemp(path.join(os.tmpdir(), "ct-"));
 const fixtures = path.resolve(".tap/fixtures");
-const guard = spawn(process.execPath, [path.join(import.meta.dirname, "guard.ts"), folder, fixtures], {
-  stdio: ["pipe", "inherit", "inherit"],
-  detached: true,
-});
-const guarded = new Promise((resolve) => guard.on("exit", resolve));
+const run = { variable: "CUI_TEST_RUN", folder };
+const guard = startGuard({ ...run, others: [fixtures] });
 for (const [signal, number] of Object.entries({ SIGHUP: 1, SIGINT: 2, SIGTERM: 15 }))
   process.once(signal, () => void interrupt(signal, 128 + number));
 const isNpmThere = watchNpm();
@@ -43,7 +42,7 @@ const results = await limit.map(files, async (file) => {
 });
 writeRecord(results);
 const left = await whatIsLeft();
-await endGuard();
+await guard.end();
 console.log(runReport({ results, left, ms: performance.now() - startedAt }));
 const { passed, failed } = countTests({ results, left });
 process.exit(failed === 0 && passed > 0 ? 0 : 1);
@@ -75,7 +74,7 @@ function testEnvironment(): NodeJS.ProcessEnv {
     // A test's folder whose repository is gone must not be taken for a folder of the project's own.
     GIT_CEILING_DIRECTORIES: fixtures,
     TMPDIR: folder,
-    [RUN_VARIABLE]: folder,
+    [run.variable]: folder,
     // Compiled once for all the processes of all tests.
     NODE_COMPILE_CACHE: path.resolve("build/compiled"),
   };
@@ -83,7 +82,7 @@ function testEnvironment(): NodeJS.ProcessEnv {
 
 /** What the tests should have ended, removed and put back. */
 async function whatIsLeft(): Promise<string[]> {
-  const processes = await awaitProcesses(folder);
+  const processes = await awaitProcesses(run, GRACE_MS);
   return [
     ...processes.map(({ pid, command }) => `process ${pid}: ${command.slice(0, 200)}`),
     ...(await readdir(folder)).map((name) => path.join(folder, name)),
@@ -91,13 +90,8 @@ async function whatIsLeft(): Promise<string[]> {
   ];
 }
 
-async function endGuard(): Promise<void> {
-  guard.stdin.end();
-  await guarded;
-}
-
 async function interrupt(why: string, code: number): Promise<void> {
   console.error(`\n${why}: ending the tests`);
-  await endGuard();
+  await guard.end();
   process.exit(code);
 }

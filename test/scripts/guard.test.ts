@@ -32,10 +32,14 @@ t.test(
     mkdirSync(path.join(run ?? "", "deep"));
     writeFileSync(path.join(run ?? "", "deep/file"), "x");
 
-    const guard = spawn(process.execPath, ["scripts/test/guard.ts", run ?? "", report ?? ""], {
-      stdio: ["pipe", "inherit", "inherit"],
-      env: { ...process.env, CUI_TEST_RUN: other },
-    });
+    const guard = spawn(
+      process.execPath,
+      ["scripts/guard.ts", "0", "CUI_TEST_RUN", run ?? "", report ?? ""],
+      {
+        stdio: ["pipe", "inherit", "inherit"],
+        env: { ...process.env, CUI_TEST_RUN: other },
+      },
+    );
     const guarded = new Promise((resolve) => guard.once("exit", resolve));
     t.ok(existsSync(run ?? ""), "as long as the run is there nothing happens");
     guard.stdin.end();
@@ -46,3 +50,15 @@ t.test(
     t.equal(theirs.exitCode ?? theirs.signalCode, null, "another run's process goes on");
   },
 );
+
+t.test("what ends by itself in its grace is not killed", async (t) => {
+  const folder = t.testdir({ file: "" });
+  const child = spawn("sh", ["-c", "sleep 1; exit 3"], { env: { ...process.env, CUI_QUICKSTART: folder } });
+  const exit = new Promise((resolve) => child.once("exit", resolve));
+  const guard = spawn(process.execPath, ["scripts/guard.ts", "600000", "CUI_QUICKSTART", folder]);
+  const guarded = new Promise((resolve) => guard.once("exit", resolve));
+  guard.stdin.end();
+  t.equal(await guarded, 0);
+  t.equal(await exit, 3);
+  t.notOk(existsSync(folder));
+});
