@@ -51,21 +51,9 @@ export interface RunProcess {
   readonly command: string;
 }
 
-/** Waits for a run's processes to end by themselves; resolves to those that did not. */
-export async function awaitProcesses(
-  { variable, folder }: Pick<GuardOptions, "variable" | "folder">,
-  timeoutMs: number,
-): Promise<RunProcess[]> {
-  const deadline = Date.now() + timeoutMs;
-  for (;;) {
-    const left = processesOf(`${variable}=${folder}`);
-    if (left.length === 0 || Date.now() > deadline) return left;
-    await sleep(100);
-  }
-}
-
-/** Processes with `mark` in their environment, this one aside. */
-function processesOf(mark: string): RunProcess[] {
+/** Processes of a run, this one aside. */
+export function processesOf({ variable, folder }: Pick<GuardOptions, "variable" | "folder">): RunProcess[] {
+  const mark = `${variable}=${folder}`;
   return readdirSync("/proc")
     .filter((name) => /^\d+$/.test(name) && Number(name) !== process.pid)
     .filter((pid) => `\0${readProc(pid, "environ")}\0`.includes(`\0${mark}\0`))
@@ -82,10 +70,11 @@ async function main([graceMs = "", variable = "", folder = "", ...others]: reado
     for (const event of ["end", "error"]) process.stdin.on(event, resolve);
     process.stdin.resume();
   });
-  await awaitProcesses({ variable, folder }, Number(graceMs));
+  const graceUntil = Date.now() + Number(graceMs);
+  while (Date.now() < graceUntil && processesOf({ variable, folder }).length > 0) await sleep(100);
   const deadline = Date.now() + LIMIT_MS;
   while (Date.now() < deadline) {
-    const left = processesOf(`${variable}=${folder}`);
+    const left = processesOf({ variable, folder });
     for (const { pid } of left) kill(pid);
     // Only when nobody is left to make it again is what was removed gone for good.
     if (removeAll([folder, ...others]) && left.length === 0) return;

@@ -2,9 +2,10 @@
 import { mkdtemp, readdir } from "node:fs/promises";
 import os from "node:os";
 import path from "node:path";
+import { setTimeout as sleep } from "node:timers/promises";
 import pLimit from "p-limit";
 import { buildCli, buildTests } from "../build.ts";
-import { awaitProcesses, startGuard } from "../guard.ts";
+import { processesOf, startGuard } from "../guard.ts";
 import { findTestFiles, longestFirst, type TestFile } from "./choose.ts";
 import { machineChanges, readMachine } from "./machine.ts";
 import { readRecord, writeRecord } from "./record.ts";
@@ -80,14 +81,18 @@ function testEnvironment(): NodeJS.ProcessEnv {
   };
 }
 
-/** What the tests should have ended, removed and put back. */
+/** What the tests should have ended, removed and put back; it may take them a moment. */
 async function whatIsLeft(): Promise<string[]> {
-  const processes = await awaitProcesses(run, GRACE_MS);
-  return [
-    ...processes.map(({ pid, command }) => `process ${pid}: ${command.slice(0, 200)}`),
-    ...(await readdir(folder)).map((name) => path.join(folder, name)),
-    ...machineChanges(machine, readMachine()),
-  ];
+  const deadline = Date.now() + GRACE_MS;
+  for (;;) {
+    const left = [
+      ...processesOf(run).map(({ pid, command }) => `process ${pid}: ${command.slice(0, 200)}`),
+      ...(await readdir(folder)).map((name) => path.join(folder, name)),
+      ...machineChanges(machine, [folder, fixtures]),
+    ];
+    if (left.length === 0 || Date.now() > deadline) return left;
+    await sleep(200);
+  }
 }
 
 async function interrupt(why: string, code: number): Promise<void> {

@@ -1,6 +1,5 @@
 /** Runs one compiled test file in a process of its own. */
 import { spawn, type ChildProcess } from "node:child_process";
-import { once } from "node:events";
 import { collectTap, type Collected } from "./collect.ts";
 import { lastLines } from "./report.ts";
 import type { Failure, FileResult, TestResult } from "./results.ts";
@@ -18,6 +17,7 @@ export interface RunFileOptions {
 }
 
 const GRACE_MS = 60_000;
+const PIPES_MS = 5000;
 const KEPT_OUTPUT = 64 * 1024;
 
 /** Never rejects: a file that does not start or end well has a failed test for that. */
@@ -49,15 +49,25 @@ export async function runFile(options: RunFileOptions): Promise<FileResult> {
   };
 }
 
-/** How it ended, in words; undefined when it ended well. Its descendants may hold its pipes: its own end is enough. */
-async function endOf(child: ChildProcess): Promise<string | undefined> {
-  const failedToStart = once(child, "error").then(([error]) => `it did not start: ${String(error)}`);
-  const exited = once(child, "exit").then(async ([code, signal]: (number | string | null)[]) => {
-    await Promise.race([once(child, "close"), new Promise((resolve) => setTimeout(resolve, 2000))]);
-    if (signal !== null) return `it was ended by ${String(signal)}`;
-    return code === 0 ? undefined : `it ended with exit code ${String(code)}`;
+/** How it ended, in words; undefined when it ended well. */
+function endOf(child: ChildProcess): Promise<string | undefined> {
+  return new Promise((resolve) => {
+    let how: string | undefined;
+    child.on("error", (error) => {
+      resolve(`it did not start: ${error.message}`);
+    });
+    child.on("exit", (code, signal) => {
+      if (signal !== null) how = `it was ended by ${signal}`;
+      else if (code !== 0) how = `it ended with exit code ${String(code)}`;
+      // Who holds its pipes after it, a process it left behind, must not keep us waiting.
+      setTimeout(() => {
+        resolve(how);
+      }, PIPES_MS).unref();
+    });
+    child.on("close", () => {
+      resolve(how);
+    });
   });
-  return Promise.race([exited, failedToStart]);
 }
 
 function killInTime(child: ChildProcess, { timeoutMs, graceMs = GRACE_MS }: RunFileOptions): () => boolean {
