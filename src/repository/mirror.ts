@@ -9,7 +9,7 @@ import { git, gitCommand, gitStatus } from "./git.ts";
 import { gitFolderOf } from "./git-folder.ts";
 import { openGitObjects, type GitObjects } from "./git-objects.ts";
 import { commitFiles, type CommitFiles } from "./git-tree.ts";
-import { openLfsClient, type LfsClient } from "./lfs/client.ts";
+import type { LfsClient } from "./lfs/client.ts";
 import { copyObjects, lfsStore, objectMissing } from "./lfs-objects.ts";
 import { MAX_POINTER_BYTES, parseLfsPointer } from "./lfs-pointer.ts";
 import { cacheFolder, DEFAULT_BRANCH_REF, ensureMirror, fetchMirror, mirrorFolder } from "./mirror-cache.ts";
@@ -78,8 +78,12 @@ export async function openMirror(url: string, options: MirrorOptions = {}): Prom
   const objects = openGitObjects(folder);
   const filesByCommit = new Map<string, CommitFiles>();
   let fetched: Promise<void> | undefined;
-  let client: LfsClient | undefined;
-  const lfsClient = (): LfsClient => (client ??= openLfsClient({ url: remote.url, folder }));
+  let client: Promise<LfsClient> | undefined;
+  // With its HTTP stack it is the largest part of most commands, and few of them download anything.
+  const lfsClient = (): Promise<LfsClient> =>
+    (client ??= import("./lfs/client.ts").then(({ openLfsClient }) =>
+      openLfsClient({ url: remote.url, folder }),
+    ));
   const fetch = (): Promise<void> => (fetched ??= fetchMirror(folder, remote, options));
   const files = (commit: string): CommitFiles => {
     const known =
@@ -113,7 +117,7 @@ export async function openMirror(url: string, options: MirrorOptions = {}): Prom
       fetchObjects({ folder, remote, commit, wanted, files: files(commit), lfsClient }),
     objectStore: () => lfsStore(folder),
     close: async () => {
-      await Promise.all([objects.close(), client?.close()]);
+      await Promise.all([objects.close(), client?.then((opened) => opened.close())]);
     },
   };
 }
@@ -166,7 +170,7 @@ interface FetchObjectsOptions {
   readonly commit: string;
   readonly wanted: readonly WantedObject[];
   readonly files: CommitFiles;
-  readonly lfsClient: () => LfsClient;
+  readonly lfsClient: () => Promise<LfsClient>;
 }
 
 async function fetchObjects({
@@ -204,7 +208,7 @@ async function downloadObjects(
       return pointer;
     }),
   );
-  return { fetchedBytes: await lfsClient().download(pointers, store) };
+  return { fetchedBytes: await (await lfsClient()).download(pointers, store) };
 }
 
 /** Over ssh git-lfs speaks with the server, with the user's own ssh settings; the mirror's unborn HEAD keeps it from reading the repository's `.lfsconfig`. */

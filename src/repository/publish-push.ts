@@ -6,7 +6,6 @@ import type { PathStore } from "../disk/path-store.ts";
 import { CollectiveError } from "../errors.ts";
 import { git } from "./git.ts";
 import { gitFolderOf } from "./git-folder.ts";
-import { openLfsClient } from "./lfs/client.ts";
 import { copyObjects, lfsStore, objectMissing } from "./lfs-objects.ts";
 import type { Mirror } from "./mirror.ts";
 import type { BuiltCommit } from "./publish-commit.ts";
@@ -95,6 +94,7 @@ async function uploadObjects({
   readonly oids: readonly Oid[];
   readonly from: PathStore;
 }): Promise<number> {
+  const { openLfsClient } = await import("./lfs/client.ts");
   const client = openLfsClient({ url, folder });
   try {
     return await client.upload(oids, from);

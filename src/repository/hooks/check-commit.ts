@@ -1,7 +1,6 @@
 /** What one commit of a push must satisfy: as the tip of a branch, and more when it is a version. */
 import type { PathStore } from "../../disk/path-store.ts";
 import { listCommit } from "./commit-listing.ts";
-import { evaluateVersion } from "./evaluate-version.ts";
 import { checkPacks, missingObjects, readPointers, type PointerFile } from "./lfs-content.ts";
 import type { CheckedPush, ReceivedPush } from "./received-push.ts";
 import type { Problem } from "./problem.ts";
@@ -37,6 +36,8 @@ export async function checkCommit(options: CheckCommitOptions): Promise<CheckedP
     ...packs.map(({ where: index, message, hint }) => ({ where, message: `${index}: ${message}`, hint })),
   );
   const { importsRequired, pathsBelow } = options;
+  // Most pushes bring no version: they need not wait until the language is loaded.
+  const { evaluateVersion } = await import("./evaluate-version.ts");
   const evaluated = await evaluateVersion({
     ...{ mirrors, folder, objects, version, commit, files, pathsBelow, importsRequired },
   });
