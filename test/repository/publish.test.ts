@@ -27,7 +27,7 @@ import { loadAppliance } from "../../src/repository/load.ts";
 import { publish } from "../../src/repository/publish.ts";
 import type { MachineImage } from "../../src/repository/machine-image.ts";
 import { changeDisk, DNS_CVL, makeDisk, sha256, writeAppliance } from "./appliance.ts";
-import { git, scratch, writeFiles } from "./support.ts";
+import { git, scratch, until, writeFiles } from "./support.ts";
 
 /** Repository, working folder and the disks of three published versions. */
 async function publishThree(folder: string, cache: string) {
@@ -445,6 +445,7 @@ function defineTests(): void {
     writeAppliance(work, makeDisk());
     const options = { repository, cvl: "DNS.cvl", cwd: work, cache };
     const started = path.join(folder, "started");
+    const goOn = path.join(folder, "go-on");
     const outcome = () =>
       publish(options).then(
         ({ published }) => published?.version,
@@ -452,7 +453,9 @@ function defineTests(): void {
       );
 
     // Killed while the repository looks at the push; git itself goes on and finishes it.
-    writeFiles(repository, { "hooks/pre-receive": `#!/bin/sh\ntouch ${started}\nsleep 1\n` });
+    writeFiles(repository, {
+      "hooks/pre-receive": `#!/bin/sh\ntouch ${started}\nwhile [ ! -e ${goOn} ] && [ -e ${started} ]; do sleep 0.1; done\n`,
+    });
     chmodSync(path.join(repository, "hooks/pre-receive"), 0o755);
     const child = startChild({ publish: options });
     await until(() => existsSync(started));
@@ -460,6 +463,7 @@ function defineTests(): void {
     await t.rejects(child);
     t.equal(git(repository, "tag"), "", "nothing is published yet");
     t.notOk(existsSync(path.join(work, ".git/refs/tags/v1")), "and no tag is here");
+    writeFileSync(goOn, "");
     await until(() => git(repository, "tag") === "v1");
     rmSync(path.join(repository, "hooks"), { recursive: true });
     t.equal(await outcome(), "REPOSITORY_NOTHING_NEW", "the push had arrived");
@@ -543,10 +547,4 @@ function defineTests(): void {
     for (const verb of ["create", "publish", "lock"])
       t.match(await cui(folder, verb, "--help"), /^0 [^]*Example:/);
   });
-
-  /** Waits until `holds`, at most 20 s. */
-  async function until(holds: () => boolean): Promise<void> {
-    for (let waited = 0; !holds() && waited < 20_000; waited += 20)
-      await new Promise((resolve) => setTimeout(resolve, 20));
-  }
 }

@@ -61,6 +61,23 @@ export function makeVersions(
   }
 }
 
+/** Waits for what must come, with a limit that only a hang reaches. */
+export async function until(holds: () => boolean): Promise<void> {
+  const endsAt = Date.now() + 120_000;
+  while (!holds()) {
+    if (Date.now() > endsAt) throw new Error(`it did not come: ${String(holds)}`);
+    await new Promise((resolve) => setTimeout(resolve, 20));
+  }
+}
+
+/** Waits until no process of a group runs any more. */
+export async function untilGroupEnded(group: number): Promise<void> {
+  await until(() => {
+    const listed = execFileSync("ps", ["-e", "-o", "pgid=,stat="], { encoding: "utf8" });
+    return !listed.split("\n").some((line) => new RegExp(`^ *${group} +[^Z ]`).test(line));
+  });
+}
+
 /** A folder and a cache of the test's own, removed with it. */
 export function scratch(t: Test): { readonly folder: string; readonly cache: string } {
   const folder = t.testdir({});
