@@ -192,7 +192,17 @@ interface Router {
   reply(request: IncomingMessage, url: URL, text: string): Promise<Reply>;
 }
 
-async function createRouter({ state, defects }: { state: ServerState; defects: string[] }): Promise<Router> {
+/** What a request is carried out with: `defects` are those of the server that got it. */
+type Asked = Omit<Call, "params" | "query"> & { readonly defects: string[] };
+
+let shared: Promise<OpenAPIBackend> | undefined;
+
+/** One for all servers of a process: compiling GitHub's description costs more than all requests of a test. */
+function descriptionApi(): Promise<OpenAPIBackend> {
+  return (shared ??= createApi());
+}
+
+async function createApi(): Promise<OpenAPIBackend> {
   const description = readDescription();
   const api = new OpenAPIBackend({
     definition: structuredClone(description),
@@ -205,7 +215,7 @@ async function createRouter({ state, defects }: { state: ServerState; defects: s
       return ajv;
     },
   });
-  const handle = async (context: Context, call: Omit<Call, "params" | "query">): Promise<Reply> => {
+  const handle = async (context: Context, { defects, ...call }: Asked): Promise<Reply> => {
     const id = context.operation.operationId ?? "";
     const handler = handlers[id];
     if (handler === undefined) throw new Error(`the test server does not carry out ${id}`);
@@ -224,14 +234,18 @@ async function createRouter({ state, defects }: { state: ServerState; defects: s
   };
   api.register({
     validationFail: (context: Context) => ({ status: 422, body: validationError(context) }),
-    notFound: (context: Context) => {
+    notFound: (context: Context, { defects }: Asked) => {
       defects.push(`not in the pruned description: ${context.request.method} ${context.request.path}`);
       return { status: 404, body: { message: "Not Found", documentation_url: "" } };
     },
-    notImplemented: (context: Context, call: Omit<Call, "params" | "query">) => handle(context, call),
+    notImplemented: (context: Context, asked: Asked) => handle(context, asked),
   });
   await api.init();
+  return api;
+}
 
+async function createRouter({ state, defects }: { state: ServerState; defects: string[] }): Promise<Router> {
+  const api = await descriptionApi();
   return {
     operationOf: (method, pathname) =>
       api.matchOperation({ method, path: pathname, headers: {} })?.operationId ??
@@ -248,7 +262,7 @@ async function createRouter({ state, defects }: { state: ServerState; defects: s
       }
       const body = text === "" ? undefined : (JSON.parse(text) as unknown);
       const query = Object.fromEntries(url.searchParams);
-      const call = { state, user, origin: url.origin, url, body };
+      const asked: Asked = { state, user, origin: url.origin, url, body, defects };
       try {
         return (await api.handleRequest(
           {
@@ -258,7 +272,7 @@ async function createRouter({ state, defects }: { state: ServerState; defects: s
             body,
             headers: { "content-type": "application/json" },
           },
-          call,
+          asked,
         )) as Reply;
       } catch (error) {
         if (error instanceof Refusal) return refusalReply(error);
