@@ -18,7 +18,7 @@ export const ADMIN_TOKEN = "ghp_0123456789adminadminadmin";
 export const site = { owner: "acme", repo: "site" };
 export const repository = { owner: "acme", name: "site" };
 
-export const quick: Partial<RetryLimits> = { writeIntervalMs: 0, pauseMs: 1, timeoutMs: 5000 };
+export const quick: Partial<RetryLimits> = { writeIntervalMs: 0, pauseMs: 1, timeoutMs: 60_000 };
 
 /** Stopped when the test ends, which fails when the server saw a defect. */
 export async function startServer(t: TestFolder): Promise<GitHubServer> {

@@ -26,7 +26,7 @@ import { openPull, writeEvent, type Files, type PullFixture } from "./preview-fi
 const IMPORT_TOKEN = "ghp_0123456789importimportimport";
 /** What a process may have beside the machine's shared pages, and how long it may take on a machine that is busy. */
 const MEMORY_MIB = 1500;
-const SECONDS = 120;
+const SECONDS = 300;
 
 interface Outcome {
   readonly status: number | null;

@@ -111,7 +111,7 @@ t.test("the sticky comment", async (t) => {
     const server = await startServer(t);
     await openPull(server);
     server.fail("issues/create-comment", { drop: "never-answer" });
-    await upsertStickyComment(forgeOf(server, JOB_TOKEN, { timeoutMs: 300 }), comment);
+    await upsertStickyComment(forgeOf(server, JOB_TOKEN, { timeoutMs: 3000 }), comment);
     t.equal(bodies(server).length, 1);
   });
 

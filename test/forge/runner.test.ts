@@ -388,9 +388,14 @@ test(
       serveHost(host, { input: connection, output: connection });
     }).listen(socket);
     const children = new Set<ChildProcess>();
-    t.teardown(() => {
+    t.teardown(async () => {
+      const left = [...children].filter(
+        ({ exitCode, signalCode }) => exitCode === null && signalCode === null,
+      );
+      const ended = left.map((child) => exited(child));
       for (const child of children) child.kill("SIGKILL");
-      server.close();
+      await Promise.all(ended);
+      await new Promise((resolve) => server.close(resolve));
       rmSync(folder, { recursive: true, force: true });
     });
     const files = { "office.cvl": officeText(), "shop.cvl": shopText() };
@@ -415,7 +420,7 @@ test(
       return { child, output: () => text };
     };
     const until = async (what: string, isSo: () => boolean, output: () => string): Promise<void> => {
-      const deadline = Date.now() + 60_000;
+      const deadline = Date.now() + 200_000;
       while (!isSo()) {
         if (Date.now() > deadline) throw new Error(`${what} did not come: ${output()}`);
         await new Promise((resolve) => setTimeout(resolve, 20));

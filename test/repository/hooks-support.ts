@@ -29,7 +29,7 @@ function ended(file: string, args: readonly string[], cwd: string): Ended {
   const { status, stdout, stderr } = spawnSync(file, args, {
     cwd,
     encoding: "utf8",
-    timeout: 120_000,
+    timeout: 300_000,
     maxBuffer: 256 * 1024 * 1024,
     env: { ...process.env, XDG_CACHE_HOME: path.join(cwd, "../.cache") },
   });

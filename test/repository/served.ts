@@ -93,7 +93,7 @@ export async function gitWith(
         ];
   return promisify(execFile)("git", [...IDENTITY, ...WITH_LFS, ...helper, ...args], {
     cwd: folder,
-    timeout: 60_000,
+    timeout: 300_000,
     env: { ...process.env, TEST_TOKEN: token },
   });
 }

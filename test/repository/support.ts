@@ -1,7 +1,10 @@
 /** Real git and git-lfs in a folder of its own, away from the user's configuration and cache. */
 import { execFileSync } from "node:child_process";
-import { mkdirSync, writeFileSync } from "node:fs";
+import { createHash } from "node:crypto";
+import { cpSync, existsSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
 import path from "node:path";
+import { serialize } from "node:v8";
 import type { Test } from "tap";
 
 // For the code under test as for the tests' own calls.
@@ -24,7 +27,7 @@ export function git(folder: string, ...args: readonly string[]): string {
     cwd: folder,
     encoding: "utf8",
     stdio: ["ignore", "pipe", "pipe"],
-    timeout: 60_000,
+    timeout: 300_000,
   }).replace(/\n$/, "");
 }
 
@@ -46,11 +49,33 @@ export function writeFiles(folder: string, files: Readonly<Record<string, string
   }
 }
 
+type Versions = readonly Readonly<Record<string, string | Uint8Array>>[];
+
 /** A work tree whose commits are versions: one object of files for each; tags v1, v2 …. */
-export function makeVersions(
-  folder: string,
-  versions: readonly Readonly<Record<string, string | Uint8Array>>[],
-): void {
+export function makeVersions(folder: string, versions: Versions): void {
+  if (existsSync(folder)) {
+    commitVersions(folder, versions);
+    return;
+  }
+  const made = createHash("sha256").update(serialize([versions, process.env["GIT_COMMITTER_DATE"]]));
+  const model = path.join(modelsFolder(), made.digest("hex"));
+  if (!existsSync(model)) commitVersions(model, versions);
+  cpSync(model, folder, { recursive: true, preserveTimestamps: true });
+}
+
+let models: string | undefined;
+
+/** Repositories that were made once; copying them costs a tenth. */
+function modelsFolder(): string {
+  if (models !== undefined) return models;
+  const made = mkdtempSync(path.join(tmpdir(), "versions-"));
+  process.on("exit", () => {
+    rmSync(made, { recursive: true, force: true });
+  });
+  return (models = made);
+}
+
+function commitVersions(folder: string, versions: Versions): void {
   mkdirSync(folder, { recursive: true });
   git(folder, "init", "--quiet", "--initial-branch=main", ".");
   for (const [index, files] of versions.entries()) {

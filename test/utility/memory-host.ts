@@ -22,6 +22,8 @@ const GIB = 1024 ** 3;
 /** How the guest of a component behaves; by default it is ready at once. */
 export interface GuestBehaviour {
   readonly bootMs?: number;
+  /** It is not ready before this resolves. */
+  readonly bootAfter?: Promise<unknown>;
   /** `never`: READY=1 does not come; `failed`: it says FAILED=. */
   readonly boot?: "ready" | "failed" | "never";
   /** False: it has no daemon that confirms parameters. */
@@ -162,8 +164,9 @@ export function createMemoryHost(options: MemoryHostOptions): MemoryHost {
     },
     awaitReady: async (id, timeoutMs) => {
       const running = mustRun(id);
-      const { bootMs = 0, boot = "ready" } = behaviourOf(running.spec);
+      const { bootMs = 0, boot = "ready", bootAfter } = behaviourOf(running.spec);
       if (running.state === "ready") return { state: "ready", status: running.status, bootMs };
+      await bootAfter;
       await sleep(Math.min(boot === "never" ? timeoutMs : bootMs, timeoutMs));
       if (boot === "never" || bootMs > timeoutMs) {
         throw hostError("HOST_NOT_READY", `${id.component} did not say READY=1 within ${timeoutMs / 1000} s`);

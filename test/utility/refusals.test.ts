@@ -4,6 +4,7 @@ import { test, type Test } from "tap";
 import { CollectiveError } from "../../src/errors.ts";
 import { acquireLease } from "../../src/utility/lease.ts";
 import { secretVariable } from "../../src/utility/sensitive.ts";
+import { until } from "../repository/support.ts";
 import { OFFICE } from "./cvl-fixtures.ts";
 import { MIB } from "./describe-fixtures.ts";
 import { createManager, PASSWORD, type Manager } from "./manager-fixture.ts";
@@ -316,15 +317,17 @@ test("a second manager on the same network is refused", async (t) => {
 });
 
 test("a manager whose lease was taken over stops at its next step", async (t) => {
-  const manager = await memoryManager(t, [{ name: "h1", guests: { d: { bootMs: 200 } } }]);
+  const taken = Promise.withResolvers<undefined>();
+  const manager = await memoryManager(t, [{ name: "h1", guests: { d: { bootAfter: taken.promise } } }]);
   const slow = manager.start();
-  await new Promise((resolve) => setTimeout(resolve, 100));
+  await until(() => manager.hosts["h1"]?.running().includes("d@1") === true);
   const lease = await acquireLease({
     store: manager.store,
     networkId: "office",
     command: "start",
     takeOver: true,
   });
+  taken.resolve(undefined);
   await t.rejects(slow, { code: "UTILITY_LEASE_LOST" });
   t.notOk(manager.hosts["h1"]?.running().includes("w@1"));
   await lease.release();

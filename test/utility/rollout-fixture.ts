@@ -134,7 +134,7 @@ export async function createSite(
       const tip = git(bare, "rev-parse", "main");
       return applyCommit({
         ...{ repository: work, folder: "", commit: tip, tip, siteName: bare, refusePaths: () => false },
-        ...{ store, connect: site.connect, cache, env: {}, progress: SILENT, waitMs: 5000 },
+        ...{ store, connect: site.connect, cache, env: {}, progress: SILENT, waitMs: 120_000 },
         loadMacKey: () => loadMacKey(stateDirectory),
         findEvidence: () => Promise.resolve({ approval, standing, source: "the test" }),
         limits: { readyMs: 2000, stopMs: 200, reloadMs: 100 },
