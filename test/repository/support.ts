@@ -8,7 +8,7 @@ import { serialize } from "node:v8";
 import type { Test } from "tap";
 
 // For the code under test as for the tests' own calls.
-process.env["GIT_CONFIG_GLOBAL"] = "/dev/null";
+process.env["GIT_CONFIG_GLOBAL"] = path.resolve("test/repository/gitconfig");
 process.env["GIT_CONFIG_NOSYSTEM"] = "1";
 process.env["GIT_TERMINAL_PROMPT"] = "0";
 for (const name of ["GIT_DIR", "GIT_WORK_TREE", "GIT_INDEX_FILE"]) Reflect.deleteProperty(process.env, name);
