@@ -41,7 +41,7 @@ async function twoVersions(t: Test): Promise<Published> {
     ...args: string[]
   ): Promise<{ stdout: string; stderr: string; exitCode: number }> => {
     const stderrFile = path.join(folder, "stderr");
-    // execa gives standard output alone through run(); the error output goes by way of a file.
+    // run() gives standard output alone; the error output goes by way of a file.
     const script = 'exec 2>"$0"; exec "$@"';
     let exitCode = 0;
     const stdout = await run({
