@@ -92,10 +92,9 @@ function bindCalls(context: HostContext): Host {
       await findRunning(context, id);
       return machinePaths(context.folders, id).console;
     },
-    close: () => {
-      for (const run of context.runs.values()) run.close();
+    close: async () => {
+      await Promise.all([...context.runs.values()].map((run) => run.close()));
       context.runs.clear();
-      return Promise.resolve();
     },
   };
 }

@@ -31,10 +31,10 @@ export interface MachineRun {
   isStopping(): boolean;
   /** Resolves when QEMU lets go of the channel, mostly because it ends; undefined when it has already. */
   disconnected(): Promise<void> | undefined;
-  /** Resolves when the domain has ended. */
+  /** Resolves when the domain has ended and nothing of the run is written any more. */
   readonly ended: Promise<void>;
-  /** Lets go of the channel; the machine goes on. */
-  close(): void;
+  /** Lets go of the channel; the machine goes on. Resolves when what its guest said is written and nothing writes any more. */
+  close(): Promise<void>;
 }
 
 export interface MachineRunOptions {
@@ -87,7 +87,7 @@ class Run implements MachineRun {
   private hasEnded = false;
   private resolveEnded: () => void = () => undefined;
   private unsaved = false;
-  private flushing = false;
+  private writing: Promise<void> | undefined;
   private saveTimer: NodeJS.Timeout | undefined;
 
   constructor(options: MachineRunOptions, saved: GuestCondition | undefined) {
@@ -171,11 +171,12 @@ class Run implements MachineRun {
     return new Promise((resolve) => this.disconnectWaiters.push(resolve));
   }
 
-  close(): void {
+  async close(): Promise<void> {
     this.closed = true;
     clearTimeout(this.repeatTimer);
     this.channel?.close();
     this.announceEnd();
+    await this.ended;
   }
 
   private take(message: GuestMessage): void {
@@ -212,22 +213,26 @@ class Run implements MachineRun {
 
   /** What the guest said is found again after a restart of the host manager. A chatty guest is written once a second. */
   private save(atOnce: boolean): void {
+    if (this.hasEnded) return; // the folder is no longer this run's
     this.unsaved = true;
     if (atOnce) void this.flush();
     else this.saveTimer ??= setTimeout(() => void this.flush(), STATUS_WRITE_PERIOD_MS).unref();
   }
 
-  private async flush(): Promise<void> {
+  /** Resolves when everything said so far is written. */
+  private flush(): Promise<void> {
     clearTimeout(this.saveTimer);
     this.saveTimer = undefined;
-    if (this.flushing) return;
-    this.flushing = true;
-    while (this.unsaved && !this.hasEnded) {
+    this.writing ??= this.write().finally(() => (this.writing = undefined));
+    return this.writing;
+  }
+
+  private async write(): Promise<void> {
+    while (this.unsaved) {
       this.unsaved = false;
       const saved = { startedAt: this.stamp.startedAt, ...this.current };
       await writeFileAtomically(this.options.paths.guestState, JSON.stringify(saved)).catch(() => undefined);
     }
-    this.flushing = false;
   }
 
   private async pollAgent(deadline: number): Promise<void> {
@@ -266,10 +271,11 @@ class Run implements MachineRun {
     return true;
   }
 
+  /** Who waits for an answer is told at once; `ended` comes when nothing is being written into the machine's folder. */
   private announceEnd(): void {
     this.hasEnded = true;
-    this.resolveEnded();
     this.notify("ended");
+    void this.flush().then(this.resolveEnded);
   }
 
   private sinceStart(): number {

@@ -17,7 +17,7 @@ import { machinePaths, type MachinePaths } from "./machine-paths.ts";
 import { attachRun } from "./machine-run.ts";
 import { stampOf, type MachineStamp } from "./machine-stamp.ts";
 import { readMachines, type FoundMachine } from "./machines.ts";
-import { domainName, portName } from "./names.ts";
+import { domainName, machineKey, portName } from "./names.ts";
 import { describeBridge, stampPorts } from "./open-vswitch.ts";
 import { dropParameters, writeParameters } from "./secret-files.ts";
 
@@ -63,6 +63,7 @@ async function startChecked(context: HostContext, start: Start): Promise<void> {
   const paths = machinePaths(context.folders, spec.id);
   const name = domainName(spec.id);
   const keepsOverlays = found?.stamp.imageDigest === stamp.imageDigest;
+  await context.runs.get(machineKey(spec.id))?.close(); // of a run that ended by itself
   try {
     await makeFolders(paths);
     await Promise.all([

@@ -26,7 +26,7 @@ export async function stopMachine(
   const forced = state !== "stopped" && !(await shutDown(context, id, timeoutMs));
   if (forced) await context.libvirt.destroy(name);
   await context.libvirt.undefine(name);
-  context.runs.get(machineKey(id))?.close();
+  await context.runs.get(machineKey(id))?.close();
   await removeTraces(context, id);
   return { forced };
 }
