@@ -11,7 +11,8 @@ import { run, writeFileAtomically } from "../io.ts";
 
 export type Accelerator = "kvm" | "tcg";
 
-const PROBE_TIMEOUT_MS = 3000;
+/** KVM that hangs is waited for whenever it is asked; emulation may take its time. */
+const PROBE_TIMEOUT_MS = { kvm: 3000, tcg: 60_000 };
 /** The sector writes 0x10; QEMU exits with (value << 1) | 1. */
 const PROBE_EXIT_CODE = 33;
 
@@ -89,7 +90,7 @@ async function bootProbe(disk: string, accelerator: Accelerator): Promise<boolea
         ...["-drive", `file=${disk},format=raw,if=floppy,readonly=on`, "-boot", "a"],
         ...["-device", "isa-debug-exit,iobase=0xf4,iosize=1"],
       ],
-      timeoutMs: PROBE_TIMEOUT_MS,
+      timeoutMs: PROBE_TIMEOUT_MS[accelerator],
       allowedExitCodes: [PROBE_EXIT_CODE],
     });
     return true;

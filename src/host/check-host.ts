@@ -53,7 +53,7 @@ async function checkProgram(what: {
 }): Promise<HostCheck> {
   const name = what.program;
   try {
-    const output = await run({ file: what.program, args: what.args, timeoutMs: 10_000 });
+    const output = await run({ file: what.program, args: what.args, timeoutMs: 60_000 });
     return { name, result: "ok", detail: output.split("\n")[0] ?? "" };
   } catch (error) {
     return missing(name, error, `install the package ${what.packageName}`);

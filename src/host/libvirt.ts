@@ -26,7 +26,7 @@ export interface Libvirt {
 
 export type DomainState = "running" | "paused" | "stopping" | "stopped";
 
-const VIRSH_TIMEOUT_MS = 60_000;
+const VIRSH_TIMEOUT_MS = 300_000;
 
 /** `uri` is what `virsh -c` takes: `qemu:///system`. */
 export function openLibvirt(uri: string): Libvirt {

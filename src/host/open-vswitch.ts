@@ -40,7 +40,7 @@ export async function stampPorts(
 
 function vsctl({ switchDatabase }: BridgeLocation, args: readonly string[]): Promise<string> {
   const database = switchDatabase === undefined ? [] : [`--db=${switchDatabase}`];
-  return run({ file: "ovs-vsctl", args: ["--timeout=10", ...database, ...args], timeoutMs: 15_000 });
+  return run({ file: "ovs-vsctl", args: ["--timeout=60", ...database, ...args], timeoutMs: 90_000 });
 }
 
 function bridgeError(error: CollectiveError, bridge: string): CollectiveError {

@@ -5,7 +5,7 @@ import { CollectiveError } from "../../errors.ts";
 import { labStatus, type ProcessIdentity } from "./lab-state.ts";
 import { isRunning } from "./process-table.ts";
 
-const END_TIMEOUT_MS = 15_000;
+const END_TIMEOUT_MS = 150_000;
 
 /** Resolves when no process and no file is left. @throws CollectiveError LAB_NOT_FOUND or LAB_FAILED. */
 export async function labDown(directory: string): Promise<void> {

@@ -32,7 +32,8 @@ const BRIDGE = "br-int";
 const MAX_HOSTS = 16;
 /** A unix socket's path has at most 107 bytes; the longest in a lab is 45 longer than the lab's folder. */
 const MAX_DIRECTORY_LENGTH = 60;
-const HOST_MANAGER_TIMEOUT_MS = 20_000;
+/** One that has ended is noticed sooner. */
+const HOST_MANAGER_TIMEOUT_MS = 300_000;
 
 /**
  * Resolves when every host manager answers; on failure nothing is left.
@@ -86,8 +87,7 @@ async function waitForHostManager(host: LabHost): Promise<void> {
   const socket = host.address.slice("unix:".length);
   for (const deadline = Date.now() + HOST_MANAGER_TIMEOUT_MS; Date.now() < deadline;) {
     if (await canConnect(socket)) return;
-    const isAlive = (await childrenOf(host.init.pid)).some(({ args }) => args.includes(socket));
-    if (!isAlive) break;
+    if (!(await isStarting(host.init.pid, socket))) break;
     await new Promise((resolve) => setTimeout(resolve, 20));
   }
   const log = await readFile(path.join(host.directory, "host.log"), "utf8").catch(() => "");
@@ -95,6 +95,11 @@ async function waitForHostManager(host: LabHost): Promise<void> {
     "LAB_FAILED",
     `the host manager of ${host.name} did not start: ${log.trim().slice(-500) || "it said nothing"}`,
   );
+}
+
+/** A process that is between two programs, in exec(2), has no arguments for a moment: it may be the host manager to be. */
+async function isStarting(initPid: number, socket: string): Promise<boolean> {
+  return (await childrenOf(initPid)).some(({ args }) => args.length === 0 || args.includes(socket));
 }
 
 function describeLab(directory: string, options: LabOptions, namespaces: Namespaces): LabState {

@@ -12,7 +12,7 @@
  */
 import path from "node:path";
 import { CollectiveError } from "../../errors.ts";
-import { startBackground, type Command } from "../../io.ts";
+import { startBackground, type BackgroundProgram, type Command } from "../../io.ts";
 import type { ProcessIdentity } from "./lab-state.ts";
 import { childrenOf, type ProcessEntry } from "./process-table.ts";
 
@@ -58,7 +58,8 @@ wait "$!"
 kill -9 -1
 rm -rf --one-file-system -- "$1"`;
 
-const START_TIMEOUT_MS = 10_000;
+/** One that has failed is noticed sooner. */
+const START_TIMEOUT_MS = 120_000;
 
 /** Makes the namespaces of a lab in `directory`, which is there and is removed with them. */
 export async function startNamespaces(options: {
@@ -84,7 +85,7 @@ export async function startNamespaces(options: {
   });
   try {
     reaper.unref();
-    return await findProcesses(reaper.pid, options.hosts);
+    return await findProcesses(reaper, options.hosts);
   } catch (error) {
     reaper.stdin?.end();
     try {
@@ -102,9 +103,13 @@ export function inNamespaces<Result = string>(pid: number, command: Command<Resu
   return { ...command, file: "nsenter", args };
 }
 
-async function findProcesses(reaperPid: number, hosts: number): Promise<Namespaces> {
+async function findProcesses(
+  { pid: reaperPid, ended }: Pick<BackgroundProgram, "pid" | "ended">,
+  hosts: number,
+): Promise<Namespaces> {
+  const hasEnded = ended.then(() => true);
   for (const deadline = Date.now() + START_TIMEOUT_MS; Date.now() < deadline;) {
-    await pause(10);
+    if ((await Promise.race([hasEnded, pause(10)])) === true) break;
     const init = await findInit(reaperPid);
     if (init === undefined) continue;
     const below = await Promise.all((await childrenOf(init.pid)).map((child) => childrenOf(child.pid)));

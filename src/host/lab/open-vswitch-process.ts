@@ -22,10 +22,10 @@ export async function startOpenVSwitch(pid: number, directory: string): Promise<
 
 /** `ovs-vsctl` in the namespaces of `pid`. */
 export async function vsctl(pid: number, args: readonly string[]): Promise<void> {
-  await inside(pid, "ovs-vsctl", ["--timeout=10", ...args]);
+  await inside(pid, "ovs-vsctl", ["--timeout=100", ...args]);
 }
 
 /** Runs a program in the namespaces of `pid`. */
 export function inside(pid: number, file: string, args: readonly string[]): Promise<string> {
-  return run(inNamespaces(pid, { file, args, timeoutMs: 60_000 }));
+  return run(inNamespaces(pid, { file, args, timeoutMs: 600_000 }));
 }
