@@ -1,4 +1,5 @@
 import { spawn } from "node:child_process";
+import { createHash } from "node:crypto";
 import { existsSync } from "node:fs";
 import { mkdir, mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
@@ -12,6 +13,8 @@ import { childrenOf, isRunning } from "../../src/host/lab/process-table.ts";
 import { eventually, networkNamespaceOf, processesOf, readTraces } from "./fixtures/traces.ts";
 
 const cui = [process.execPath, path.resolve("dist/cui.js")];
+
+const sha256 = (text: string): string => createHash("sha256").update(text).digest("hex");
 
 async function temporaryFolder(test: Test): Promise<string> {
   const folder = await mkdtemp(path.join(tmpdir(), "cui-lab-"));
@@ -88,7 +91,12 @@ t.test("a lab ends with its owner, and when any one of its processes is killed",
           stdio: ["ignore", "pipe", "inherit"],
         });
         t.teardown(() => owner.kill("SIGKILL"));
-        await new Promise((resolve) => owner.stdout.once("data", resolve));
+        await new Promise((resolve, reject) => {
+          owner.stdout.once("data", resolve);
+          owner.once("exit", () => {
+            reject(new Error("the owner's lab did not come up"));
+          });
+        });
         const { reaper, init, hosts } = await labStatus(directory);
         const [unshare] = await childrenOf(reaper.pid);
         const namespaces = await Promise.all(
@@ -118,12 +126,21 @@ t.test("a lab made by the command stays until it is ended, or ends with a proces
   t.teardown(() => labDown(ends).catch(() => undefined));
   const owner = spawn("sleep", ["600"]);
   t.teardown(() => owner.kill());
+  const cache = path.join(folder, "cache");
   const lab = (...args: string[]): Promise<unknown> => {
-    const child = spawn(cui[0]!, [cui[1]!, "lab", ...args], { stdio: "ignore" });
+    const env = { ...process.env, XDG_CACHE_HOME: cache };
+    const child = spawn(cui[0]!, [cui[1]!, "lab", ...args], { stdio: "ignore", env });
     return new Promise((resolve) => child.on("exit", resolve));
   };
+  const capabilities = path.join(cache, "cui/libvirt", `${sha256("/usr/bin/qemu-system-x86_64")}.xml`);
+  await mkdir(path.dirname(capabilities), { recursive: true });
+  await writeFile(capabilities, "<qemuCaps>torn");
   const up = ["up", "--hosts", "1", "--json", "--dir"];
   t.same(await Promise.all([lab(...up, stays), lab(...up, ends, "--owner", String(owner.pid))]), [0, 0]);
+  const known = await readFile(capabilities, "utf8");
+  t.match(known, /^<qemuCaps>[^]*<\/qemuCaps>\n$/, "what libvirt cannot read is found out anew, and kept");
+  const lent = path.join(stays, "host1/cache-libvirt/qemu/capabilities", path.basename(capabilities));
+  t.equal(await readFile(lent, "utf8"), known);
   const { reaper } = await labStatus(ends);
   const group = await childrenOf(reaper.pid);
   t.equal((await labStatus(stays)).up, true);

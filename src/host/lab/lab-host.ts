@@ -5,6 +5,7 @@ import path from "node:path";
 import { startBackground } from "../../io.ts";
 import type { LabHost } from "./lab-state.ts";
 import { inNamespaces } from "./namespaces.ts";
+import { defaultCapabilitiesCache, keepCapabilities, lendCapabilities } from "./qemu-capabilities.ts";
 import { inside, startOpenVSwitch, vsctl } from "./open-vswitch-process.ts";
 import { bindPrivate, makePrivateRun, makePrivateSys, prepareNetworkNamespace } from "./private-mounts.ts";
 
@@ -90,6 +91,9 @@ async function startLibvirt(host: LabHost): Promise<void> {
   if (existsSync(QEMU_FOR_OTHER_MACHINES)) {
     await inside(pid, "mount", ["--bind", "/dev/null", QEMU_FOR_OTHER_MACHINES]);
   }
+  const libvirtCache = path.join(host.directory, "cache-libvirt");
+  await lendCapabilities(defaultCapabilitiesCache(), libvirtCache);
   await inside(pid, "libvirtd", ["--daemon"]);
-  await inside(pid, "virsh", ["-c", "qemu:///system", "capabilities"]); // it probes QEMU now
+  await inside(pid, "virsh", ["-c", "qemu:///system", "capabilities"]); // it asks QEMU now, unless that is known
+  await keepCapabilities(defaultCapabilitiesCache(), libvirtCache);
 }
