@@ -10,6 +10,9 @@ import { testHostContract } from "./fixtures/host-contract.ts";
 import { hostLab } from "./fixtures/host-lab.ts";
 import { eventually } from "./fixtures/traces.ts";
 
+/** What is told at once is told long before. */
+const HANGS_MS = 200_000;
+
 const { guest, options, folder } = await hostLab(t);
 
 t.test("over its unix socket", async (t) => {
@@ -62,10 +65,10 @@ t.test("what cannot be reached is told at once", async (t) => {
     message: /0\.3 s/,
   });
   for (let round = 0; round < 3; round += 1) {
-    const refused = connectHost("ssh://root@127.0.0.1:1", { timeoutMs: 9000 });
+    const refused = connectHost("ssh://root@127.0.0.1:1", { timeoutMs: HANGS_MS });
     await t.rejects(refused, { code: "HOST_UNREACHABLE", message: /Connection refused/ }, "ssh's own words");
   }
-  t.ok(Date.now() - startedAt < 25_000);
+  t.ok(Date.now() - startedAt < HANGS_MS);
 });
 
 t.test("an address cannot smuggle options to ssh", (t) => {
@@ -93,7 +96,7 @@ t.test("a wire that speaks something else", async (t) => {
   const socket = path.join(folder, "wire.sock");
   const daemon = await runHostDaemon({ ...options("wire"), socket });
   t.teardown(() => daemon.close());
-  const talk = (text: string): Promise<string> =>
+  const talk = (text: string, patienceMs = HANGS_MS): Promise<string> =>
     new Promise((resolve) => {
       let said = "";
       const client = net.createConnection({ path: socket }, () => client.write(text));
@@ -104,7 +107,7 @@ t.test("a wire that speaks something else", async (t) => {
       client.on("close", () => {
         resolve(said);
       });
-      setTimeout(() => client.destroy(), 2000).unref();
+      setTimeout(() => client.destroy(), patienceMs).unref();
     });
   const message = (body: object): string => {
     const text = JSON.stringify({ jsonrpc: "2.0", id: 1, ...body });
@@ -124,8 +127,8 @@ t.test("a wire that speaks something else", async (t) => {
     /error/,
     "only the contract's calls are there",
   );
-  await talk("GET / HTTP/1.1\r\n\r\n");
-  await talk("Content-Length: 99999999999999\r\n\r\n");
+  await talk("GET / HTTP/1.1\r\n\r\n", 500);
+  await talk("Content-Length: 99999999999999\r\n\r\n", 500);
   const host = await connectHost(`unix:${socket}`);
   t.match(await host.describe(), { protocol: 1 }, "the daemon goes on");
   await host.close();

@@ -10,7 +10,9 @@ import { hostLab } from "./fixtures/host-lab.ts";
 import { specOf } from "./fixtures/test-guest.ts";
 import { eventually } from "./fixtures/traces.ts";
 
-const READY_MS = 90_000;
+/** Neither is waited for on a machine of any speed. */
+const READY_MS = 900_000;
+const STOP_MS = 600_000;
 const fence = { networkId: "guests", token: 1 };
 
 const { lab, guest, options } = await hostLab(t, 2);
@@ -67,15 +69,21 @@ t.test("segments reach over the trunk and stay apart; a page is served outside",
   };
   const page = (place: string, address: string): Promise<string> =>
     exec(place, "curl", "-s", "-m", "2", `http://${address}/`).catch(() => "none");
+  /** The page, or what was said at last: a guest may be slow to answer, a wrong tag never does. */
+  const pageInTime = async (place: string, address: string): Promise<string> => {
+    let text = "none";
+    await eventually(async () => (text = await page(place, address)) !== "none");
+    return text;
+  };
   await plug(100);
-  t.equal(await page("host1", "10.0.100.1"), "the page of a\n", "on the same host");
-  t.equal(await page("host1", "10.0.100.2"), "the page of b\n", "over the trunk");
+  t.equal(await pageInTime("host1", "10.0.100.1"), "the page of a\n", "on the same host");
+  t.equal(await pageInTime("host1", "10.0.100.2"), "the page of b\n", "over the trunk");
   t.equal(await page("host1", "10.0.100.3"), "none", "another tag");
-  t.equal(await page("outside", "203.0.113.10"), "the page of out\n", "the external segment");
+  t.equal(await pageInTime("outside", "203.0.113.10"), "the page of out\n", "the external segment");
   t.equal(await page("outside", "10.0.100.1"), "none");
   await exec("host1", "ovs-vsctl", "del-port", "probe100");
   await plug(101);
-  t.equal(await page("host1", "10.0.100.3"), "the page of c\n");
+  t.equal(await pageInTime("host1", "10.0.100.3"), "the page of c\n");
   t.equal(await page("host1", "10.0.100.2"), "none");
 
   const port = portName(specs.out.id, 0);
@@ -102,7 +110,7 @@ t.test("segments reach over the trunk and stay apart; a page is served outside",
     [first, ["a", "out"]],
     [second, ["b", "c"]],
   ] as const) {
-    await Promise.all(ids.map((id) => host.stopMachine(fence, machine(id), 60_000)));
+    await Promise.all(ids.map((id) => host.stopMachine(fence, machine(id), STOP_MS)));
   }
   t.notMatch(
     await exec("host1", "ovs-vsctl", "list-ports", "br-int"),
@@ -182,7 +190,7 @@ t.test("what a guest does by itself", async (t) => {
   );
   const others = ["reboots", "ends", "fails", "crashes", "silent", "hostile"].map(machine);
   t.same(
-    await Promise.all(others.map((id) => first.stopMachine(fence, id, 60_000))),
+    await Promise.all(others.map((id) => first.stopMachine(fence, id, STOP_MS))),
     others.map(() => ({ forced: false })),
   );
 });
@@ -221,7 +229,7 @@ t.test("a restart of the host manager leaves machines running and finds them aga
   console.destroy();
   const log = path.join(folders.directory, "networks/guests/machines/stays/console.log");
   t.match(await readFile(log, "utf8"), /guest: READY=1/, "the console is kept");
-  await after.stopMachine(fence, id, 60_000);
+  await after.stopMachine(fence, id, STOP_MS);
   t.same(await readdir(folders.secretsDirectory), [], "parameters go with the machine");
 });
 
@@ -232,9 +240,11 @@ t.test("a guest that floods its channel neither starves the host nor its neighbo
   t.equal((await first.awaitReady(calm.id, READY_MS)).state, "ready");
   await eventually(async () => /disks/.test((await report(first, loud.id))!.status), READY_MS);
   const usage = process.cpuUsage();
+  const startedAt = performance.now();
   await new Promise((resolve) => setTimeout(resolve, 2000));
   const { user, system } = process.cpuUsage(usage);
-  t.ok((user + system) / 2e6 < 0.5, `the host spends ${Math.round((user + system) / 2e4)} % of a core on it`);
+  const share = (user + system) / 1000 / (performance.now() - startedAt);
+  t.ok(share < 0.5, `the host spends ${Math.round(share * 100)} % of a core on it`);
   await Promise.all([loud, calm].map(({ id }) => first.stopMachine(fence, id, 1000)));
 });
 
@@ -273,7 +283,7 @@ t.test("disks on other buses, cloud-init's seed, link-down interfaces", async (t
   ];
   for (const file of files)
     t.equal((await stat(file)).mode & 0o777, 0o600, `${path.basename(file)} is root's alone`);
-  await Promise.all(specs.map(({ id }) => first.stopMachine(fence, id, 60_000)));
+  await Promise.all(specs.map(({ id }) => first.stopMachine(fence, id, STOP_MS)));
 });
 
 t.test("hardware that the test guest has no drivers for starts at least", async (t) => {

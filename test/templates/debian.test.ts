@@ -15,7 +15,7 @@ const parameters = [
   "ethernet0.defaultroute=10.0.2.2",
 ];
 
-t.setTimeout(300_000);
+t.setTimeout(3_000_000);
 
 t.test("a Debian system is an appliance", async (t) => {
   const folder = t.testdir({});
@@ -41,13 +41,12 @@ t.test("a Debian system is an appliance", async (t) => {
       { file: seed, format: "raw" },
     ],
   });
-  t.comment(`READY after ${((await machine.ready(120_000)) / 1000).toFixed(1)} s`);
+  t.comment(`READY after ${((await machine.ready()) / 1000).toFixed(1)} s`);
   t.strictSame(machine.lines, ["HELLO=1", "STATUS=Hello 100% from Deb", "READY=1"]);
 
   await t.test("parameters, network and data disk are as everywhere", async (t) => {
     const seen = await machine.console(
       "echo host=$(hostname); ip -4 -o addr show ethernet0; ip route; collective-disk vdb /mnt; df -k /mnt; systemctl --failed --no-legend | wc -l",
-      60_000,
     );
     t.match(seen, /host=deb\r\n/);
     t.match(seen, /ethernet0 +inet 10\.0\.2\.15\/24/);
@@ -57,12 +56,12 @@ t.test("a Debian system is an appliance", async (t) => {
 
   await t.test("changed parameters come into force without a restart", async (t) => {
     const changed = parameters.map((line) => line.replace("greeting=Hello", "greeting=Bye"));
-    t.equal(await machine.send(changed, 60_000), "RELOADED=1");
+    t.equal(await machine.send(changed), "RELOADED=1");
     t.equal(await machine.waitFor(/^STATUS=Bye/), "STATUS=Bye 100% from Deb");
   });
 
   await t.test("the power button switches it off", async (t) => {
-    const downMs = await machine.powerDown(90_000);
+    const downMs = await machine.powerDown();
     t.comment(`off after ${(downMs / 1000).toFixed(1)} s`);
     t.match(execFileSync("/sbin/e2fsck", ["-fn", dataDisk], { encoding: "utf8", stdio: "pipe" }), /Pass 5/);
   });

@@ -8,6 +8,12 @@ import path from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import type { Test } from "tap";
 
+/**
+ * How long anything may take before it counts as hung. A quiet machine boots a tiny guest in five seconds and a Debian in forty;
+ * who waits for this long has failed.
+ */
+const PATIENCE_MS = 600_000;
+
 export interface NetworkCard {
   readonly mac: string;
   /** A QEMU `-netdev` without its id: `user,restrict=on,…` or `stream,…`; several are joined by a hub. */
@@ -26,6 +32,9 @@ export interface GuestOptions {
   readonly disks?: readonly { readonly file: string; readonly format: "qcow2" | "raw" }[];
   readonly append?: string;
 }
+
+/** A shell waits; what follows asks the terminal for the place of its cursor. */
+const PROMPT = /[#$] (\u001b\[[0-9;?]*[A-Za-z])*$/;
 
 /** Folders of machines that run: short paths under /tmp, because those of unix sockets are bounded. */
 const scratchFolders = new Set<string>();
@@ -89,7 +98,7 @@ export class GuestMachine {
   }
 
   /** Sends a set of parameters; later HELLOs get it too. Resolves to the guest's answer. */
-  async send(parameters: readonly string[], timeoutMs = 20_000): Promise<string> {
+  async send(parameters: readonly string[], timeoutMs = PATIENCE_MS): Promise<string> {
     this.sent = parameters;
     const from = this.lines.length;
     this.channel?.write(setText(parameters));
@@ -97,7 +106,7 @@ export class GuestMachine {
   }
 
   /** The first line that matches, of those said and those to come. */
-  async waitFor(pattern: RegExp, { timeoutMs = 60_000, from = 0 } = {}): Promise<string> {
+  async waitFor(pattern: RegExp, { timeoutMs = PATIENCE_MS, from = 0 } = {}): Promise<string> {
     const deadline = performance.now() + timeoutMs;
     for (;;) {
       const line = this.lines.slice(from).find((candidate) => pattern.test(candidate));
@@ -109,33 +118,37 @@ export class GuestMachine {
   }
 
   /** READY=1, or an error that says what the guest said instead. Resolves to the milliseconds since the start. */
-  async ready(timeoutMs = 60_000): Promise<number> {
+  async ready(timeoutMs = PATIENCE_MS): Promise<number> {
     const line = await this.waitFor(/^(READY=1|FAILED=.*)$/, { timeoutMs });
     if (line !== "READY=1") throw this.failure(line);
     return performance.now() - this.startedAt;
   }
 
   /** Types a command at the serial console and resolves to what it printed. */
-  async console(command: string, timeoutMs = 20_000): Promise<string> {
+  async console(command: string, timeoutMs = PATIENCE_MS): Promise<string> {
     const socket = await connectSocket(path.join(this.scratch, "console.sock"), () => false);
     let text = "";
     socket.setEncoding("utf8").on("data", (part: string) => (text += part));
-    socket.write("\n");
-    await sleep(500);
+    const deadline = performance.now() + timeoutMs;
+    // A login that is being set up drops what was typed before.
+    for (let tries = 0; !PROMPT.test(text); tries += 1) {
+      if (performance.now() > deadline) throw this.failure(`console: no prompt in ${JSON.stringify(text)}`);
+      if (tries % 100 === 0) socket.write("\n");
+      await sleep(20);
+    }
     const mark = `done-${Math.random().toString(36).slice(2)}`;
     // Split, so that the echo of what was typed is not the mark.
     socket.write(`${command}; echo ${mark.slice(0, 6)}""${mark.slice(6)}\n`);
-    const deadline = performance.now() + timeoutMs;
     while (!text.includes(mark)) {
       if (performance.now() > deadline) throw this.failure(`console: ${command} gave ${JSON.stringify(text)}`);
-      await sleep(50);
+      await sleep(20);
     }
     socket.destroy();
     return text;
   }
 
   /** Presses the power button; resolves to the milliseconds until the machine was off. */
-  async powerDown(timeoutMs = 60_000): Promise<number> {
+  async powerDown(timeoutMs = PATIENCE_MS): Promise<number> {
     const from = performance.now();
     const monitor = await connectSocket(path.join(this.scratch, "qmp.sock"), () => false);
     monitor.on("error", () => undefined).resume();
@@ -147,6 +160,24 @@ export class GuestMachine {
     monitor.destroy();
     if (this.process.signalCode !== null) throw this.failure(`still on after ${timeoutMs} ms`);
     return performance.now() - from;
+  }
+
+  /** The port of this machine that a `hostfwd=tcp:127.0.0.1:0-…` to the guest's port got; nobody else can have taken it. */
+  async forwardedPort(guestPort: number): Promise<number> {
+    const monitor = await connectSocket(path.join(this.scratch, "qmp.sock"), () => false);
+    let text = "";
+    monitor.setEncoding("utf8").on("data", (part: string) => (text += part));
+    const ask = { execute: "human-monitor-command", arguments: { "command-line": "info usernet" } };
+    monitor.write(`{"execute":"qmp_capabilities"}\n${JSON.stringify(ask)}\n`);
+    for (const deadline = performance.now() + PATIENCE_MS; !text.includes("RecvQ");) {
+      if (performance.now() > deadline) throw this.failure(`no answer to info usernet: ${text}`);
+      await sleep(20);
+    }
+    monitor.destroy();
+    const line = new RegExp(`TCP\\[HOST_FORWARD\\] +\\d+ +127\\.0\\.0\\.1 +(\\d+) +[0-9.]+ +${guestPort} `);
+    const port = Number(line.exec(text)?.[1]);
+    if (!(port > 0)) throw this.failure(`no port leads to ${guestPort}: ${text}`);
+    return port;
   }
 
   /** Pulls the plug. */
@@ -172,15 +203,6 @@ export class GuestMachine {
     const printed = existsSync(serial) ? readFileSync(serial, "utf8").slice(-3000) : "";
     return new Error(`${message}\nsaid: ${this.lines.join(" | ")}\nqemu: ${log}\nconsole: ${printed}`);
   }
-}
-
-/** A TCP port of 127.0.0.1 that is free now. */
-export async function freePort(): Promise<number> {
-  const server = net.createServer().listen(0, "127.0.0.1");
-  await once(server, "listening");
-  const { port } = server.address() as net.AddressInfo;
-  server.close();
-  return port;
 }
 
 function qemuArguments(scratch: string, options: GuestOptions): string[] {
@@ -235,7 +257,7 @@ async function connectSocket(file: string, isHopeless: () => boolean): Promise<n
       () => false,
     );
     if (connected) return socket;
-    if (tries > 200 || isHopeless()) throw new Error(`${file} cannot be reached`);
+    if (tries * 50 > PATIENCE_MS || isHopeless()) throw new Error(`${file} cannot be reached`);
     await sleep(50);
   }
 }

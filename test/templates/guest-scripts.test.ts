@@ -73,13 +73,13 @@ class Guest {
     const file = existsSync(path.join(this.lib, script))
       ? path.join(this.lib, script)
       : this.file(`root/usr/bin/${script}`);
-    return spawnSync(file, args, { env: this.env, input, encoding: "utf8", timeout: 20_000 });
+    return spawnSync(file, args, { env: this.env, input, encoding: "utf8", timeout: 200_000 });
   }
 
   /** Runs a command line in this guest's shell, inside fresh network and mount namespaces. */
   isolated(commands: string): SpawnSyncReturns<string> {
     const args = ["--net", "--mount", ...this.shell, "-c", commands];
-    return spawnSync("unshare", args, { env: this.env, encoding: "utf8", timeout: 20_000 });
+    return spawnSync("unshare", args, { env: this.env, encoding: "utf8", timeout: 200_000 });
   }
 
   /** A session whose host is this test. */
@@ -105,7 +105,7 @@ class Session {
   /** What the guest said since the last call, once it ends with `line`. */
   async said(line: string): Promise<string[]> {
     for (let tries = 0; !this.text.endsWith(`${line}\n`); tries += 1) {
-      if (tries > 500) throw new Error(`no ${line}: ${JSON.stringify(this.text)}`);
+      if (tries > 10_000) throw new Error(`no ${line}: ${JSON.stringify(this.text)}`);
       await sleep(20);
     }
     const lines = this.text.trimEnd().split("\n");
@@ -207,14 +207,17 @@ for (const shell of SHELLS) {
     t.test("a set that comes while services start is applied before READY=1", async (t) => {
       const guest = new Guest(t, shell);
       guest.parameters("a=old");
-      guest.hook("start.d", "10-log", `echo "start $(collective-get a)" >>"$COLLECTIVE_RUN/log"; sleep 1`);
+      const wait = `while [ ! -e "$COLLECTIVE_RUN/go" ]; do sleep 0.1; done`;
+      guest.hook("start.d", "10-log", `echo "start $(collective-get a)" >>"$COLLECTIVE_RUN/log"; ${wait}`);
       guest.hook("reload.d", "10-log", `echo "reload $(collective-get a)" >>"$COLLECTIVE_RUN/log"`);
       const session = guest.session(t);
       await session.said("HELLO=1");
       const start = spawn(path.join(guest.lib, "start"), [], { env: guest.env, stdio: "ignore" });
       t.teardown(() => start.kill("SIGKILL"));
-      await sleep(400);
+      while (!existsSync(guest.file("run/log"))) await sleep(20);
       session.send("a=new\n\n");
+      while (!guest.read("run/parameters").includes("new")) await sleep(20);
+      guest.write("run/go", "");
       t.strictSame(await session.said("RELOADED=1"), ["READY=1", "RELOADED=1"]);
       t.equal(guest.read("run/log"), "start old\nreload new\n");
       await session.end();

@@ -21,7 +21,7 @@ async function install(): Promise<string | undefined> {
   mkdirSync(unfinished, { recursive: true });
   const flags = ["--ignore-scripts", "--no-audit", "--no-fund", "--omit=optional", "--fetch-retries=1"];
   try {
-    await run("npm", ["install", "--prefix", unfinished, ...flags, `renovate@${VERSION}`], { timeout: 240_000 });
+    await run("npm", ["install", "--prefix", unfinished, ...flags, `renovate@${VERSION}`], { timeout: 1_200_000 });
     if (!existsSync(INSTALLED)) renameSync(unfinished, INSTALLED);
     return undefined;
   } catch (error) {
@@ -47,7 +47,7 @@ async function lookUp(folder: string, scratchFolder: string): Promise<readonly P
   const { stdout } = await run(
     process.execPath,
     [path.join(INSTALLED, "node_modules/renovate/dist/renovate.js"), "--platform=local"],
-    { cwd: folder, env: environment(scratchFolder), timeout: 120_000, maxBuffer: 64 * 1024 * 1024 },
+    { cwd: folder, env: environment(scratchFolder), timeout: 1_200_000, maxBuffer: 64 * 1024 * 1024 },
   );
   const lines = stdout.split("\n").filter((line) => line.startsWith("{"));
   const found = lines
@@ -96,7 +96,7 @@ async function replace(folder: string, scratchFolder: string, file: PackageFile,
   const manager = preset().customManagers[file.packageFile.endsWith(".lock") ? 0 : 1];
   const upgrade = { ...manager, ...dep, ...dep.updates[0], depIndex, manager: "regex", packageFile: file.packageFile };
   const args = ["--eval", REPLACE, INSTALLED, folder, file.packageFile, JSON.stringify(upgrade)];
-  const { stdout } = await run(process.execPath, args, { env: environment(scratchFolder), timeout: 60_000 });
+  const { stdout } = await run(process.execPath, args, { env: environment(scratchFolder), timeout: 600_000 });
   return JSON.parse(stdout.slice(stdout.indexOf("RESULT") + "RESULT".length)) as string;
 }
 
@@ -109,7 +109,7 @@ const machine = (name: string, note: string): Record<string, string> => ({
   "a.vm.yaml": "format: 1\nmemory: 64MiB\ndisks: []\n",
 });
 
-t.setTimeout(420_000);
+t.setTimeout(3_600_000);
 
 const problem = await install();
 if (problem !== undefined) process.stdout.write(`# ${problem}\n`);
