@@ -14,7 +14,7 @@ export interface Page {
 /** Resolves `name` at the DNS appliance through the firewall's public address and fetches its page. */
 export async function ask(office: Office, gateway: string, name: string): Promise<Answer & { web: Page }> {
   const script = path.join(REPOSITORY_ROOT, "scripts/quickstart/ask.ts");
-  const answer = JSON.parse(await office.outside(process.execPath, script, gateway, name)) as Answer;
+  const answer = JSON.parse(await office.exec("outside", process.execPath, script, gateway, name)) as Answer;
   return { ...answer, web: readPage(answer.page) };
 }
 

@@ -53,6 +53,7 @@ export async function createChain(): Promise<Chain> {
     },
     close: async () => {
       server.process.kill("SIGTERM");
+      await server.ended; // it writes into the folder
       await office.close();
     },
   };
@@ -64,7 +65,7 @@ export async function createChain(): Promise<Chain> {
 async function startServer(
   office: Office,
   env: Readonly<Record<string, string>>,
-): Promise<{ process: ChildProcess; url: string }> {
+): Promise<{ process: ChildProcess; ended: Promise<unknown>; url: string }> {
   const { at } = office;
   await mkdir(at("repositories"));
   const added = await runProgram(
@@ -78,6 +79,7 @@ async function startServer(
     ["serve", at("repositories"), "--listen", "127.0.0.1:0", "--writable", "--tokens", at("tokens.yaml")],
     { env: { ...process.env, ...env }, stdio: ["ignore", "pipe", "pipe"] },
   );
+  const ended = new Promise((resolve) => server.once("exit", resolve));
   const url = await new Promise<string>((resolve, reject) => {
     let output = "";
     const read = (data: Buffer): void => {
@@ -93,7 +95,7 @@ async function startServer(
   });
   const { host } = new URL(url);
   await writeFile(at("credentials"), `http://publisher:${token}@${host}\n`, { mode: 0o600 });
-  return { process: server, url };
+  return { process: server, ended, url };
 }
 
 /** Firewall, Dns, Web and the network Office, v1 each, pushed with git; Office pins Web. */

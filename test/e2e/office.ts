@@ -4,6 +4,7 @@ import { mkdir, mkdtemp, rm, symlink, writeFile } from "node:fs/promises";
 import os from "node:os";
 import { existsSync } from "node:fs";
 import path from "node:path";
+import { labExec } from "../../src/host/lab/lab-exec.ts";
 import { CuiFailure, runProgram, type Outcome } from "./programs.ts";
 
 export const REPOSITORY_ROOT = process.cwd();
@@ -19,8 +20,8 @@ export interface Office {
   readonly cui: (...args: string[]) => Promise<string>;
   /** Runs `cui` in the site and tells how it ended. */
   tryCui(args: readonly string[], options?: { env?: Record<string, string>; cwd?: string }): Promise<Outcome>;
-  /** Runs a program in the lab's outside namespace. */
-  outside(...command: string[]): Promise<string>;
+  /** Runs a program on a host of the lab or in its `outside`; resolves to its output. */
+  exec(place: string, file: string, ...args: string[]): Promise<string>;
   build(name: string): Promise<void>;
   publish(name: string): Promise<void>;
   close(): Promise<void>;
@@ -34,8 +35,10 @@ export async function createOffice(): Promise<Office> {
     CUI_STATE: path.join(folder, "state.git"),
     GIT_CONFIG_GLOBAL: "/dev/null",
     CI: "true",
+    // The command starts hundreds of times.
+    NODE_COMPILE_CACHE: path.join(folder, "compiled"),
   };
-  await shareDebianPackages(environment.XDG_CACHE_HOME);
+  await shareUsersCache(environment.XDG_CACHE_HOME);
   const watchdog = startWatchdog(folder);
   const at = (...parts: string[]): string => path.join(folder, ...parts);
   const tryCui: Office["tryCui"] = (args, { env = {}, cwd = at("AcmeOffice") } = {}) =>
@@ -52,7 +55,7 @@ export async function createOffice(): Promise<Office> {
     at,
     cui,
     tryCui,
-    outside: (...command) => cui("lab", "exec", "--dir", at("lab"), "outside", "--", ...command),
+    exec: (place, file, ...args) => labExec({ directory: at("lab"), place }, { file, args }),
     build: async (name) => {
       const outcome = await runProgram("sh", ["build.sh"], { cwd: at(name), env: environment });
       if (outcome.code !== 0) throw new CuiFailure(["build.sh", name], outcome);
@@ -115,20 +118,23 @@ export async function writeSite(
   await office.cui("fmt", formatted);
 }
 
-/** Debian packages are downloaded once and kept in the user's cache, as building by hand does. */
-async function shareDebianPackages(cache: string): Promise<void> {
+/** Debian packages are downloaded once and kept in the user's cache, as building by hand does; so is what labs find out. */
+async function shareUsersCache(cache: string): Promise<void> {
   const users = path.join(process.env["XDG_CACHE_HOME"] ?? path.join(os.homedir(), ".cache"), "cui");
   await mkdir(path.join(cache, "cui"), { recursive: true });
-  for (const name of ["debs", "trees", "lists"]) {
+  for (const name of ["debs", "trees", "lists", "libvirt"]) {
     await mkdir(path.join(users, name), { recursive: true });
     await symlink(path.join(users, name), path.join(cache, "cui", name));
   }
+  // Replaced, not followed, when it is written.
+  await symlink(path.join(users, "accelerator.json"), path.join(cache, "cui/accelerator.json"));
 }
 
 /** Removes the folder when this process is killed: its end of the pipe closes. */
 function startWatchdog(folder: string): ChildProcess {
+  // As long as the lab that ends with this process, too, still writes there.
   const script =
-    'cat >/dev/null; for try in 1 2 3 4 5 6 7 8 9 10; do rm -rf -- "$1" 2>/dev/null && exit; sleep 1; done';
+    'cat >/dev/null; n=0; while [ $n -lt 600 ]; do rm -rf -- "$1" 2>/dev/null && exit; sleep 0.5; n=$((n + 1)); done';
   const watchdog = spawn("sh", ["-c", script, "watchdog", folder], {
     stdio: ["pipe", "ignore", "ignore"],
     detached: true,
