@@ -1,4 +1,4 @@
-import { chmod, mkdir, readFile, stat, writeFile } from "node:fs/promises";
+import { chmod, mkdir, readFile, rmdir, stat, writeFile } from "node:fs/promises";
 import net from "node:net";
 import path from "node:path";
 import t, { type Test } from "tap";
@@ -141,7 +141,17 @@ async function startSshd(t: Test, home: string, socket: string): Promise<{ port:
     run({ file: "ssh-keygen", args: ["-q", "-t", "ed25519", "-N", "", "-f", path.join(home, name)] });
   await Promise.all([key("host"), key("client")]);
   await writeFile(path.join(home, "authorized"), await readFile(path.join(home, "client.pub")));
-  await mkdir("/run/sshd", { recursive: true });
+  // sshd wants this folder of its package, and has it where it is installed as a service.
+  if ((await mkdir("/run/sshd", { recursive: true })) !== undefined) t.teardown(() => rmdir("/run/sshd"));
+  const port = await listenSomewhere(t, home, socket);
+  return {
+    port,
+    config: await writeConfig(path.join(home, "client-home"), [`IdentityFile ${path.join(home, "client")}`]),
+  };
+}
+
+/** The port that sshd got: one that is free now may be taken before sshd asks for it. */
+async function listenSomewhere(t: Test, home: string, socket: string): Promise<number> {
   const port = await freePort();
   const cui = `${process.execPath} ${path.resolve("dist/cui.js")} host connect --socket ${socket}`;
   const lines = {
@@ -169,15 +179,13 @@ async function startSshd(t: Test, home: string, socket: string): Promise<{ port:
     logFile: path.join(home, "log"),
     stdin: "ignore",
   });
+  const isUp = eventually(() => listens(port));
+  if (!(await Promise.race([isUp, sshd.ended.then(() => false)]))) return listenSomewhere(t, home, socket);
   t.teardown(async () => {
     process.kill(sshd.pid);
     await sshd.ended;
   });
-  await eventually(() => listens(port));
-  return {
-    port,
-    config: await writeConfig(path.join(home, "client-home"), [`IdentityFile ${path.join(home, "client")}`]),
-  };
+  return port;
 }
 
 async function writeConfig(folder: string, lines: readonly string[]): Promise<string> {

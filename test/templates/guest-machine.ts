@@ -169,7 +169,7 @@ export class GuestMachine {
     monitor.setEncoding("utf8").on("data", (part: string) => (text += part));
     const ask = { execute: "human-monitor-command", arguments: { "command-line": "info usernet" } };
     monitor.write(`{"execute":"qmp_capabilities"}\n${JSON.stringify(ask)}\n`);
-    for (const deadline = performance.now() + PATIENCE_MS; !text.includes("RecvQ");) {
+    for (const deadline = performance.now() + PATIENCE_MS; !/RecvQ[^]*\n$/.test(text);) {
       if (performance.now() > deadline) throw this.failure(`no answer to info usernet: ${text}`);
       await sleep(20);
     }
