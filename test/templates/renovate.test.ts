@@ -1,6 +1,7 @@
 /** The Renovate preset with the real Renovate: what it finds, what it writes, and that cui takes it. */
 import { execFile } from "node:child_process";
-import { existsSync, mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
+import { homedir } from "node:os";
 import path from "node:path";
 import { promisify } from "node:util";
 import t from "tap";
@@ -9,15 +10,21 @@ import { moveLock } from "../../src/repository/move-lock.ts";
 import { serveRepositories } from "../../src/repository/serve/server.ts";
 import { git, makeVersions, scratch, writeFiles } from "../repository/support.ts";
 
-const VERSION = "39.264.1";
-const INSTALLED = path.resolve("node_modules/.cache", `collective-renovate-${VERSION}`);
+const VERSION = "41.173.1";
+const USERS_CACHE = path.join(process.env["XDG_CACHE_HOME"] ?? path.join(homedir(), ".cache"), "cui");
+const INSTALLED = path.join(USERS_CACHE, `renovate-${VERSION}`);
 const PRESET = path.resolve("templates/renovate/renovate.json");
 const run = promisify(execFile);
 
-/** Installs Renovate once a checkout, without the scripts of its packages; why it cannot be, or undefined. */
+/** Installs Renovate once a user, without the scripts of its packages; why it cannot be, or undefined. */
 async function install(): Promise<string | undefined> {
   if (existsSync(path.join(INSTALLED, "node_modules/renovate/dist/renovate.js"))) return undefined;
-  const unfinished = `${INSTALLED}.${process.pid}`;
+  for (const name of existsSync(USERS_CACHE) ? readdirSync(USERS_CACHE) : []) {
+    const pid = /^renovate-.*\.pid(\d+)$/.exec(name)?.[1]; // of one that was killed
+    if (pid !== undefined && !existsSync(`/proc/${pid}`))
+      rmSync(path.join(USERS_CACHE, name), { recursive: true, force: true });
+  }
+  const unfinished = `${INSTALLED}.pid${process.pid}`;
   mkdirSync(unfinished, { recursive: true });
   const flags = ["--ignore-scripts", "--no-audit", "--no-fund", "--omit=optional", "--fetch-retries=1"];
   try {
