@@ -2,17 +2,13 @@
  * One manager at a time works on a network: it holds a lease whose token grows with every holder. Hosts remember the highest
  * token and refuse a lower one, the state is written only by the holder, so a manager that was thought dead does no harm.
  */
-import { readFile } from "node:fs/promises";
 import { hostname, userInfo } from "node:os";
 import { CollectiveError } from "../errors.ts";
+import { identifySelf, isAlive, type ProcessIdentity } from "../process-identity.ts";
 import type { StateChange, StateSnapshot, StateStore } from "../repository/state-store.ts";
 import { leaseFile, networkFile, toFile } from "./state.ts";
 
-export interface LeaseHolder {
-  readonly pid: number;
-  /** Field 22 of /proc/<pid>/stat: tells a process from a later one of the same id. */
-  readonly startTime: string;
-  readonly bootId: string;
+export interface LeaseHolder extends ProcessIdentity {
   readonly host: string;
   readonly user: string;
   readonly command: string;
@@ -49,10 +45,10 @@ export interface AcquireOptions {
 /** @throws CollectiveError UTILITY_NETWORK_BUSY with who holds it. */
 export async function acquireLease(options: AcquireOptions): Promise<Lease> {
   const { store, networkId } = options;
-  const self = await describeSelf(options.command);
+  const self = describeSelf(options.command);
   const before = await store.read();
   const held = readLease(before, networkId)?.holder ?? null;
-  const isStale = held !== null && (options.takeOver === true || !(await isAlive(held, self)));
+  const isStale = held !== null && (options.takeOver === true || !mayBeAlive(held, self));
   let token = 0;
   await store.update((snapshot) => {
     const lease = readLease(snapshot, networkId);
@@ -118,12 +114,9 @@ function busy(networkId: string, holder: LeaseHolder): CollectiveError {
   );
 }
 
-async function describeSelf(command: string): Promise<LeaseHolder> {
-  const [startTime, bootId] = await Promise.all([startTimeOf(process.pid), readBootId()]);
+function describeSelf(command: string): LeaseHolder {
   return {
-    pid: process.pid,
-    startTime: startTime ?? "",
-    bootId,
+    ...identifySelf(),
     host: hostname(),
     user: userName(),
     command: command.slice(0, 200),
@@ -132,10 +125,8 @@ async function describeSelf(command: string): Promise<LeaseHolder> {
 }
 
 /** A holder on another machine cannot be seen from here and counts as alive. */
-async function isAlive(holder: LeaseHolder, self: LeaseHolder): Promise<boolean> {
-  if (holder.host !== self.host) return true;
-  if (holder.bootId !== self.bootId) return false;
-  return (await startTimeOf(holder.pid)) === holder.startTime;
+function mayBeAlive(holder: LeaseHolder, self: LeaseHolder): boolean {
+  return holder.host !== self.host || isAlive(holder);
 }
 
 function isSameHolder(a: LeaseHolder, b: LeaseHolder | null): boolean {
@@ -146,17 +137,6 @@ function isSameHolder(a: LeaseHolder, b: LeaseHolder | null): boolean {
     a.bootId === b.bootId &&
     a.since === b.since
   );
-}
-
-/** The command's name in the second field may hold spaces and parentheses: the last `)` ends it. A zombie is dead. */
-async function startTimeOf(pid: number): Promise<string | undefined> {
-  const text = await readFile(`/proc/${pid}/stat`, "utf8").catch(() => undefined);
-  const fields = text?.slice(text.lastIndexOf(")") + 2).split(" ");
-  return fields === undefined || fields[0] === "Z" || fields[0] === "X" ? undefined : fields[19];
-}
-
-async function readBootId(): Promise<string> {
-  return (await readFile("/proc/sys/kernel/random/boot_id", "utf8").catch(() => "")).trim();
 }
 
 function userName(): string {

@@ -1,30 +1,18 @@
 /** Reads /proc: which process is whose child, and whether a process is still the one that was meant. */
 import { readdir, readFile } from "node:fs/promises";
+import { readProcessStat, type ProcessStat } from "../../process-identity.ts";
 
-export interface ProcessEntry {
+export interface ProcessEntry extends ProcessStat {
   readonly pid: number;
-  readonly parentPid: number;
-  /** In clock ticks since boot: with the pid it names a process for good. */
-  readonly startTime: string;
   readonly args: readonly string[];
 }
 
 /** Undefined when there is no such process, or when it is a zombie. */
 export async function readProcess(pid: number): Promise<ProcessEntry | undefined> {
-  try {
-    const [stat, commandLine] = await Promise.all([
-      readFile(`/proc/${pid}/stat`, "utf8"),
-      readFile(`/proc/${pid}/cmdline`, "utf8"),
-    ]);
-    // The name in parentheses may hold anything; the fields after the last one are numbers.
-    const fields = stat.slice(stat.lastIndexOf(")") + 2).split(" ");
-    const [state, parentPid] = fields;
-    const startTime = fields[19];
-    if (state === undefined || state === "Z" || state === "X" || startTime === undefined) return undefined;
-    return { pid, parentPid: Number(parentPid), startTime, args: commandLine.split("\0").slice(0, -1) };
-  } catch {
-    return undefined; // it ended while we looked
-  }
+  const stat = readProcessStat(pid);
+  const commandLine = await readFile(`/proc/${pid}/cmdline`, "utf8").catch(() => undefined);
+  if (stat === undefined || commandLine === undefined) return undefined; // it ended while we looked
+  return { pid, ...stat, args: commandLine.split("\0").slice(0, -1) };
 }
 
 export async function childrenOf(pid: number): Promise<readonly ProcessEntry[]> {
