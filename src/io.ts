@@ -2,7 +2,7 @@
  * The one module that runs programs, and the few file operations that must be atomic.
  * A command is data: an argv array, never a shell string.
  */
-import { spawn } from "node:child_process";
+import { spawn, type ChildProcessWithoutNullStreams } from "node:child_process";
 import { randomUUID } from "node:crypto";
 import { open, rename, rm } from "node:fs/promises";
 import { constants } from "node:os";
@@ -179,14 +179,19 @@ export interface RunningProgram {
   kill(signal?: NodeJS.Signals): void;
 }
 
-/** Starts a program and returns at once; `input`, `timeoutMs` and `parse` of the command are not used. */
-export function startProgram(command: Command<unknown>): RunningProgram {
+/**
+ * Starts a program and returns at once; `input`, `timeoutMs` and `parse` of the command are not used. It gets `openFiles`, which
+ * are descriptors of this process, as its own 3, 4 …
+ */
+export function startProgram(
+  command: Command<unknown> & { readonly openFiles?: readonly number[] },
+): RunningProgram {
   const child = spawn(command.file, [...command.args], {
-    stdio: ["pipe", "pipe", "pipe"],
+    stdio: ["pipe", "pipe", "pipe", ...(command.openFiles ?? [])],
     env: { ...process.env, ...command.env },
     ...(command.cwd === undefined ? {} : { cwd: command.cwd }),
     ...(command.signal === undefined ? {} : { signal: command.signal }),
-  });
+  }) as ChildProcessWithoutNullStreams;
   let stderr = "";
   child.stderr.setEncoding("utf8").on("data", (text: string) => (stderr = (stderr + text).slice(-4000)));
   child.stdin.on("error", () => undefined); // the program ended first: `ended` says why

@@ -11,9 +11,9 @@ export interface CliContext {
   /** When the command began, as performance.now() counts: 0 for a process of its own; default now. */
   readonly startedAtMs?: number;
   /** A line on standard output; the newline is added. */
-  print(text: string): void;
+  readonly print: (text: string) => void;
   /** A line on standard error; the newline is added. */
-  warn(text: string): void;
+  readonly warn: (text: string) => void;
 }
 
 /** What `configure` gets. */

@@ -6,9 +6,9 @@ import { exportDisk } from "../disk/export-disk.ts";
 import type { ObjectStore } from "../disk/object-store.ts";
 import { patchDisk } from "../disk/patch-disk.ts";
 import { CollectiveError } from "../errors.ts";
+import { withFileLock } from "../file-lock.ts";
 import { writeFileAtomically } from "../io.ts";
 import { readIndex } from "./disk-indexes.ts";
-import { withFileLock } from "./file-lock.ts";
 import { openImageTree, type ImageTree } from "./image-tree.ts";
 import { absent, bootFile, diskFile, findBase, isFile, keepIndex } from "./local-images.ts";
 import type { BootFile, MachineImage, ProgramDisk } from "./machine-image.ts";
@@ -97,7 +97,8 @@ interface DiskOptions {
 /** One process fetches an image; others that want it wait for that one. */
 async function fetchDisk({ tree, image, directory, disk }: DiskOptions): Promise<number> {
   const target = diskFile(directory, disk);
-  return withFileLock(path.join(directory, `${disk.indexDigest}.lock`), async () => {
+  const file = path.join(directory, `${disk.indexDigest}.lock`);
+  return withFileLock({ file, purpose: "fetching an image" }, async () => {
     if (await isFile(target)) return 0;
     const index = await readIndex(tree, disk.indexPath);
     if (indexDigest(index) !== disk.indexDigest) throw imageChanged(disk, tree.where);

@@ -4,8 +4,8 @@ import { mkdir, readFile, rename, rm, stat, writeFile } from "node:fs/promises";
 import { homedir } from "node:os";
 import path from "node:path";
 import { CollectiveError } from "../errors.ts";
+import { runIfUnlocked, withFileLock } from "../file-lock.ts";
 import { run, type Command } from "../io.ts";
-import { runIfUnlocked, withFileLock } from "./file-lock.ts";
 import { git, gitCommand } from "./git.ts";
 import { localFolder, type RepositoryUrl } from "./url.ts";
 
@@ -35,7 +35,7 @@ export function mirrorFolder(url: string, cache: string): string {
 export async function ensureMirror(folder: string): Promise<void> {
   if (await exists(path.join(folder, "HEAD"))) return;
   await mkdir(path.dirname(folder), { recursive: true });
-  await withFileLock(lockFile(folder), async () => {
+  await withFileLock({ file: lockFile(folder), purpose: "making a mirror" }, async () => {
     if (await exists(path.join(folder, "HEAD"))) return;
     const unfinished = `${folder}.new`;
     await rm(unfinished, { recursive: true, force: true });
@@ -68,27 +68,32 @@ export async function fetchMirror(folder: string, remote: RepositoryUrl, how: Fe
   const askedAt = Date.now();
   const stop = how.signal === undefined ? {} : { signal: how.signal };
   const refspecs = [...BRANCHES_AND_VERSIONS, `+HEAD:${DEFAULT_BRANCH_REF}`];
+  const lock = { file: lockFile(folder), purpose: FETCHING, ...stop };
   const everything = { ...bounded(fetchCommand(folder, remote, { refspecs, ...how }), timeoutMs), ...stop };
   try {
-    if (await runIfUnlocked(lockFile(folder), everything)) {
+    if (await runIfUnlocked(lock, everything)) {
       await stampFetch(folder, askedAt);
       return;
     }
-    await withFileLock(
-      lockFile(folder),
-      async () => {
-        const last = Number(await readFile(stampFile(folder), "utf8").catch(() => "0"));
-        if (last >= askedAt && last <= Date.now()) return;
-        const startedAt = Date.now();
-        await run(everything);
-        await stampFetch(folder, startedAt);
-      },
-      stop,
-    );
+    await withFileLock(lock, async () => {
+      const last = Number(await readFile(stampFile(folder), "utf8").catch(() => "0"));
+      if (last >= askedAt && last <= Date.now()) return;
+      const startedAt = Date.now();
+      await run(everything);
+      await stampFetch(folder, startedAt);
+    });
   } catch (error) {
+    if (isOfThisMachine(error)) throw error;
     if (!isWithoutHead(error)) throw unreachable(remote.url, error);
     await fetchWithoutHead(folder, remote, how);
   }
+}
+
+const FETCHING = "fetching into a mirror";
+
+/** Nothing the remote could help. */
+function isOfThisMachine(error: unknown): boolean {
+  return error instanceof CollectiveError && ["FILE_LOCK_UNUSABLE", "PROCESS_MISSING"].includes(error.code);
 }
 
 /**
@@ -137,7 +142,7 @@ async function fetchWithoutHead(folder: string, remote: RepositoryUrl, how: Fetc
       throw unreachable(remote.url, error);
     });
   };
-  await withFileLock(lockFile(folder), fetchRest, stop);
+  await withFileLock({ file: lockFile(folder), purpose: FETCHING, ...stop }, fetchRest);
 }
 
 /** When the last fetch began: who asked before that need not fetch again. */

@@ -4,9 +4,9 @@ import path from "node:path";
 import type { Diagnostic, TextOf } from "../diagnostics.ts";
 import type { WriteProgress } from "../disk/write-program-disk.ts";
 import { CollectiveError } from "../errors.ts";
+import { withFileLock } from "../file-lock.ts";
 import { newestReachable, storeDisks } from "./add-disks.ts";
 import { readApplianceFolder, type ApplianceFolder } from "./appliance-folder.ts";
-import { withFileLock } from "./file-lock.ts";
 import { gitStatus } from "./git.ts";
 import { gitFolderOf, workTreeTop } from "./git-folder.ts";
 import { openImageTree, type ImageTree } from "./image-tree.ts";
@@ -33,6 +33,8 @@ export interface PublishOptions {
   /** Folder of the mirrors; default `$XDG_CACHE_HOME/cui`. */
   readonly cache?: string;
   readonly onProgress?: (source: string, progress: WriteProgress) => void;
+  /** Told for whom we wait, when somebody publishes the same folder. */
+  readonly onWait?: ((message: string) => void) | undefined;
 }
 
 export interface PublishReport {
@@ -69,7 +71,7 @@ export async function publish(options: PublishOptions): Promise<PublishReport> {
       const baseUrl = target.url;
       const appliance = await readApplianceFolder(mirrors, { ...options, baseUrl });
       if (appliance.tree === undefined) return refused(appliance);
-      return inRepository(appliance.folder, target, () =>
+      return inRepository({ folder: appliance.folder, target, onWait: options.onWait }, () =>
         publishFolder({ options, target, mirrors, mirror, appliance }),
       );
     },
@@ -77,20 +79,24 @@ export async function publish(options: PublishOptions): Promise<PublishReport> {
   );
 }
 
+interface RepositoryOptions extends Pick<PublishOptions, "onWait"> {
+  readonly folder: string;
+  readonly target: RepositoryUrl;
+}
+
 /** Makes the folder a repository where it is none, and takes that back when nothing was published. */
 async function inRepository(
-  folder: string,
-  target: RepositoryUrl,
+  { folder, target, onWait }: RepositoryOptions,
   work: () => Promise<PublishReport>,
 ): Promise<PublishReport> {
   const top = await workTreeTop(folder);
   const isNew = top === undefined || path.relative(top, folder) !== "";
   if (isNew && top !== undefined) await refuseTrackedFolder(folder, top);
   if (isNew) await initRepositoryFolder(folder, { origin: target.url });
-  const lock = path.join(await gitFolderOf(folder), "cui-publish.lock");
+  const file = path.join(await gitFolderOf(folder), "cui-publish.lock");
   let isPublished = false;
   try {
-    const report = await withFileLock(lock, work);
+    const report = await withFileLock({ file, purpose: "cui publish", onWait }, work);
     isPublished = report.published !== undefined;
     return report;
   } finally {

@@ -10,6 +10,7 @@ import { runRunner, siteUrlOf, type RunnerOptions } from "../../src/forge/runner
 import { runnerForge } from "../../src/forge/runner/runner-forge.ts";
 import { openSiteMirror } from "../../src/forge/runner/site-mirror.ts";
 import { refusesPaths, siteFolderOf } from "../../src/forge/site-source.ts";
+import { takeFileLock } from "../../src/file-lock.ts";
 import { serveHost } from "../../src/host/serve-host.ts";
 import { createServer } from "node:net";
 import type { Approval } from "../../src/plan/approval.ts";
@@ -341,6 +342,23 @@ test("GitHub is asked only where the site lies there and a token is given", (t) 
   t.end();
 });
 
+test("a runner that waits for another one says so, and can be told to stop", async (t) => {
+  const { dir, once } = await openRunner(t);
+  mkdirSync(dir, { recursive: true });
+  const other = await takeFileLock({ file: path.join(dir, "lock"), purpose: "another runner" });
+  t.teardown(() => {
+    other.release();
+  });
+  const said: string[] = [];
+  const stop = new AbortController();
+  const log = (line: string): void => {
+    said.push(line);
+    stop.abort();
+  };
+  t.equal(await once({ signal: stop.signal, log }), "idle");
+  t.match(said, [/^waiting for process \d+ \(another runner, since .*\), which holds .*lock$/]);
+});
+
 test("with GitHub behind it the runner reports there, each thing once", async (t) => {
   const { site, dir } = await openRunner(t);
   const folder = mkdtempSync(path.join(tmpdir(), "cui-runner-"));
@@ -366,6 +384,7 @@ test("with GitHub behind it the runner reports there, each thing once", async (t
       github: { forge: forgeOf(server, JOB_TOKEN), repository },
       loadMacKey: () => loadMacKey(site.stateDirectory),
       log: (text) => void lines.push(text),
+      signal: new AbortController().signal,
     });
   t.equal((await pass()).outcome, "done");
   t.equal((await pass()).outcome, "idle");

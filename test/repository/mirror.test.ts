@@ -16,7 +16,6 @@ import { test } from "tap";
 import type { Oid } from "../../src/disk/object-store.ts";
 import { openGitObjects } from "../../src/repository/git-objects.ts";
 import { commitFiles } from "../../src/repository/git-tree.ts";
-import { withFileLock } from "../../src/repository/file-lock.ts";
 import { loadAppliance } from "../../src/repository/load.ts";
 import { openMirror, type Mirror } from "../../src/repository/mirror.ts";
 import { publish } from "../../src/repository/publish.ts";
@@ -174,38 +173,18 @@ function defineTests(): void {
     );
   });
 
-  test("a lock is gone with the process that held it", async (t) => {
-    const { folder } = scratch(t);
-    const file = path.join(folder, "lock");
-    const script = `import { spawn } from "node:child_process";
-      const holder = spawn("flock", ["--exclusive", "--no-fork", ${JSON.stringify(file)}, "sh", "-c", "echo && exec cat"], { stdio: ["pipe", "pipe", "inherit"] });
-      holder.stdout.once("data", () => process.kill(process.pid, "SIGKILL"));`;
-    const killed = promisify(execFile)(process.execPath, ["--input-type=module", "-e", script]);
-    const end = await killed.then(
-      () => "ended by itself",
-      (error: unknown) => (error as { signal?: string }).signal,
-    );
-    t.equal(end, "SIGKILL");
-    t.ok(existsSync(file));
-    const order: string[] = [];
-    await Promise.all([
-      withFileLock(file, async () => {
-        order.push("in");
-        await new Promise((resolve) => setTimeout(resolve, 50));
-        order.push("out");
-      }),
-      withFileLock(file, async () => {
-        order.push("in");
-        await new Promise((resolve) => setTimeout(resolve, 50));
-        order.push("out");
-      }),
-    ]);
-    t.same(order, ["in", "out", "in", "out"]);
+  test("a lock file that is not cui's is no fault of the remote", async (t) => {
+    const { folder, cache } = scratch(t);
+    const url = path.join(folder, "DNS");
+    makeVersions(url, [{ "DNS.cvl": "DNS extends VMAppliance {}\n" }]);
+    const lock = `${await withMirror(url, cache, (mirror) => Promise.resolve(mirror.folder))}.lock`;
+    rmSync(lock);
+    symlinkSync(path.join(folder, "nothing"), lock);
     await t.rejects(
-      withFileLock(file, () => Promise.reject(new Error("inside"))),
-      { message: "inside" },
+      withMirror(url, cache, (opened) => opened.fetch()),
+      { code: "FILE_LOCK_UNUSABLE", message: /symbolic link/ },
     );
-    t.equal(await withFileLock(file, () => Promise.resolve("free again")), "free again");
+    t.notOk(existsSync(path.join(folder, "nothing")));
   });
 
   test("over HTTP: clone, fetch, push, and Git LFS objects", async (t) => {

@@ -24,6 +24,7 @@ export function configure(command: Command, context: CliContext): void {
         repository,
         cvl,
         cwd: context.cwd,
+        onWait: context.warn,
         ...(options.object === undefined ? {} : { object: options.object }),
         ...(options.message === undefined ? {} : { message: options.message }),
       });

@@ -8,7 +8,6 @@ import { CollectiveError } from "../../errors.ts";
 import { writeFileAtomically } from "../../io.ts";
 import { stepsBetween } from "../../repository/history.ts";
 import { findPlanRef } from "../../repository/plan-refs.ts";
-import { withFileLock } from "../../repository/file-lock.ts";
 import type { StateStore } from "../../repository/state-store.ts";
 import { applyCommit, type ApplyResult, type Evidence } from "../../utility/apply-commit.ts";
 import type { Inventory } from "../../utility/inventory.ts";
@@ -24,6 +23,7 @@ import type { Log } from "./run-log.ts";
 import type { RunnerForge } from "./runner-forge.ts";
 import type { SiteMirror } from "./site-mirror.ts";
 import { pushStatusRef } from "./status-ref.ts";
+import { inWorkFolder } from "./work-folder-lock.ts";
 
 export interface PassOptions extends Pick<
   RolloutOptions,
@@ -43,6 +43,8 @@ export interface PassOptions extends Pick<
   readonly acceptRewind: string | undefined;
   readonly retry: boolean;
   readonly log: Log;
+  /** Aborted to stop after what is being done. */
+  readonly signal: AbortSignal;
 }
 
 export interface PassResult {
@@ -55,14 +57,9 @@ const DEFAULT_BRANCH = "main";
 const MOST_STEPS = 50;
 const WAIT_MS = 600_000;
 
-/** Held by whoever works in the folder, and gone with its process. */
-export function lockFileOf(dir: string): string {
-  return path.join(dir, "lock");
-}
-
 /** Waits for another runner on the same work folder, and looks at what the branch is then. @throws CollectiveError REPOSITORY_…, ROLLOUT_REWIND. */
 export async function runPass(options: PassOptions): Promise<PassResult> {
-  return withFileLock(lockFileOf(options.dir), async () => {
+  const result = await inWorkFolder(options, async () => {
     const { mirror, store, folder } = options;
     const branch = await branchOf(options);
     const tip = await mirror.fetch(branch);
@@ -76,6 +73,7 @@ export async function runPass(options: PassOptions): Promise<PassResult> {
     }
     return { outcome };
   });
+  return result ?? { outcome: "idle" };
 }
 
 /** What the policy names that was in force last; before anything was rolled out, that of the branch a clone begins with. */

@@ -4,27 +4,26 @@ import { mkdir } from "node:fs/promises";
 import path from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { CollectiveError } from "../../errors.ts";
-import { withFileLock } from "../../repository/file-lock.ts";
 import { isUrlProblem, resolveUrl } from "../../repository/url.ts";
 import { nextDelayMs } from "./backoff.ts";
-import { lockFileOf, runPass, type PassOptions, type PassResult } from "./run-pass.ts";
+import { runPass, type PassOptions, type PassResult } from "./run-pass.ts";
 import { runnerForge } from "./runner-forge.ts";
 import { openSiteMirror } from "./site-mirror.ts";
+import { inWorkFolder } from "./work-folder-lock.ts";
 
 export interface RunnerOptions extends Omit<PassOptions, "mirror" | "github"> {
   /** URL of the site's repository, or an absolute path. */
   readonly url: string;
   readonly intervalMs: number;
   readonly once: boolean;
-  /** Aborted to stop after what is being done. */
-  readonly signal: AbortSignal;
 }
 
 /** Resolves to the last look's outcome. With `once` whatever goes wrong is thrown; the daemon logs it and goes on. */
 export async function runRunner(options: RunnerOptions): Promise<PassResult> {
   const { url, dir, log, signal, intervalMs } = options;
   await mkdir(dir, { recursive: true });
-  const mirror = await withFileLock(lockFileOf(dir), () => openSiteMirror(dir, url));
+  const mirror = await inWorkFolder(options, () => openSiteMirror(dir, url));
+  if (mirror === undefined) return { outcome: "idle" };
   const github = runnerForge(url, options.env);
   if (options.once) return runPass({ ...options, mirror, github });
   log(`watches ${url} every ${intervalMs / 1000} s${github === undefined ? "" : ", and reports to GitHub"}`);
