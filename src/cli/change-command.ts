@@ -65,7 +65,7 @@ async function runChange(
       takeOver: flags.takeOver ?? false,
       onDecided: async (plan) => {
         for (const { message } of plan.warnings) context.warn(`warning: ${message}`);
-        await network.register();
+        await network.register({ onWait: context.warn });
       },
     });
     await Promise.all([progress.close(), manager.tidy()]);

@@ -57,7 +57,7 @@ export function configureHostInventory(command: Command, context: CliContext): v
     .addHelpText("after", "\nExample:\n  cui host remove h1\n")
     .action(async (name: string) => {
       const { store } = await openManager(context);
-      await removeSiteHost({ cwd: context.cwd, name, store });
+      await removeSiteHost({ cwd: context.cwd, name, store, onWait: context.warn });
       context.print(`${name} removed`);
     });
 }
@@ -67,8 +67,9 @@ async function add(
   { name, address, flags }: { name: string | undefined; address: string | undefined; flags: AddFlags },
 ): Promise<void> {
   const { connect } = await openManager(context);
+  const common = { cwd: context.cwd, connect, onWait: context.warn };
   if (flags.lab !== undefined) {
-    const hosts = await addLabHosts({ cwd: context.cwd, directory: flags.lab, connect });
+    const hosts = await addLabHosts({ ...common, directory: flags.lab });
     context.print(`${hosts.map((host) => host.name).join(", ")} added`);
     return;
   }
@@ -77,7 +78,7 @@ async function add(
       hint: "cui host add h1 ssh://root@h1.example.org",
     });
   }
-  const added = await addSiteHost({ cwd: context.cwd, host: newHost(name, address, flags), connect });
+  const added = await addSiteHost({ ...common, host: newHost(name, address, flags) });
   context.print(`${added.name} added (${added.arch ?? ""}, ${added.memory ?? ""})`);
 }
 

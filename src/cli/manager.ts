@@ -1,6 +1,6 @@
 /** What the verbs of the cluster manager share: the site, the state, the network a root file stands for. */
 import { networkIdFor, registerNetwork, siteRelative } from "../utility/network-id.ts";
-import { findSite, type Site } from "../utility/site.ts";
+import { findSite, type EditOptions, type Site } from "../utility/site.ts";
 import { loadMacKey } from "../utility/sensitive.ts";
 import {
   openStateStore,
@@ -30,7 +30,7 @@ export interface NamedNetwork {
   /** Root file, relative to the site. */
   readonly file: string;
   /** Writes the id into utility.yaml when it is not there yet. */
-  register(): Promise<void>;
+  register(options: EditOptions): Promise<void>;
 }
 
 /** Finds the site and opens the state at `$CUI_STATE`. */
@@ -56,5 +56,5 @@ export function nameNetwork(
   const file = siteRelative(site, options.cwd, options.cvl);
   const networkId = networkIdFor(site.inventory, file, options.object);
   const entry = { id: networkId, file, ...(options.object === undefined ? {} : { object: options.object }) };
-  return { networkId, file, register: () => registerNetwork(site, entry) };
+  return { networkId, file, register: (how) => registerNetwork(site, entry, how) };
 }

@@ -5,47 +5,49 @@ import { labStatus, type LabState } from "../host/lab/lab-state.ts";
 import type { StateStore } from "../repository/state-store.ts";
 import { addAddresses, addHost, addVlans, removeHost, setExternal, type NewHost } from "./inventory-edit.ts";
 import type { Inventory } from "./inventory.ts";
-import { editSite, type Site } from "./site.ts";
+import { editSite, type EditOptions, type Site } from "./site.ts";
 import { surveyHosts, type ConnectHost } from "./survey.ts";
 import { machinesOn } from "./usage.ts";
 
 const MIB = 1024 ** 2;
 
 /** Asks the host for memory and architecture where they are not given; replaces an entry of the same name. */
-export async function addSiteHost(options: {
-  readonly cwd: string;
-  readonly host: NewHost;
-  readonly connect: ConnectHost;
-}): Promise<NewHost> {
+export async function addSiteHost(
+  options: EditOptions & {
+    readonly cwd: string;
+    readonly host: NewHost;
+    readonly connect: ConnectHost;
+  },
+): Promise<NewHost> {
   const { host } = options;
   const isWhole = host.memory !== undefined && host.arch !== undefined;
   const described = isWhole ? host : withDescription(host, await describe(options.connect, host.address));
-  await editSite(options.cwd, (text) => addHost(text, described));
+  await editSite(options.cwd, (text) => addHost(text, described), options);
   return described;
 }
 
 /** All hosts of a running lab, its free tags, its external segment and the pool of addresses. */
-export async function addLabHosts(options: {
-  readonly cwd: string;
-  readonly directory: string;
-  readonly connect: ConnectHost;
-}): Promise<readonly NewHost[]> {
+export async function addLabHosts(
+  options: EditOptions & {
+    readonly cwd: string;
+    readonly directory: string;
+    readonly connect: ConnectHost;
+  },
+): Promise<readonly NewHost[]> {
   const lab = await labStatus(options.directory);
   const hosts = await Promise.all(
     lab.hosts.map(async ({ name, address }) =>
       withDescription({ name, address }, await describe(options.connect, address)),
     ),
   );
-  await editSite(options.cwd, (text, inventory) => addLab(text, inventory, { lab, hosts }));
+  await editSite(options.cwd, (text, inventory) => addLab(text, inventory, { lab, hosts }), options);
   return hosts;
 }
 
 /** @throws CollectiveError UTILITY_HOST_UNKNOWN, UTILITY_HOST_IN_USE */
-export async function removeSiteHost(options: {
-  readonly cwd: string;
-  readonly name: string;
-  readonly store: StateStore;
-}): Promise<Site> {
+export async function removeSiteHost(
+  options: EditOptions & { readonly cwd: string; readonly name: string; readonly store: StateStore },
+): Promise<Site> {
   const { name } = options;
   const used = machinesOn(await options.store.read(), name);
   if (used.length > 0) {
@@ -54,13 +56,14 @@ export async function removeSiteHost(options: {
       hint: "its machines or their data are there; remove them from their networks first",
     });
   }
-  return editSite(options.cwd, (text, inventory) => {
+  const edit = (text: string, inventory: Inventory): string => {
     const edited = removeHost(text, name);
     if (edited !== undefined) return edited;
     throw new CollectiveError("UTILITY_HOST_UNKNOWN", `utility.yaml has no host ${name}`, {
       hint: `it has ${inventory.hosts.map((host) => host.name).join(", ") || "none"}`,
     });
-  });
+  };
+  return editSite(options.cwd, edit, options);
 }
 
 export interface HostListing {

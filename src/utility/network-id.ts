@@ -5,7 +5,7 @@ import { CollectiveError } from "../errors.ts";
 import type { StateSnapshot } from "../repository/state-store.ts";
 import { addNetwork } from "./inventory-edit.ts";
 import type { Inventory, InventoryNetwork } from "./inventory.ts";
-import { editSite, type Site } from "./site.ts";
+import { editSite, type EditOptions, type Site } from "./site.ts";
 import { listNetworks, readNetwork } from "./state.ts";
 
 /** A root file as the inventory names it: relative to the site, `/` between folders. */
@@ -57,14 +57,16 @@ export function knownNetworkId(
   return known.length === 1 && !known.includes(fresh) ? (known[0] ?? fresh) : fresh;
 }
 
-/** Writes the network into utility.yaml when it is not there yet. */
+/** Writes the network into utility.yaml when it is not there yet; else the file is not touched, nor its lock. */
 export async function registerNetwork(
   site: Site,
   network: { file: string; object?: string; id: string },
+  options: EditOptions = {},
 ): Promise<void> {
-  await editSite(site.folder, (text, inventory) =>
-    inventory.networks.some((known) => known.id === network.id) ? text : addNetwork(text, network),
-  );
+  if (site.inventory.networks.some((known) => known.id === network.id)) return;
+  const edit = (text: string, inventory: Inventory): string =>
+    inventory.networks.some((known) => known.id === network.id) ? text : addNetwork(text, network);
+  await editSite(site.folder, edit, options);
 }
 
 /** Readable, and different for every file and object: `office-3f2a`. */

@@ -1,8 +1,9 @@
 /** The site a command works in: found from the working folder upwards, as git does. */
-import { open, readFile, rm, stat } from "node:fs/promises";
+import { readFile, stat } from "node:fs/promises";
 import path from "node:path";
 import { renderDiagnostic } from "../diagnostics.ts";
 import { CollectiveError } from "../errors.ts";
+import { withFileLock } from "../file-lock.ts";
 import { writeFileAtomically } from "../io.ts";
 import { parseInventory } from "./inventory-file.ts";
 import type { Inventory } from "./inventory.ts";
@@ -14,8 +15,8 @@ export interface Site {
   readonly inventory: Inventory;
 }
 
-const LOCK_WAIT_MS = 10_000;
-const LOCK_STALE_MS = 30_000;
+/** An edit takes a moment: who waited that long waits for a process that was stopped. */
+const LOCK_WAIT_MS = 60_000;
 
 /**
  * @throws CollectiveError UTILITY_NO_SITE when no folder up to the root has a utility.yaml, UTILITY_INVENTORY_INVALID with every
@@ -26,14 +27,32 @@ export async function findSite(cwd: string): Promise<Site> {
   return { folder, inventory: checkedInventory(await readFile(path.join(folder, INVENTORY_FILE), "utf8")) };
 }
 
-/** Replaces the text of utility.yaml by what `edit` makes of it; the result must be well-formed. One editor at a time. */
+export interface EditOptions {
+  /** Told for whom we wait, when somebody else edits the file. */
+  readonly onWait?: ((message: string) => void) | undefined;
+  /** The longest wait; default a minute. */
+  readonly waitMs?: number;
+}
+
+/**
+ * Replaces the text of utility.yaml by what `edit` makes of it; the result must be well-formed. One editor at a time.
+ * @throws CollectiveError as findSite, and as withFileLock
+ */
 export async function editSite(
   cwd: string,
   edit: (text: string, inventory: Inventory) => string,
+  { onWait, waitMs = LOCK_WAIT_MS }: EditOptions = {},
 ): Promise<Site> {
   const folder = await findSiteFolder(cwd);
   const file = path.join(folder, INVENTORY_FILE);
-  return withLock(path.join(folder, `.${INVENTORY_FILE}.lock`), async () => {
+  const lock = {
+    file: path.join(folder, `.${INVENTORY_FILE}.lock`),
+    purpose: `editing ${INVENTORY_FILE}`,
+    isRemoved: true,
+    waitMs,
+    onWait,
+  };
+  return withFileLock(lock, async () => {
     const before = await readFile(file, "utf8");
     const after = edit(before, checkedInventory(before));
     const inventory = checkedInventory(after);
@@ -68,24 +87,4 @@ export function checkedInventory(text: string): Inventory {
     `${INVENTORY_FILE} has ${diagnostics.length} mistake${diagnostics.length === 1 ? "" : "s"}\n${rendered.join("\n")}`,
     { data: { diagnostics }, hint: `correct ${INVENTORY_FILE}; nothing was changed` },
   );
-}
-
-async function withLock<Result>(lock: string, work: () => Promise<Result>): Promise<Result> {
-  const deadline = Date.now() + LOCK_WAIT_MS;
-  for (;;) {
-    const handle = await open(lock, "wx").catch((error: unknown) => {
-      if ((error as NodeJS.ErrnoException).code !== "EEXIST" || Date.now() > deadline) throw error;
-      return undefined;
-    });
-    if (handle !== undefined) {
-      await handle.close();
-      return work().finally(() => rm(lock, { force: true }));
-    }
-    const age = await stat(lock).then(
-      (found) => Date.now() - found.mtimeMs,
-      () => 0,
-    );
-    if (age > LOCK_STALE_MS) await rm(lock, { force: true });
-    await new Promise((resolve) => setTimeout(resolve, 20));
-  }
 }

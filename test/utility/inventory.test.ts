@@ -1,6 +1,7 @@
-import { mkdir, readFile, writeFile } from "node:fs/promises";
+import { mkdir, readdir, readFile, rm, symlink, writeFile } from "node:fs/promises";
 import { test } from "tap";
 import { lineAndColumn } from "../../src/diagnostics.ts";
+import { takeFileLock } from "../../src/file-lock.ts";
 import {
   addAddresses,
   addHost,
@@ -180,6 +181,26 @@ test("two edits at once both arrive; one that would make the file invalid change
     { code: "UTILITY_INVENTORY_INVALID" },
   );
   t.equal(await readFile(`${folder}/utility.yaml`, "utf8"), before);
+});
+
+test("a strange file in the place of the lock is not touched, and an owner that stands still is named", async (t) => {
+  const folder = t.testdir({ "utility.yaml": "format: 1\n", precious: "precious" });
+  const lock = `${folder}/.utility.yaml.lock`;
+  const add = (): Promise<unknown> => editSite(folder, (text) => addVlans(text, "7"), { waitMs: 0 });
+  await symlink("precious", lock);
+  await t.rejects(add(), { code: "FILE_LOCK_UNUSABLE", message: /symbolic link/ });
+  t.equal(await readFile(`${folder}/precious`, "utf8"), "precious");
+  await rm(lock);
+  await editSite(folder, (text) => addVlans(text, "5"));
+  t.same((await readdir(folder)).sort(), ["precious", "utility.yaml"], "the lock is gone with the edit");
+  const held = await takeFileLock({ file: lock, purpose: "a long thought", isRemoved: true });
+  await t.rejects(add(), {
+    code: "FILE_LOCK_HELD",
+    message: new RegExp(`^process ${process.pid} \\(a long thought, since`),
+  });
+  held.release();
+  await add();
+  t.same((await findSite(folder)).inventory.vlans, [5, 7]);
 });
 
 test("a network keeps its id when its file is renamed in the inventory", async (t) => {

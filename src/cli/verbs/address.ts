@@ -31,8 +31,10 @@ export function configure(command: Command, context: CliContext): void {
       const external = readExternal(flags);
       if (parseAddressRange(range) === undefined)
         throw usage(`expected an address or a range, not ${JSON.stringify(range)}`);
-      await editSite(context.cwd, (text) =>
-        addAddresses(external === undefined ? text : setExternal(text, external), range),
+      await editSite(
+        context.cwd,
+        (text) => addAddresses(external === undefined ? text : setExternal(text, external), range),
+        { onWait: context.warn },
       );
       context.print(`${range} added`);
     });

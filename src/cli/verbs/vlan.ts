@@ -25,7 +25,9 @@ export function configure(command: Command, context: CliContext): void {
           },
         );
       }
-      const { inventory } = await editSite(context.cwd, (text) => addVlans(text, tags));
+      const { inventory } = await editSite(context.cwd, (text) => addVlans(text, tags), {
+        onWait: context.warn,
+      });
       context.print(`${inventory.vlans.length} VLAN tags`);
     });
   command
