@@ -3,6 +3,7 @@ import { chmod, mkdir, rm } from "node:fs/promises";
 import net from "node:net";
 import path from "node:path";
 import { CollectiveError } from "../errors.ts";
+import { takeFileLock, type FileLock } from "../file-lock.ts";
 import type { HostManagerOptions } from "./host-context.ts";
 import { createHostManager } from "./host-manager.ts";
 import { serveHost } from "./serve-host.ts";
@@ -24,11 +25,36 @@ export interface HostDaemon {
  */
 export async function runHostDaemon(options: HostDaemonOptions): Promise<HostDaemon> {
   await mkdir(path.dirname(options.socket), { recursive: true, mode: 0o711 });
-  if (await canConnect(options.socket)) {
-    throw new CollectiveError("HOST_SOCKET_IN_USE", `a host manager listens on ${options.socket} already`, {
-      hint: "one host manager serves a host; --socket names another socket",
-    });
+  const lock = await takeSocketLock(options.socket);
+  try {
+    return await startDaemon(options, lock);
+  } catch (error) {
+    lock.release();
+    throw error;
   }
+}
+
+/** Held as long as the daemon runs: of two that begin at once, one removes no socket of the other. */
+async function takeSocketLock(socket: string): Promise<FileLock> {
+  try {
+    // Others may not even read it: whoever can open a file can lock it.
+    return await takeFileLock({ file: `${socket}.lock`, purpose: "cui host serve", mode: 0o600, waitMs: 0 });
+  } catch (error) {
+    if (error instanceof CollectiveError && error.code === "FILE_LOCK_HELD") throw inUse(socket, error);
+    throw error;
+  }
+}
+
+function inUse(socket: string, cause?: CollectiveError): CollectiveError {
+  return new CollectiveError("HOST_SOCKET_IN_USE", `a host manager listens on ${socket} already`, {
+    hint: "one host manager serves a host; --socket names another socket",
+    data: cause?.data ?? {},
+    cause,
+  });
+}
+
+async function startDaemon(options: HostDaemonOptions, lock: FileLock): Promise<HostDaemon> {
+  if (await canConnect(options.socket)) throw inUse(options.socket); // one of a release that knew no lock
   await rm(options.socket, { force: true });
   const host = await createHostManager(options);
   const connections = new Set<net.Socket>();
@@ -45,6 +71,7 @@ export async function runHostDaemon(options: HostDaemonOptions): Promise<HostDae
       for (const socket of connections) socket.destroy();
       await closed;
       await host.close();
+      lock.release();
     },
   };
 }

@@ -4,7 +4,7 @@ import path from "node:path";
 import t, { type Test } from "tap";
 import { connectHost } from "../../src/host/connect-host.ts";
 import { parseHostAddress } from "../../src/host/host-address.ts";
-import { runHostDaemon } from "../../src/host/host-daemon.ts";
+import { runHostDaemon, type HostDaemon } from "../../src/host/host-daemon.ts";
 import { run, startBackground } from "../../src/io.ts";
 import { testHostContract } from "./fixtures/host-contract.ts";
 import { hostLab } from "./fixtures/host-lab.ts";
@@ -28,6 +28,25 @@ t.test("over its unix socket", async (t) => {
   await t.rejects(waiting, { code: "HOST_MACHINE_UNKNOWN" });
   await daemon.close();
   await t.rejects(host.describe(), { code: "HOST_UNREACHABLE" }, "a lost connection is told");
+});
+
+t.test("of two host managers that begin at once, one runs", async (t) => {
+  const socket = path.join(folder, "two.sock");
+  const start = (): Promise<HostDaemon> => runHostDaemon({ ...options("two"), socket });
+  const results = await Promise.allSettled([start(), start(), start()]);
+  const started = results.flatMap((result) => (result.status === "fulfilled" ? [result.value] : []));
+  t.teardown(() => Promise.all(started.map((daemon) => daemon.close())));
+  t.equal(started.length, 1);
+  t.match(
+    results.flatMap((result) => (result.status === "rejected" ? [result.reason as unknown] : [])),
+    [{ code: "HOST_SOCKET_IN_USE" }, { code: "HOST_SOCKET_IN_USE" }],
+  );
+  t.equal((await stat(`${socket}.lock`)).mode & 0o777, 0o600, "only who may read it could lock it");
+  const host = await connectHost(`unix:${socket}`);
+  t.ok(await host.describe());
+  host.close();
+  await started[0]?.close();
+  await (await start()).close();
 });
 
 t.test("over ssh", async (t) => {
