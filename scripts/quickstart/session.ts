@@ -51,7 +51,7 @@ export async function openSession(): Promise<Session> {
   };
   // Killed, this process leaves the lab, which ends by itself, and a `cui` that may be in the middle of something.
   const guard = startGuard({ variable: GUARDED, folder, graceMs: 10_000 });
-  await shareDebianPackages(cache);
+  await shareCache(cache);
   const session: Session = {
     folder,
     environment,
@@ -69,14 +69,15 @@ export async function openSession(): Promise<Session> {
   return session;
 }
 
-/** Debian packages are downloaded once and kept in the user's cache, as building by hand does. */
-async function shareDebianPackages(cache: string): Promise<void> {
-  const users = path.join(process.env.XDG_CACHE_HOME ?? path.join(os.homedir(), ".cache"), "cui");
+/** Debian packages, and what was found out about QEMU on this machine, are kept in the user's cache, as without a quickstart. */
+async function shareCache(cache: string): Promise<void> {
+  const users = path.join(process.env["XDG_CACHE_HOME"] ?? path.join(os.homedir(), ".cache"), "cui");
   await mkdir(path.join(cache, "cui"), { recursive: true });
-  for (const name of ["debs", "trees", "lists"]) {
+  for (const name of ["debs", "trees", "lists", "libvirt"]) {
     await mkdir(path.join(users, name), { recursive: true });
     await symlink(path.join(users, name), path.join(cache, "cui", name));
   }
+  await symlink(path.join(users, "accelerator.json"), path.join(cache, "cui/accelerator.json"));
 }
 
 /** Runs one step of the quickstart and says how long it took. */

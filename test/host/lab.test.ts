@@ -10,14 +10,14 @@ import { labExec } from "../../src/host/lab/lab-exec.ts";
 import { labStatus } from "../../src/host/lab/lab-state.ts";
 import { labUp } from "../../src/host/lab/lab-up.ts";
 import { childrenOf, isRunning } from "../../src/host/lab/process-table.ts";
-import { eventually, networkNamespaceOf, processesOf, readTraces } from "./fixtures/traces.ts";
+import { eventually, LAB_FOLDERS, networkNamespaceOf, processesOf, readTraces } from "./fixtures/traces.ts";
 
 const cui = [process.execPath, path.resolve("dist/cui.js")];
 
 const sha256 = (text: string): string => createHash("sha256").update(text).digest("hex");
 
 async function temporaryFolder(test: Test): Promise<string> {
-  const folder = await mkdtemp(path.join(tmpdir(), "cui-lab-"));
+  const folder = await mkdtemp(path.join(tmpdir(), LAB_FOLDERS));
   test.teardown(() => rm(folder, { recursive: true, force: true }));
   return folder;
 }
