@@ -296,7 +296,7 @@ t.test("hardware that the test guest has no drivers for starts at least", async 
   const spec = specOf(image, { id: machine("modern") });
   await first.prepareImage(fence, image);
   await first.startMachine(fence, spec);
-  t.match(await first.awaitReady(spec.id, 1000), { state: "ready" });
+  t.match(await first.awaitReady(spec.id, READY_MS), { state: "ready" });
   await first.stopMachine(fence, spec.id, 0);
   const kept = await readdir(path.join(options("a").folders.directory, "networks/guests/machines/modern"));
   t.same(kept.sort(), ["console.log", "machine.json"], "UEFI variables and overlays are dropped");
