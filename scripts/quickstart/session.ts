@@ -1,10 +1,11 @@
 // The quickstart's surroundings: its temporary folder, running programs, the steps with their times, cleaning up.
 import { spawn, type ChildProcess } from "node:child_process";
-import { mkdir, mkdtemp, rm, symlink } from "node:fs/promises";
+import { mkdtemp, rm } from "node:fs/promises";
 import os from "node:os";
 import path from "node:path";
 
 import { startGuard } from "../guard.ts";
+import { shareUsersCache } from "../users-cache.ts";
 
 /** The project's folder. */
 export const root = path.dirname(path.dirname(import.meta.dirname));
@@ -51,7 +52,7 @@ export async function openSession(): Promise<Session> {
   };
   // Killed, this process leaves the lab, which ends by itself, and a `cui` that may be in the middle of something.
   const guard = startGuard({ variable: GUARDED, folder, graceMs: 10_000 });
-  await shareCache(cache);
+  await shareUsersCache(cache);
   const session: Session = {
     folder,
     environment,
@@ -67,17 +68,6 @@ export async function openSession(): Promise<Session> {
     },
   };
   return session;
-}
-
-/** Debian packages, and what was found out about QEMU on this machine, are kept in the user's cache, as without a quickstart. */
-async function shareCache(cache: string): Promise<void> {
-  const users = path.join(process.env["XDG_CACHE_HOME"] ?? path.join(os.homedir(), ".cache"), "cui");
-  await mkdir(path.join(cache, "cui"), { recursive: true });
-  for (const name of ["debs", "trees", "lists", "libvirt"]) {
-    await mkdir(path.join(users, name), { recursive: true });
-    await symlink(path.join(users, name), path.join(cache, "cui", name));
-  }
-  await symlink(path.join(users, "accelerator.json"), path.join(cache, "cui/accelerator.json"));
 }
 
 /** Runs one step of the quickstart and says how long it took. */

@@ -1,9 +1,10 @@
 /** The network of the quickstart, made for a test: three appliances, Office, a site, a lab; all in one temporary folder. */
 import { spawn, type ChildProcess } from "node:child_process";
-import { mkdir, mkdtemp, rm, symlink, writeFile } from "node:fs/promises";
+import { mkdir, mkdtemp, rm, writeFile } from "node:fs/promises";
 import os from "node:os";
 import { existsSync } from "node:fs";
 import path from "node:path";
+import { shareUsersCache } from "../../scripts/users-cache.ts";
 import { labExec } from "../../src/host/lab/lab-exec.ts";
 import { CuiFailure, runProgram, type Outcome } from "./programs.ts";
 
@@ -116,18 +117,6 @@ export async function writeSite(
   const formatted = office.at("AcmeOffice/AcmeOffice.cvl");
   await writeFile(formatted, `${lines.join("\n")}\n`);
   await office.cui("fmt", formatted);
-}
-
-/** Debian packages are downloaded once and kept in the user's cache, as building by hand does; so is what labs find out. */
-async function shareUsersCache(cache: string): Promise<void> {
-  const users = path.join(process.env["XDG_CACHE_HOME"] ?? path.join(os.homedir(), ".cache"), "cui");
-  await mkdir(path.join(cache, "cui"), { recursive: true });
-  for (const name of ["debs", "trees", "lists", "libvirt"]) {
-    await mkdir(path.join(users, name), { recursive: true });
-    await symlink(path.join(users, name), path.join(cache, "cui", name));
-  }
-  // Replaced, not followed, when it is written.
-  await symlink(path.join(users, "accelerator.json"), path.join(cache, "cui/accelerator.json"));
 }
 
 /** Removes the folder when this process is killed: its end of the pipe closes. */
