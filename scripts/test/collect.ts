@@ -94,13 +94,19 @@ interface Diagnostics {
   readonly found?: unknown;
   readonly wanted?: unknown;
   readonly timeout?: number;
+  /** How tap got hold of an error that was thrown; other fields are then the error's own. */
+  readonly tapCaught?: string;
 }
 
 function failureOf(result: Result): Failure {
   const { at, diff, stack, ...values } = (result.diag ?? {}) as Diagnostics;
   const place = at?.fileName === undefined ? undefined : `${at.fileName}:${at.lineNumber ?? 0}`;
   const message = values.timeout === undefined ? result.name : `${result.name} (after ${values.timeout} ms)`;
-  return { message, at: place, difference: firstDifference(diff) ?? twoValues(values) ?? topOf(stack) };
+  return {
+    message,
+    at: place,
+    difference: firstDifference(diff) ?? twoValues(values) ?? topOf(stack) ?? fieldsOf(values),
+  };
 }
 
 const SHOWN_LINES = 3;
@@ -120,9 +126,21 @@ function twoValues(values: Pick<Diagnostics, "found" | "wanted">): readonly stri
   return [`-${JSON.stringify(values.wanted)}`, `+${JSON.stringify(values.found)}`];
 }
 
-function topOf(stack: string | undefined): readonly string[] {
-  return (stack ?? "")
-    .split("\n")
-    .filter((line) => line !== "")
-    .slice(0, SHOWN_LINES);
+function topOf(stack: string | undefined): readonly string[] | undefined {
+  const lines = (stack ?? "").split("\n").filter((line) => line !== "");
+  return lines.length === 0 ? undefined : lines.slice(0, SHOWN_LINES);
+}
+
+/** Of an error that tap shows without its message, as those of programs: the last line of each of its fields. */
+function fieldsOf({ tapCaught, ...fields }: Diagnostics): readonly string[] {
+  if (tapCaught === undefined) return [];
+  return Object.entries(fields)
+    .map(([name, value]) => [name, lastLine(value)] as const)
+    .filter(([, text]) => text !== "")
+    .map(([name, text]) => `${name}: ${text}`);
+}
+
+function lastLine(value: unknown): string {
+  const text = typeof value === "string" ? value : JSON.stringify(value ?? "");
+  return text.trimEnd().split("\n").at(-1) ?? "";
 }

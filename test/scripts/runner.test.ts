@@ -63,6 +63,17 @@ console.error("said on the way");
   t.match(fileLine(result), /^FAILED +\d+\.\d s {2}test\/written\.test\.ts \(3 of 6 failed\)$/);
 });
 
+t.test("a program that failed is shown with its exit code and what it said last", async (t) => {
+  const result = await runText(
+    t,
+    `import t from "tap"; import { execFile } from "node:child_process"; import { promisify } from "node:util";
+t.test("runs it", async () => { await promisify(execFile)("sh", ["-c", "echo begun >&2; echo no disk >&2; exit 3"]); });
+`,
+  );
+  const [failed] = failedTests(result);
+  t.match(failed?.failure?.difference.join("\n"), /code: 3[^]*stderr: no disk/);
+});
+
 const ENDINGS: readonly (readonly [string, string, string, RegExp])[] = [
   ["does not load", `import "./nowhere.mjs";`, "", /exit code 1/],
   ["ends too early", `import t from "tap"; t.ok(1); process.exit(3);`, "", /exit code 3/],
