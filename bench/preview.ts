@@ -8,9 +8,9 @@ import { tmpdir } from "node:os";
 import path from "node:path";
 import { run } from "../src/io.ts";
 import { renderPreviewComment } from "../src/forge/preview-comment.ts";
-import { serveRepositories } from "../src/repository/serve/server.ts";
-import { previewSite } from "../src/utility/preview-site.ts";
-import { makeLargeSite, type LargeSite } from "../test/utility/large-site.ts";
+import { serveRepositories } from "../src/serve/server.ts";
+import { previewSite } from "../src/preview/preview-site.ts";
+import { makeLargeSite, type LargeSite } from "../test/manager/large-site.ts";
 
 const ROUNDS = 3;
 

@@ -13,9 +13,9 @@ import { setTimeout as sleep } from "node:timers/promises";
 import type { Oid } from "../src/disk/object-store.ts";
 import { CollectiveError } from "../src/errors.ts";
 import { run } from "../src/io.ts";
-import { createRepository } from "../src/repository/create.ts";
-import { openLfsClient } from "../src/repository/lfs/client.ts";
-import { lfsStore } from "../src/repository/lfs-objects.ts";
+import { createRepository } from "../src/setup/create.ts";
+import { openLfsClient } from "../src/lfs/client.ts";
+import { lfsStore } from "../src/lfs/local-store.ts";
 
 // The user's own filters and helpers are not measured.
 process.env["GIT_CONFIG_GLOBAL"] = "/dev/null";

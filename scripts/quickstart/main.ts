@@ -5,8 +5,8 @@ import { existsSync } from "node:fs";
 import { writeFile } from "node:fs/promises";
 import path from "node:path";
 import { debianPackages, install } from "../prerequisites.ts";
-import type { StatusReport } from "../../src/utility/network-status.ts";
-import type { TimelineSummary } from "../../src/utility/timeline.ts";
+import type { StatusReport } from "../../src/manager/observe/network-status.ts";
+import type { TimelineSummary } from "../../src/manager/change/timeline.ts";
 import type { Answer } from "./ask.ts";
 import { proveOnlyWebRestarted, requireBothHosts, showSummary, type Sighting } from "./proof.ts";
 import {

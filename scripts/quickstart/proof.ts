@@ -1,7 +1,7 @@
 // What the quickstart claims, checked on what it saw.
 import { writeFile } from "node:fs/promises";
-import type { NetworkStatus } from "../../src/utility/network-status.ts";
-import type { TimelineSummary } from "../../src/utility/timeline.ts";
+import type { NetworkStatus } from "../../src/manager/observe/network-status.ts";
+import type { TimelineSummary } from "../../src/manager/change/timeline.ts";
 import type { Answer } from "./ask.ts";
 import type { Session } from "./session.ts";
 

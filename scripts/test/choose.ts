@@ -23,7 +23,7 @@ export async function findTestFiles(parts: readonly string[]): Promise<TestFile[
 }
 
 /** Where nothing is known yet: the rooms whose files take longest. */
-const SLOW_ROOMS = ["test/e2e/", "test/templates/", "test/host/", "test/repository/hooks-", "test/forge/"];
+const SLOW_ROOMS = ["test/e2e/", "test/templates/", "test/host/", "test/hooks/", "test/forge/"];
 
 /** Longest first, so that no core waits for the other one at the end. */
 export function longestFirst(files: readonly TestFile[], { ms }: RunRecord): TestFile[] {

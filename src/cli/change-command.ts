@@ -1,10 +1,10 @@
 /** `cui start` and `cui update` as commands: they differ in what they touch. */
 import type { Command } from "commander";
 import { CollectiveError } from "../errors.ts";
-import { changeNetwork, type ChangeResult } from "../utility/change-network.ts";
-import { loadSiteAppliance } from "../utility/load-site-appliance.ts";
-import { summarizeActions } from "../utility/rollout-report.ts";
-import type { TimelineSummary } from "../utility/timeline.ts";
+import { changeNetwork, type ChangeResult } from "../manager/apply/change-network.ts";
+import { loadSiteAppliance } from "../manager/change/load-site-appliance.ts";
+import { summarizeActions } from "../manager/rollout/rollout-report.ts";
+import type { TimelineSummary } from "../manager/change/timeline.ts";
 import type { CliContext } from "./context.ts";
 import { nameNetwork, openManager } from "./manager.ts";
 import { createProgressView } from "./render-progress.ts";

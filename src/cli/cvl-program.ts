@@ -81,7 +81,7 @@ async function loadWithImports(
   options: { readonly object?: string },
   context: CliContext,
 ): Promise<ProgramFile> {
-  const { loadAppliance } = await import("../repository/load.ts");
+  const { loadAppliance } = await import("../appliance/load.ts");
   const loaded = await loadAppliance({
     file,
     cwd: context.cwd,

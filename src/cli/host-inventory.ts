@@ -1,14 +1,14 @@
 /** `cui host add|list|remove`: the hosts of the site's inventory. */
 import type { Command } from "commander";
 import { CollectiveError } from "../errors.ts";
-import type { NewHost } from "../utility/inventory-edit.ts";
+import type { NewHost } from "../site/edit-inventory.ts";
 import {
   addLabHosts,
   addSiteHost,
   listSiteHosts,
   removeSiteHost,
   type HostListing,
-} from "../utility/manage-hosts.ts";
+} from "../manager/change/manage-hosts.ts";
 import type { CliContext } from "./context.ts";
 import { openManager } from "./manager.ts";
 import { renderTable } from "./render-table.ts";

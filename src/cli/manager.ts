@@ -1,17 +1,17 @@
 /** What the verbs of the cluster manager share: the site, the state, the network a root file stands for. */
-import { networkIdFor, registerNetwork, siteRelative } from "../utility/network-id.ts";
-import { findSite, type EditOptions, type Site } from "../utility/site.ts";
-import { loadMacKey } from "../utility/sensitive.ts";
+import { networkIdFor, registerNetwork, siteRelative } from "../site/network-id.ts";
+import { findSite, type EditOptions, type Site } from "../site/site.ts";
+import { loadMacKey } from "../manager/change/sensitive.ts";
 import {
   openStateStore,
   stateDirectoryOf,
   tidyStateStore,
   type StateStore,
-} from "../repository/state-store.ts";
-import { shareObjects, type ShareObjects } from "../repository/share-objects.ts";
+} from "../manager/records/state-store.ts";
+import { shareObjects, type ShareObjects } from "../appliance/share-objects.ts";
 import { connectHost } from "../host/connect-host.ts";
-import { createTimeline, type Timeline } from "../utility/timeline.ts";
-import type { ConnectHost } from "../utility/survey.ts";
+import { createTimeline, type Timeline } from "../manager/change/timeline.ts";
+import type { ConnectHost } from "../manager/observe/survey.ts";
 import type { CliContext } from "./context.ts";
 
 export interface Manager {

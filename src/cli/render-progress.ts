@@ -1,6 +1,6 @@
 /** An operation's progress: a task list on a terminal, a line for each thing done anywhere else. */
 import { visible } from "../diagnostics.ts";
-import type { Progress } from "../utility/progress.ts";
+import type { Progress } from "../manager/change/progress.ts";
 import type { CliContext } from "./context.ts";
 
 export interface ProgressView extends Progress {

@@ -2,11 +2,11 @@
 import { formatBytes } from "../plan/format.ts";
 import { fencedBlock, inertHtml, inertText } from "../plan/inert-markdown.ts";
 import { renderPlanMarkdown } from "../plan/render-markdown.ts";
-import type { VersionChange } from "../repository/bump/resolve-update.ts";
-import type { VersionDifference } from "../repository/version-difference.ts";
-import type { VersionNotes } from "../repository/version-notes.ts";
-import type { PreparedBump } from "../utility/bump/prepare-bumps.ts";
-import { repositoryLabel } from "../utility/bump/groups.ts";
+import type { VersionChange } from "../bump/resolve-update.ts";
+import type { VersionDifference } from "../preview/version-difference.ts";
+import type { VersionNotes } from "../appliance/version-notes.ts";
+import type { PreparedBump } from "../bump/prepare-bumps.ts";
+import { repositoryLabel } from "../bump/groups.ts";
 
 export interface BumpBodyOptions {
   readonly bump: Pick<PreparedBump, "changes" | "preview" | "group">;

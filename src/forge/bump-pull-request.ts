@@ -2,7 +2,7 @@
  * The pull request of one bump group: one branch, one open pull request, kept up to date; never more open ones than allowed;
  * one that a person closed is not opened again for the same versions.
  */
-import { BUMP_PREFIX, bumpBranch } from "../repository/bump/branch.ts";
+import { BUMP_PREFIX, bumpBranch } from "../bump/branch.ts";
 import { createOnce } from "./create-once.ts";
 import { hasCode } from "./forge-error.ts";
 import { repositoryParameters, type Forge, type RepositoryName } from "./forge.ts";

@@ -1,10 +1,10 @@
 /** Who approved a commit, and of what, as far as git alone tells: plan refs and SSH signatures. */
 import { readApproval } from "../plan/approval.ts";
-import { findPlanRef } from "../repository/plan-refs.ts";
-import { distinctSigners, signaturesOf } from "../repository/signatures.ts";
-import type { Evidence } from "../utility/apply-commit.ts";
-import type { Standing } from "../utility/approval-policy.ts";
-import type { Inventory } from "../utility/inventory.ts";
+import { findPlanRef } from "./plan-refs.ts";
+import { distinctSigners, signaturesOf } from "../git/signatures.ts";
+import type { Evidence } from "../manager/rollout/apply-commit.ts";
+import type { Standing } from "../manager/rollout/approval-policy.ts";
+import type { Inventory } from "../site/inventory.ts";
 
 /** @throws CollectiveError INVALID_INPUT when the plan ref holds no approval: it was not made by a plan job. */
 export async function gitEvidence(repository: string, commit: string, policy: Inventory): Promise<Evidence> {

@@ -1,8 +1,8 @@
 /** The pull request a commit of the protected branch came from: what was previewed for it, and who stands behind it. */
 import { visible } from "../diagnostics.ts";
 import { readApproval, type Approval } from "../plan/approval.ts";
-import type { Evidence } from "../utility/apply-commit.ts";
-import type { Person, Standing } from "../utility/approval-policy.ts";
+import type { Evidence } from "../manager/rollout/apply-commit.ts";
+import type { Person, Standing } from "../manager/rollout/approval-policy.ts";
 import { hasCode } from "./forge-error.ts";
 import { repositoryParameters, type Forge, type RepositoryName } from "./forge.ts";
 import { collectPages } from "./pages.ts";

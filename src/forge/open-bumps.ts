@@ -1,19 +1,19 @@
 /** `cui bump --pr`: one pull request for each bump, kept up to date; moot ones closed, harmless ones merged. */
 import { CollectiveError } from "../errors.ts";
 import type { ActionClass } from "../plan/plan.ts";
-import { bumpBranch } from "../repository/bump/branch.ts";
-import { isBumpCommit } from "../repository/bump/bump-commit.ts";
-import type { Mirrors } from "../repository/mirrors.ts";
-import { describeVersionDifference, type VersionDifference } from "../repository/version-difference.ts";
-import type { FoundBumps } from "../utility/bump/find-bumps.ts";
-import { placeBranch, removeMootBranches } from "../utility/bump/place-branch.ts";
+import { bumpBranch } from "../bump/branch.ts";
+import { isBumpCommit } from "../bump/commit.ts";
+import type { Mirrors } from "../appliance/mirrors.ts";
+import { describeVersionDifference, type VersionDifference } from "../preview/version-difference.ts";
+import type { FoundBumps } from "../bump/find-bumps.ts";
+import { placeBranch, removeMootBranches } from "../bump/place-branch.ts";
 import {
   prepareBumps,
   type PrepareOptions,
   type PreparedBump,
   type PreparedBumps,
-} from "../utility/bump/prepare-bumps.ts";
-import { isWithin } from "../utility/bump/preview-bump.ts";
+} from "../bump/prepare-bumps.ts";
+import { isWithin } from "../bump/preview-bump.ts";
 import { renderBumpBody } from "./bump-body.ts";
 import {
   bumpStanding,

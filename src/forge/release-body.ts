@@ -3,10 +3,10 @@ import { formatBytes } from "../plan/format.ts";
 import { fencedBlock, inertName, inertText } from "../plan/inert-markdown.ts";
 import type { PlannedNetwork } from "../plan/markdown-model.ts";
 import { renderPlanMarkdown } from "../plan/render-markdown.ts";
-import type { LockChange } from "../repository/move-lock.ts";
-import type { VersionDifference } from "../repository/version-difference.ts";
-import type { ImageDifference, ImageReason } from "../repository/version-images.ts";
-import type { VersionNotes } from "../repository/version-notes.ts";
+import type { LockChange } from "../appliance/move-lock.ts";
+import type { VersionDifference } from "../preview/version-difference.ts";
+import type { ImageDifference, ImageReason } from "../appliance/compare-machine-images.ts";
+import type { VersionNotes } from "../appliance/version-notes.ts";
 
 /** GitHub takes 125,000 characters; the parts together stay below half of it. */
 const LONGEST_PLAN = 20_000;

@@ -1,6 +1,6 @@
 /** Releases of versions' tags. GitHub would make a missing tag by itself: here a release never makes one. */
 import { CollectiveError } from "../errors.ts";
-import { versionOfTag, type Withdrawn } from "../repository/versions.ts";
+import { versionOfTag, type Withdrawn } from "../appliance/versions.ts";
 import { createOnce } from "./create-once.ts";
 import { hasCode } from "./forge-error.ts";
 import { repositoryParameters, type Forge, type RepositoryName } from "./forge.ts";

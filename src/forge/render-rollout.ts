@@ -1,7 +1,7 @@
 /** A rollout as the Markdown of a job's summary: the outcome, why, and the real plan. */
 import { inertText } from "../plan/inert-markdown.ts";
 import { renderPlanMarkdown } from "../plan/render-markdown.ts";
-import { reasonLine, type NetworkReport, type RolloutReport } from "../utility/rollout-report.ts";
+import { reasonLine, type NetworkReport, type RolloutReport } from "../manager/rollout/rollout-report.ts";
 
 const WORDS: Readonly<Record<NetworkReport["outcome"], string>> = {
   done: "done",

@@ -2,8 +2,8 @@
 import path from "node:path";
 import { visible } from "../diagnostics.ts";
 import { CollectiveError } from "../errors.ts";
-import { isLocal, isUrlProblem, parseUrl } from "../repository/url.ts";
-import type { Inventory } from "../utility/inventory.ts";
+import { isLocal, isUrlProblem, parseUrl } from "../git/url.ts";
+import type { Inventory } from "../site/inventory.ts";
 
 const FOLDER = /^[A-Za-z0-9][A-Za-z0-9._-]*(\/[A-Za-z0-9][A-Za-z0-9._-]*)*$/;
 

@@ -1,5 +1,5 @@
 /** The device names under which libvirt attaches a machine's disks. */
-import type { DiskBus } from "../repository/machine-image.ts";
+import type { DiskBus } from "../appliance/machine-image.ts";
 import type { MachineSpec } from "./host.ts";
 
 export interface DiskTarget {

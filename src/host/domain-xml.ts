@@ -1,7 +1,7 @@
 /** A machine as libvirt wants it: made from the spec and the host's files, with the stamp in its metadata. */
 import XMLBuilder from "fast-xml-builder";
 import { XMLParser } from "fast-xml-parser";
-import type { DiskBus } from "../repository/machine-image.ts";
+import type { DiskBus } from "../appliance/machine-image.ts";
 import type { Accelerator } from "./accelerator.ts";
 import { assignTargets, type DiskTarget } from "./disk-targets.ts";
 import type { InterfaceSpec, MachineSpec } from "./host.ts";

@@ -1,5 +1,5 @@
 /** What the calls of one host manager share. */
-import type { MachineImage } from "../repository/machine-image.ts";
+import type { MachineImage } from "../appliance/machine-image.ts";
 import type { Accelerator } from "./accelerator.ts";
 import type { FenceCheck } from "./fences.ts";
 import type { MachineId } from "./host.ts";

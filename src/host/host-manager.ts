@@ -2,7 +2,7 @@
 import { mkdir } from "node:fs/promises";
 import { arch, cpus, totalmem } from "node:os";
 import { CollectiveError } from "../errors.ts";
-import type { MachineImage } from "../repository/machine-image.ts";
+import type { MachineImage } from "../appliance/machine-image.ts";
 import { createFenceCheck } from "./fences.ts";
 import { rememberRun, type HostContext, type HostManagerOptions } from "./host-context.ts";
 import {

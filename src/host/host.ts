@@ -8,7 +8,7 @@
  * A call that fails changed nothing, or says what it left.
  */
 import type { ComponentPath } from "../cvl/tree.ts";
-import type { MachineImage } from "../repository/machine-image.ts";
+import type { MachineImage } from "../appliance/machine-image.ts";
 
 export const HOST_PROTOCOL = 1;
 

@@ -2,7 +2,7 @@
 import { z } from "zod";
 import { CollectiveError } from "../errors.ts";
 import type { DataDiskSpec, Fence, MachineId, MachineSpec } from "./host.ts";
-import type { MachineImage } from "../repository/machine-image.ts";
+import type { MachineImage } from "../appliance/machine-image.ts";
 
 const networkId = z.string().regex(/^[a-z0-9-]{1,36}$/);
 /** "" is a root that is a single machine. */

@@ -4,7 +4,7 @@
  */
 import type { Component, ComponentPath, InstanceTree } from "../cvl/tree.ts";
 import type { Diagnostic } from "../diagnostics.ts";
-import type { MachineImage } from "../repository/machine-image.ts";
+import type { MachineImage } from "../appliance/machine-image.ts";
 import { checkAddresses } from "./addresses.ts";
 import { bootOrder, type CycleStep } from "./boot-order.ts";
 import { placeOf, report, type BuildContext } from "./build-context.ts";

@@ -1,7 +1,7 @@
 /** The `datadisks` parameter: a list of maps `{ device => "vdb", size => "100MiB" }`, checked against the VM description. */
 import { decodeMap } from "../cvl/map-text.ts";
 import type { Component } from "../cvl/tree.ts";
-import type { VmDescription } from "../repository/machine-image.ts";
+import type { VmDescription } from "../appliance/machine-image.ts";
 import { placeOf, readKnown, report, type BuildContext } from "./build-context.ts";
 import type { DataDisk } from "./description.ts";
 import { displayPath } from "./paths.ts";

@@ -1,6 +1,6 @@
 /** One machine of the description: what CVL says about it, with the utility's rules for its interfaces applied. */
 import type { Component, Element, Parameter } from "../cvl/tree.ts";
-import type { MachineImage } from "../repository/machine-image.ts";
+import type { MachineImage } from "../appliance/machine-image.ts";
 import { placeOf, report, type BuildContext } from "./build-context.ts";
 import { checkProgramDisks, readDataDisks } from "./data-disks.ts";
 import {

@@ -5,7 +5,7 @@
 import type { ComponentPath, Element } from "../cvl/tree.ts";
 import type { Source } from "../cvl/source.ts";
 import type { Span } from "../diagnostics.ts";
-import type { MachineImage } from "../repository/machine-image.ts";
+import type { MachineImage } from "../appliance/machine-image.ts";
 
 export const NETWORK_FORMAT = 1;
 

@@ -4,11 +4,11 @@ import { copyFileSync, cpSync, existsSync, mkdirSync, readFileSync, statSync, wr
 import path from "node:path";
 import t from "tap";
 import { forgeOf, JOB_TOKEN, PERSON_TOKEN, startServer } from "../forge/github-fixture.ts";
-import { makeDisk, writeAppliance } from "../repository/appliance.ts";
-import { serveRepositories } from "../../src/repository/serve/server.ts";
-import { addToken } from "../../src/repository/serve/token-file.ts";
-import { publish } from "../../src/repository/publish.ts";
-import { git } from "../repository/support.ts";
+import { makeDisk, writeAppliance } from "../appliance/appliance-fixture.ts";
+import { serveRepositories } from "../../src/serve/server.ts";
+import { addToken } from "../../src/serve/token-file.ts";
+import { publish } from "../../src/publish/publish.ts";
+import { git } from "../git/git-fixture.ts";
 import { parseOutputs } from "./action-process.ts";
 
 const COMMANDS = ["check", "plan", "comment", "apply", "publish", "bump"];

@@ -4,8 +4,8 @@ import { cpSync, existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync
 import path from "node:path";
 import t from "tap";
 import { runCli } from "../../src/cli/main.ts";
-import { TEMPLATES } from "../../src/repository/template.ts";
-import { git, makeVersions } from "../repository/support.ts";
+import { TEMPLATES } from "../../src/setup/template.ts";
+import { git, makeVersions } from "../git/git-fixture.ts";
 import { findActionProblems } from "./actions.ts";
 import { loadGitHubValidator, type ActionMetadata, type ActionReference } from "./github-validator.ts";
 import {

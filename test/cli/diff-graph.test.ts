@@ -4,10 +4,10 @@ import path from "node:path";
 import { test, type Test } from "tap";
 import { runCli } from "../../src/cli/main.ts";
 import type { Plan } from "../../src/plan/plan.ts";
-import { createRepository } from "../../src/repository/create.ts";
-import { publish } from "../../src/repository/publish.ts";
-import { changeDisk, makeDisk, writeAppliance } from "../repository/appliance.ts";
-import { git, makeVersions, scratch, writeFiles } from "../repository/support.ts";
+import { createRepository } from "../../src/setup/create.ts";
+import { publish } from "../../src/publish/publish.ts";
+import { changeDisk, makeDisk, writeAppliance } from "../appliance/appliance-fixture.ts";
+import { git, makeVersions, scratch, writeFiles } from "../git/git-fixture.ts";
 
 const WEB = 'Web extends VMAppliance { var title; vm = "web.vm.yaml"; requires = "DNS"; }\n';
 const FIREWALL = 'Firewall extends VMAppliance { Interface ethernet1; vm = "fw.vm.yaml"; }\n';

@@ -1,13 +1,13 @@
 import { mkdir, readFile, rm, writeFile } from "node:fs/promises";
 import path from "node:path";
 import t, { type Test } from "tap";
-import { createRepository } from "../../src/repository/create.ts";
-import { lfsStore } from "../../src/repository/lfs-objects.ts";
+import { createRepository } from "../../src/setup/create.ts";
+import { lfsStore } from "../../src/lfs/local-store.ts";
 import type { Oid } from "../../src/disk/object-store.ts";
-import { publish } from "../../src/repository/publish.ts";
+import { publish } from "../../src/publish/publish.ts";
 import { run } from "../../src/io.ts";
-import { changeDisk, makeDisk, sha256, writeAppliance } from "../repository/appliance.ts";
-import { git } from "../repository/support.ts";
+import { changeDisk, makeDisk, sha256, writeAppliance } from "../appliance/appliance-fixture.ts";
+import { git } from "../git/git-fixture.ts";
 
 /** The bundle, as it is installed: worker threads and WebAssembly must be found from there. */
 const CUI = path.resolve("dist/cui.js");

@@ -6,8 +6,8 @@ import path from "node:path";
 import { test, type Test } from "tap";
 import { runCli } from "../../src/cli/main.ts";
 import { serveHost } from "../../src/host/serve-host.ts";
-import { createMemoryHost, type MemoryHost } from "../utility/memory-host.ts";
-import { git } from "../repository/support.ts";
+import { createMemoryHost, type MemoryHost } from "../manager/memory-host.ts";
+import { git } from "../git/git-fixture.ts";
 
 interface Shell {
   readonly folder: string;

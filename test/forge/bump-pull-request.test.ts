@@ -1,7 +1,7 @@
 import t from "tap";
 import { listBumpPullRequests, upsertBumpPullRequest, type Bump } from "../../src/forge/bump-pull-request.ts";
 import { setLabels, type Label } from "../../src/forge/labels.ts";
-import { bumpBranch } from "../../src/repository/bump/branch.ts";
+import { bumpBranch } from "../../src/bump/branch.ts";
 import { failure } from "./github-server-faults.ts";
 import {
   forgeOf,

@@ -18,8 +18,8 @@ import path from "node:path";
 import { build } from "esbuild";
 import { test, type Test } from "tap";
 import { parseOutputs } from "../actions/action-process.ts";
-import { git, makeVersions } from "../repository/support.ts";
-import { DISKLESS, utilityYaml, type SiteFixture } from "../utility/site-fixture.ts";
+import { git, makeVersions } from "../git/git-fixture.ts";
+import { DISKLESS, utilityYaml, type SiteFixture } from "../manager/site-fixture.ts";
 import { JOB_TOKEN } from "./github-fixture.ts";
 import { openPull, writeEvent, type Files, type PullFixture } from "./preview-fixture.ts";
 

@@ -5,8 +5,8 @@ import type { Test } from "tap";
 import type { Forge } from "../../src/forge/forge.ts";
 import type { JobContext } from "../../src/forge/jobs/job.ts";
 import type { PlanInputs } from "../../src/forge/jobs/plan-job.ts";
-import { git } from "../repository/support.ts";
-import { makeSite, utilityYaml, type SiteFixture } from "../utility/site-fixture.ts";
+import { git } from "../git/git-fixture.ts";
+import { makeSite, utilityYaml, type SiteFixture } from "../manager/site-fixture.ts";
 import { forgeOf, JOB_TOKEN, PERSON_TOKEN, site as target, startServer } from "./github-fixture.ts";
 import type { GitHubServer } from "./github-server.ts";
 

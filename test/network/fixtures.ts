@@ -11,7 +11,7 @@ import type {
 } from "../../src/cvl/tree.ts";
 import { buildNetwork } from "../../src/network/build-network.ts";
 import type { NetworkDescription } from "../../src/network/description.ts";
-import type { MachineImage, VmDescription } from "../../src/repository/machine-image.ts";
+import type { MachineImage, VmDescription } from "../../src/appliance/machine-image.ts";
 
 export interface ComponentSpec {
   /** Default: a machine; the root is a network unless it says otherwise. */

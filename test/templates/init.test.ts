@@ -4,10 +4,10 @@ import { cpSync, existsSync, mkdirSync, readdirSync, readFileSync, statSync, wri
 import path from "node:path";
 import t from "tap";
 import { runCli } from "../../src/cli/main.ts";
-import { TEMPLATES } from "../../src/repository/template.ts";
-import { inventorySchema } from "../../src/utility/inventory.ts";
-import { parseVmDescription } from "../../src/repository/vm-description.ts";
-import { git } from "../repository/support.ts";
+import { TEMPLATES } from "../../src/setup/template.ts";
+import { inventorySchema } from "../../src/site/inventory.ts";
+import { parseVmDescription } from "../../src/appliance/vm-description.ts";
+import { git } from "../git/git-fixture.ts";
 import { valuesOf } from "../cvl/programs.ts";
 import { parse } from "yaml";
 

@@ -5,10 +5,10 @@ import { homedir } from "node:os";
 import path from "node:path";
 import { promisify } from "node:util";
 import t from "tap";
-import { loadAppliance } from "../../src/repository/load.ts";
-import { moveLock } from "../../src/repository/move-lock.ts";
-import { serveRepositories } from "../../src/repository/serve/server.ts";
-import { git, makeVersions, scratch, writeFiles } from "../repository/support.ts";
+import { loadAppliance } from "../../src/appliance/load.ts";
+import { moveLock } from "../../src/appliance/move-lock.ts";
+import { serveRepositories } from "../../src/serve/server.ts";
+import { git, makeVersions, scratch, writeFiles } from "../git/git-fixture.ts";
 
 const VERSION = "41.173.1";
 const USERS_CACHE = path.join(process.env["XDG_CACHE_HOME"] ?? path.join(homedir(), ".cache"), "cui");

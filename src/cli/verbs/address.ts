@@ -1,10 +1,10 @@
 /** `cui address add|list`: the external segment and its pool of public addresses. */
 import type { Command } from "commander";
 import { CollectiveError } from "../../errors.ts";
-import { addAddresses, setExternal } from "../../utility/inventory-edit.ts";
-import { formatAddress, parseAddressRange } from "../../utility/ipv4.ts";
-import { editSite } from "../../utility/site.ts";
-import { usedPublicAddresses } from "../../utility/usage.ts";
+import { addAddresses, setExternal } from "../../site/edit-inventory.ts";
+import { formatAddress, parseAddressRange } from "../../network/ipv4-arithmetic.ts";
+import { editSite } from "../../site/site.ts";
+import { usedPublicAddresses } from "../../manager/records/usage.ts";
 import type { CliContext } from "../context.ts";
 import { openManager } from "../manager.ts";
 

@@ -2,11 +2,11 @@
 import type { Command } from "commander";
 import { visible } from "../../diagnostics.ts";
 import { CollectiveError } from "../../errors.ts";
-import { withMirrors } from "../../repository/mirrors.ts";
-import { applyBumps } from "../../utility/bump/apply-bumps.ts";
-import type { FoundBumps } from "../../utility/bump/find-bumps.ts";
-import { describeChange } from "../../utility/bump/prepare-bumps.ts";
-import { pushBumps, type PushReport } from "../../utility/bump/push-bumps.ts";
+import { withMirrors } from "../../appliance/mirrors.ts";
+import { applyBumps } from "../../bump/apply-bumps.ts";
+import type { FoundBumps } from "../../bump/find-bumps.ts";
+import { describeChange } from "../../bump/prepare-bumps.ts";
+import { pushBumps, type PushReport } from "../../bump/push-bumps.ts";
 import { forgeFromEnvironment } from "../../forge/client.ts";
 import { openBumps, openReportJson, type OpenReport } from "../../forge/open-bumps.ts";
 import { parseRepositoryName, repositoryOfClone } from "../../forge/repository-name.ts";

@@ -3,7 +3,7 @@ import type { Command } from "commander";
 import { attachConsole } from "../../host/console.ts";
 import { parseHostAddress } from "../../host/host-address.ts";
 import { runInherited } from "../../io.ts";
-import { findConsole } from "../../utility/find-console.ts";
+import { findConsole } from "../../manager/observe/find-console.ts";
 import type { CliContext, VerbContext } from "../context.ts";
 import { nameNetwork, openManager } from "../manager.ts";
 

@@ -1,7 +1,7 @@
 /** `cui create <repository>`: an empty appliance repository. */
 import path from "node:path";
 import type { Command } from "commander";
-import { createRepository } from "../../repository/create.ts";
+import { createRepository } from "../../setup/create.ts";
 import type { CliContext } from "../context.ts";
 
 export function configure(command: Command, context: CliContext): void {

@@ -4,10 +4,10 @@ import type { Command } from "commander";
 import { renderDiagnostic, visible } from "../../diagnostics.ts";
 import { CollectiveError } from "../../errors.ts";
 import { renderPlan } from "../../plan/render-terminal.ts";
-import type { PreviewedNetwork } from "../../utility/compare-root.ts";
-import { UNLIMITED } from "../../utility/preview-limits.ts";
-import { compareSite, type SiteComparison } from "../../utility/preview-site.ts";
-import { findSite } from "../../utility/site.ts";
+import type { PreviewedNetwork } from "../../preview/compare-root.ts";
+import { UNLIMITED } from "../../preview/preview-limits.ts";
+import { compareSite, type SiteComparison } from "../../preview/preview-site.ts";
+import { findSite } from "../../site/site.ts";
 import type { CliContext } from "../context.ts";
 
 interface DiffOptions {

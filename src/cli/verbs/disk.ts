@@ -9,8 +9,8 @@ import { decodeIndex } from "../../disk/index-files.ts";
 import { textconv } from "../../disk/index-text.ts";
 import { verifyDisk } from "../../disk/verify.ts";
 import { CollectiveError } from "../../errors.ts";
-import { addDisks } from "../../repository/add-disks.ts";
-import { eachDiskVersion, findDisk, type DiskVersionsOptions } from "../../repository/disk-versions.ts";
+import { addDisks } from "../../publish/add-disks.ts";
+import { eachDiskVersion, findDisk, type DiskVersionsOptions } from "../../appliance/each-disk-version.ts";
 import type { CliContext } from "../context.ts";
 
 export function configure(command: Command, context: CliContext): void {

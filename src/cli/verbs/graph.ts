@@ -8,7 +8,7 @@ import type { Plan } from "../../plan/plan.ts";
 import { renderDot } from "../../plan/render-dot.ts";
 import { renderMermaid } from "../../plan/render-mermaid.ts";
 import { renderSvg } from "../../plan/render-svg.ts";
-import { describeNetwork } from "../../utility/describe.ts";
+import { describeNetwork } from "../../site/describe-network.ts";
 import type { CliContext } from "../context.ts";
 
 interface GraphOptions {

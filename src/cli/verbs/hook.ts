@@ -2,9 +2,9 @@
 import path from "node:path";
 import type { Command } from "commander";
 import { CollectiveError } from "../../errors.ts";
-import { runKeptHook } from "../../repository/hooks/kept-hook.ts";
-import { renderProblems } from "../../repository/hooks/problem.ts";
-import type { CheckedPush } from "../../repository/hooks/received-push.ts";
+import { runKeptHook } from "../../hooks/kept-hook.ts";
+import { renderProblems } from "../../hooks/problem.ts";
+import type { CheckedPush } from "../../hooks/received-push.ts";
 import type { CliContext } from "../context.ts";
 import { readStandardInput } from "../standard-input.ts";
 
@@ -40,7 +40,7 @@ function configureInstall(command: Command, context: CliContext): void {
     .option("--dir <folder>", "the repository (default: the one around the working folder)", ".")
     .addHelpText("after", "\nExample:\n  cui hook install --dir /srv/appliances/DNS\n")
     .action(async ({ dir }: { dir: string }) => {
-      const { setUpRepository } = await import("../../repository/hooks/set-up-repository.ts");
+      const { setUpRepository } = await import("../../setup/set-up-repository.ts");
       if (context.program === undefined) throw new Error("this process is no program that hooks could call");
       const { folder, names, kept } = await setUpRepository(path.resolve(context.cwd, dir), context.program);
       context.print(`Installed ${names.join(" and ")} in ${folder}.`);
@@ -52,7 +52,7 @@ function configureInstall(command: Command, context: CliContext): void {
 function configurePreCommit(command: Command, context: CliContext): void {
   hookCommand(command, "pre-commit", "store changed disks, format and check what is staged").action(
     async (args: string[], { kept }: HookOptions) => {
-      const { prepareCommit } = await import("../../repository/hooks/pre-commit.ts");
+      const { prepareCommit } = await import("../../hooks/pre-commit.ts");
       const { cwd, env } = context;
       await runKeptHook({ file: kept, cwd, args });
       const onDone = (line: string): void => {
@@ -67,9 +67,9 @@ function configurePreCommit(command: Command, context: CliContext): void {
 function configurePrePush(command: Command, context: CliContext): void {
   hookCommand(command, "pre-push", "check the versions that are about to be pushed").action(
     async (args: string[], { kept }: HookOptions) => {
-      const { checkOutgoing } = await import("../../repository/hooks/pre-push.ts");
-      const { uploadObjects } = await import("../../repository/hooks/upload-objects.ts");
-      const { parsePushed } = await import("../../repository/hooks/ref-updates.ts");
+      const { checkOutgoing } = await import("../../hooks/pre-push.ts");
+      const { uploadObjects } = await import("../../hooks/upload-objects.ts");
+      const { parsePushed } = await import("../../hooks/ref-updates.ts");
       const input = await readStandardInput();
       const folder = context.cwd;
       const [, url = ""] = args;
@@ -84,8 +84,8 @@ function configurePrePush(command: Command, context: CliContext): void {
 function configurePreReceive(command: Command, context: CliContext): void {
   hookCommand(command, "pre-receive", "check what is pushed to this repository").action(
     async (_args: string[], { kept }: HookOptions) => {
-      const { checkPush } = await import("../../repository/hooks/pre-receive.ts");
-      const { parseReceived } = await import("../../repository/hooks/ref-updates.ts");
+      const { checkPush } = await import("../../hooks/pre-receive.ts");
+      const { parseReceived } = await import("../../hooks/ref-updates.ts");
       const input = await readStandardInput();
       const checked = await orRefusal("push", () =>
         checkPush({ folder: context.cwd, updates: parseReceived(input), env: context.env }),
@@ -100,8 +100,8 @@ function configurePreReceive(command: Command, context: CliContext): void {
 function configurePostReceive(command: Command, context: CliContext): void {
   hookCommand(command, "post-receive", "start the rollout a site asks for").action(
     async (_args: string[], { kept }: HookOptions) => {
-      const { decideRollout, startRollout } = await import("../../utility/start-rollout.ts");
-      const { parseReceived } = await import("../../repository/hooks/ref-updates.ts");
+      const { decideRollout, startRollout } = await import("../../hooks/post-receive.ts");
+      const { parseReceived } = await import("../../hooks/ref-updates.ts");
       const input = await readStandardInput();
       try {
         await runKeptHook({ file: kept, cwd: context.cwd, args: [], input });

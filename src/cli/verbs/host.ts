@@ -50,7 +50,7 @@ function configureServe(command: Command, context: CliContext): void {
     )
     .addHelpText("after", "\nExample:\n  cui host serve --bridge br-int\n")
     .action(async (options: ServeOptions) => {
-      const { fetchImage } = await import("../../repository/fetch-image.ts");
+      const { fetchImage } = await import("../../host/images/fetch-image.ts");
       const { accelerator, socket, name, bridge } = options;
       const daemon = await runHostDaemon({
         folders: options,

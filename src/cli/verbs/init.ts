@@ -1,8 +1,8 @@
 /** `cui init <template> <dir>`: starts an appliance, a network or a site from a template. */
 import path from "node:path";
 import type { Command } from "commander";
-import { initAppliance, type InitReport } from "../../repository/init.ts";
-import { TEMPLATES } from "../../repository/template.ts";
+import { initAppliance, type InitReport } from "../../setup/init.ts";
+import { TEMPLATES } from "../../setup/template.ts";
 import type { CliContext } from "../context.ts";
 import { quoteForShell } from "../on-manager.ts";
 

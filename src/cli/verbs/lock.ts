@@ -2,7 +2,7 @@
 import type { Command } from "commander";
 import { renderDiagnostic } from "../../diagnostics.ts";
 import { CollectiveError } from "../../errors.ts";
-import { moveLock, type LockChange } from "../../repository/move-lock.ts";
+import { moveLock, type LockChange } from "../../appliance/move-lock.ts";
 import type { CliContext } from "../context.ts";
 
 export function configure(command: Command, context: CliContext): void {

@@ -4,9 +4,9 @@ import type { Command } from "commander";
 import { CollectiveError } from "../../errors.ts";
 import { writeFileAtomically } from "../../io.ts";
 import { renderPlan } from "../../plan/render-terminal.ts";
-import { diskFetchBytes } from "../../repository/disk-fetch-bytes.ts";
-import { loadSiteAppliance } from "../../utility/load-site-appliance.ts";
-import { previewNetwork, type ImagePair } from "../../utility/preview-network.ts";
+import { diskFetchBytes } from "../../appliance/bytes-to-fetch.ts";
+import { loadSiteAppliance } from "../../manager/change/load-site-appliance.ts";
+import { previewNetwork, type ImagePair } from "../../manager/change/preview-network.ts";
 import type { CliContext } from "../context.ts";
 import { nameNetwork, openManager } from "../manager.ts";
 

@@ -2,7 +2,7 @@
 import type { Command } from "commander";
 import { renderDiagnostic } from "../../diagnostics.ts";
 import { CollectiveError } from "../../errors.ts";
-import { publish, type PublishedVersion } from "../../repository/publish.ts";
+import { publish, type PublishedVersion } from "../../publish/publish.ts";
 import type { CliContext } from "../context.ts";
 
 interface Options {

@@ -6,10 +6,10 @@ import { createLog } from "../../forge/runner/run-log.ts";
 import { runRunner, siteUrlOf, workFolderName } from "../../forge/runner/run-runner.ts";
 import { siteFolderOf } from "../../forge/site-source.ts";
 import { connectHost } from "../../host/connect-host.ts";
-import { isCommitId } from "../../repository/history.ts";
-import { openStateStore, stateDirectoryOf } from "../../repository/state-store.ts";
-import { shareObjects } from "../../repository/share-objects.ts";
-import { loadMacKey } from "../../utility/sensitive.ts";
+import { isCommitId } from "../../git/history.ts";
+import { openStateStore, stateDirectoryOf } from "../../manager/records/state-store.ts";
+import { shareObjects } from "../../appliance/share-objects.ts";
+import { loadMacKey } from "../../manager/change/sensitive.ts";
 import type { CliContext } from "../context.ts";
 import { createProgressView } from "../render-progress.ts";
 

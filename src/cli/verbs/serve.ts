@@ -4,8 +4,8 @@ import { isIPv4 } from "node:net";
 import path from "node:path";
 import { Option, type Command } from "commander";
 import { CollectiveError } from "../../errors.ts";
-import { serveRepositories } from "../../repository/serve/server.ts";
-import { addToken, readTokens, removeToken, type TokenRights } from "../../repository/serve/token-file.ts";
+import { serveRepositories } from "../../serve/server.ts";
+import { addToken, readTokens, removeToken, type TokenRights } from "../../serve/token-file.ts";
 import type { CliContext } from "../context.ts";
 
 interface ServeFlags {

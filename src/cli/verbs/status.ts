@@ -2,7 +2,11 @@
 import type { Command } from "commander";
 import { visible } from "../../diagnostics.ts";
 import { CollectiveError } from "../../errors.ts";
-import { networkStatus, type MachineStatus, type NetworkStatus } from "../../utility/network-status.ts";
+import {
+  networkStatus,
+  type MachineStatus,
+  type NetworkStatus,
+} from "../../manager/observe/network-status.ts";
 import type { CliContext } from "../context.ts";
 import { nameNetwork, openManager } from "../manager.ts";
 import { renderTable } from "../render-table.ts";

@@ -1,7 +1,7 @@
 /** `cui stop <cvl> [component]`: stops machines in the reverse of the boot order; data and addresses stay. */
 import type { Command } from "commander";
 import { CollectiveError } from "../../errors.ts";
-import { stopNetwork } from "../../utility/stop-network.ts";
+import { stopNetwork } from "../../manager/apply/stop-network.ts";
 import { renderTimes, timesToJson } from "../change-command.ts";
 import type { CliContext } from "../context.ts";
 import { nameNetwork, openManager } from "../manager.ts";

@@ -1,12 +1,12 @@
 /** `cui vlan add|list`: the VLAN tags networks may get. */
 import type { Command } from "commander";
 import { CollectiveError } from "../../errors.ts";
-import { addVlans } from "../../utility/inventory-edit.ts";
-import { parseVlanRange } from "../../utility/inventory.ts";
-import { editSite } from "../../utility/site.ts";
+import { addVlans } from "../../site/edit-inventory.ts";
+import { parseVlanRange } from "../../site/inventory.ts";
+import { editSite } from "../../site/site.ts";
 import type { CliContext } from "../context.ts";
 import { openManager } from "../manager.ts";
-import { usedTags } from "../../utility/usage.ts";
+import { usedTags } from "../../manager/records/usage.ts";
 
 export function configure(command: Command, context: CliContext): void {
   command.addHelpText("after", "\nExample:\n  cui vlan add 100-199 && cui vlan list\n");

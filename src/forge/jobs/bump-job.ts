@@ -3,7 +3,7 @@ import path from "node:path";
 import { visible } from "../../diagnostics.ts";
 import { CollectiveError } from "../../errors.ts";
 import { inertText } from "../../plan/inert-markdown.ts";
-import { withMirrors } from "../../repository/mirrors.ts";
+import { withMirrors } from "../../appliance/mirrors.ts";
 import { workflowNote } from "../annotations.ts";
 import type { RepositoryName } from "../forge.ts";
 import { writeJobSummary } from "../job-summary.ts";

@@ -1,9 +1,9 @@
 /** Every mistake of a checkout's files, beside its line. Works without any token; with one that may, a check run has them too. */
 import { visible, type Diagnostic } from "../../diagnostics.ts";
 import { inertText } from "../../plan/inert-markdown.ts";
-import { checkSite, type CheckOptions } from "../../utility/check-site.ts";
-import { hasErrors } from "../../utility/describe.ts";
-import { policyAt } from "../../utility/preview-site.ts";
+import { checkSite, type CheckOptions } from "../../preview/check-site.ts";
+import { hasErrors } from "../../site/describe-network.ts";
+import { policyAt } from "../../preview/preview-site.ts";
 import { annotationsOf, type Annotation } from "../annotations.ts";
 import { reportCheckRun } from "../check-run.ts";
 import { hasCode } from "../forge-error.ts";

@@ -1,11 +1,11 @@
 /** The next version of an appliance whose default branch is its releases: the tag is made where the branch is. */
 import { CollectiveError } from "../../errors.ts";
-import { git, gitStatus } from "../../repository/git.ts";
-import type { Mirror } from "../../repository/mirror.ts";
-import type { Mirrors } from "../../repository/mirrors.ts";
-import { compareImages } from "../../repository/version-images.ts";
-import type { Version } from "../../repository/versions.ts";
-import type { VersionSource } from "../../utility/describe-version.ts";
+import { git, gitStatus } from "../../git/git.ts";
+import type { Mirror } from "../../appliance/mirror.ts";
+import type { Mirrors } from "../../appliance/mirrors.ts";
+import { compareImages } from "../../appliance/compare-machine-images.ts";
+import type { Version } from "../../appliance/versions.ts";
+import type { VersionSource } from "../../preview/describe-version.ts";
 import { alreadyExists, hasCode, isAmbiguous } from "../forge-error.ts";
 import { repositoryParameters, type Forge, type RepositoryName } from "../forge.ts";
 

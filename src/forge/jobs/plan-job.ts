@@ -6,7 +6,7 @@ import path from "node:path";
 import { visible } from "../../diagnostics.ts";
 import { CollectiveError } from "../../errors.ts";
 import { APPROVAL_FORMAT, type Approval } from "../../plan/approval.ts";
-import { previewSite, type SitePreview } from "../../utility/preview-site.ts";
+import { previewSite, type SitePreview } from "../../preview/preview-site.ts";
 import { annotationsOf, type Annotation } from "../annotations.ts";
 import { hasCode } from "../forge-error.ts";
 import { writeJobSummary } from "../job-summary.ts";

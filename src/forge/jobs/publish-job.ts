@@ -1,9 +1,9 @@
 /** The job of a pushed version: its release, and word to its dependents. Of a push to the default branch: the next version. */
 import { CollectiveError } from "../../errors.ts";
-import { withMirrors } from "../../repository/mirrors.ts";
-import type { Version } from "../../repository/versions.ts";
-import { checkVersion } from "../../utility/check-version.ts";
-import { hasErrors } from "../../utility/describe.ts";
+import { withMirrors } from "../../appliance/mirrors.ts";
+import type { Version } from "../../appliance/versions.ts";
+import { checkVersion } from "../../publish/check-version.ts";
+import { hasErrors } from "../../site/describe-network.ts";
 import { workflowNote } from "../annotations.ts";
 import type { JobContext, JobResult } from "./job.ts";
 import { createVersionTag, findNextVersion } from "./next-version.ts";

@@ -1,6 +1,6 @@
 /** What a publish is asked for, and what its parts work with. */
-import type { Mirror } from "../../repository/mirror.ts";
-import type { Mirrors } from "../../repository/mirrors.ts";
+import type { Mirror } from "../../appliance/mirror.ts";
+import type { Mirrors } from "../../appliance/mirrors.ts";
 import type { Forge, RepositoryName } from "../forge.ts";
 import type { JobContext } from "./job.ts";
 

@@ -1,6 +1,6 @@
 /** The commits of a pull request in the job's checkout, which may be shallow; and what merging it would make. */
 import { CollectiveError } from "../../errors.ts";
-import { git, gitStatus } from "../../repository/git.ts";
+import { git, gitStatus } from "../../git/git.ts";
 import { gitCredentialVariables, ownRepositoryUrl } from "../git-credentials.ts";
 import type { JobContext } from "./job.ts";
 import type { PullRequestEvent } from "./pull-request-event.ts";

@@ -5,7 +5,7 @@ import {
   WITHDRAWN_FILE,
   type Version,
   type Withdrawn,
-} from "../../repository/versions.ts";
+} from "../../appliance/versions.ts";
 import { markWithdrawn } from "../release.ts";
 import { printDiagnostics } from "./print-diagnostics.ts";
 import type { PublishWork } from "./publish-work.ts";

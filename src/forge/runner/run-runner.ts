@@ -4,7 +4,7 @@ import { mkdir } from "node:fs/promises";
 import path from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { CollectiveError } from "../../errors.ts";
-import { isUrlProblem, resolveUrl } from "../../repository/url.ts";
+import { isUrlProblem, resolveUrl } from "../../git/url.ts";
 import { nextDelayMs } from "./backoff.ts";
 import { runPass, type PassOptions, type PassResult } from "./run-pass.ts";
 import { runnerForge } from "./runner-forge.ts";

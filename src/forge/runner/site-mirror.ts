@@ -5,10 +5,10 @@
 import { mkdir, rename, rm, stat, writeFile } from "node:fs/promises";
 import path from "node:path";
 import { CollectiveError } from "../../errors.ts";
-import { git, gitStatus } from "../../repository/git.ts";
-import { findCommit, isCommitId } from "../../repository/history.ts";
-import { APPROVAL_REFS } from "../../repository/signatures.ts";
-import { listPlanRefs, PLAN_REFS } from "../../repository/plan-refs.ts";
+import { git, gitStatus } from "../../git/git.ts";
+import { findCommit, isCommitId } from "../../git/history.ts";
+import { APPROVAL_REFS } from "../../git/signatures.ts";
+import { listPlanRefs, PLAN_REFS } from "../plan-refs.ts";
 
 export interface SiteMirror {
   /** The bare repository. */

@@ -1,5 +1,5 @@
 /** What became of a commit, as a ref everybody who can fetch the site can read: `refs/collective/status/<commit>`, a blob of JSON. */
-import { git, gitStatus } from "../../repository/git.ts";
+import { git, gitStatus } from "../../git/git.ts";
 
 export const STATUS_REFS = "refs/collective/status";
 const ATTEMPTS = 3;

@@ -1,0 +1,160 @@
+/** Resolves imports: URL, policy, version by pin, lock or newest, and the file at that commit. */
+import pLimit from "p-limit";
+import { decodeText } from "../cvl/decode-text.ts";
+import { MAX_FILE_CHARACTERS } from "../cvl/limits.ts";
+import type { ImportRequest, ImportResolver, SourceFile } from "../cvl/source.ts";
+import type { Diagnostic, DiagnosticCode } from "../diagnostics.ts";
+import { CollectiveError } from "../errors.ts";
+import { chooseVersion, ChoiceRefused, type Chosen } from "./choose-version.ts";
+import type { IsEligible, Lock, LockEntry, ResolvedImport } from "./loaded-appliance.ts";
+import { findEntry, pinOf } from "./lock.ts";
+import type { Mirrors } from "./mirrors.ts";
+import { repositoryPathProblem, withoutLeadingDot } from "../git/path.ts";
+import {
+  isRelativeUrl,
+  isUrlProblem,
+  policyProblem,
+  resolveUrl,
+  type RepositoryUrl,
+  type UrlPolicy,
+} from "../git/url.ts";
+
+export interface ResolverOptions {
+  readonly mirrors: Mirrors;
+  readonly lock: Lock;
+  readonly policy: UrlPolicy;
+  readonly versions: "locked" | "newest";
+  readonly isEligible?: IsEligible | undefined;
+  /** Look at the remotes even where the mirrors have what is needed. */
+  readonly fetch: boolean;
+  /** What relative URLs of the root file are relative to; asked only when there is one. */
+  readonly rootUrl: () => Promise<string>;
+}
+
+export interface LockingResolver extends ImportResolver {
+  /** Met on the way: warnings, and files that are no UTF-8. */
+  diagnostics(): readonly Diagnostic[];
+  /** One entry for each import that was resolved. */
+  entries(): readonly LockEntry[];
+  /** Each import that was resolved, with the file it stands in. */
+  imports(): readonly ResolvedImport[];
+}
+
+/** Imports of a file are asked for all at once; each takes a git process or two. */
+const MAX_AT_ONCE = 16;
+
+/** An import resolver that remembers what it chose. */
+export function createImportResolver(options: ResolverOptions): LockingResolver {
+  const met = new Map<string, Diagnostic>();
+  const chosen = new Map<string, Promise<Chosen>>();
+  const entries = new Map<string, LockEntry>();
+  const imports: ResolvedImport[] = [];
+
+  const choose = (target: RepositoryUrl, request: ImportRequest): Promise<Chosen> => {
+    const pin = pinOf(request.version);
+    const key = `${pin} ${target.url}`;
+    const known =
+      chosen.get(key) ?? chooseVersion({ ...options, target, pin, entry: lockEntry(target, pin) });
+    chosen.set(key, known);
+    return known;
+  };
+  const lockEntry = (target: RepositoryUrl, pin: string): LockEntry | undefined =>
+    findEntry(options.lock, target.url, pin);
+  const warn = (request: ImportRequest, code: DiagnosticCode, message: string, hint?: string): void => {
+    if (met.has(message)) return;
+    met.set(message, { ...problem(request, { code, message, hint }), severity: "warning" });
+  };
+
+  const resolveOne = async (request: ImportRequest): Promise<SourceFile | Diagnostic> => {
+    const file = withoutLeadingDot(request.cvl);
+    const pathProblem = repositoryPathProblem(file);
+    if (pathProblem !== undefined) {
+      return problem(request, {
+        code: "IMPORT_FILE_REFUSED",
+        message: `the path ${JSON.stringify(request.cvl)} ${pathProblem}`,
+        hint: "`cvl` names a file by its path inside the repository",
+      });
+    }
+    const target = await resolveTarget(request, options);
+    if ("code" in target) return target;
+    if (target.kind === "http") {
+      warn(
+        request,
+        "IMPORT_URL_INSECURE",
+        `${target.url} is fetched without encryption`,
+        "use its https URL",
+      );
+    }
+    try {
+      const choice = await choose(target, request);
+      for (const { code, message, hint } of choice.warnings) warn(request, code, message, hint);
+      entries.set(`${choice.entry.pin} ${choice.entry.url}`, choice.entry);
+      imports.push({ from: request.from.source, file: request.from.file, entry: choice.entry });
+      const { source, diagnostics } = await readSource(choice, file, options.mirrors);
+      for (const diagnostic of diagnostics) met.set(source.displayName, diagnostic);
+      return source;
+    } catch (error) {
+      return problem(request, describe(error));
+    }
+  };
+  const limit = pLimit(MAX_AT_ONCE);
+  const resolve = (request: ImportRequest) => limit(resolveOne, request);
+  return {
+    resolve,
+    diagnostics: () => [...met.values()],
+    entries: () => [...entries.values()],
+    imports: () => imports,
+  };
+}
+
+async function resolveTarget(
+  request: ImportRequest,
+  options: ResolverOptions,
+): Promise<RepositoryUrl | Diagnostic> {
+  const { source } = request.from;
+  const fromRoot = source.version === null && isRelativeUrl(request.url);
+  const target = resolveUrl(request.url, fromRoot ? await options.rootUrl() : source.url);
+  if (isUrlProblem(target)) return problem(request, { code: "IMPORT_URL_REFUSED", ...target });
+  const refusal = policyProblem(target, options.policy);
+  return refusal === undefined ? target : problem(request, { code: "IMPORT_URL_REFUSED", ...refusal });
+}
+
+async function readSource(
+  choice: Chosen,
+  file: string,
+  mirrors: Mirrors,
+): Promise<{ readonly source: SourceFile; readonly diagnostics: readonly Diagnostic[] }> {
+  const { url, version, commit } = choice.entry;
+  const mirror = await mirrors.get(url);
+  const content = await mirror.files(commit).readFile(file, { maxBytes: MAX_FILE_CHARACTERS });
+  const displayName = `${url}@v${version}:${file}`;
+  const { text, diagnostics } = decodeText(content, displayName);
+  return { source: { source: { url, version, commit }, file, displayName, text }, diagnostics };
+}
+
+interface Problem {
+  readonly code: DiagnosticCode;
+  readonly message: string;
+  readonly hint?: string | undefined;
+}
+
+function problem(request: ImportRequest, { code, message, hint }: Problem): Diagnostic {
+  return { code, severity: "error", message, span: request.span, ...(hint === undefined ? {} : { hint }) };
+}
+
+const DIAGNOSTIC_OF_ERROR: Readonly<Record<string, DiagnosticCode>> = {
+  REPOSITORY_MISSING: "IMPORT_UNREACHABLE",
+  REPOSITORY_UNREACHABLE: "IMPORT_UNREACHABLE",
+  REPOSITORY_FILE_MISSING: "IMPORT_FILE_MISSING",
+  REPOSITORY_FILE_REFUSED: "IMPORT_FILE_REFUSED",
+  REPOSITORY_FILE_TOO_LARGE: "IMPORT_FILE_TOO_LARGE",
+};
+
+/** What an import can do wrong is a diagnostic; that git is not installed, say, is not. */
+function describe(error: unknown): Problem {
+  if (error instanceof ChoiceRefused) return error.problem;
+  if (!(error instanceof CollectiveError)) throw error;
+  const code = DIAGNOSTIC_OF_ERROR[error.code];
+  if (code === undefined) throw error;
+  return { code, message: error.message, hint: error.hint };
+}

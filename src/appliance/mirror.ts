@@ -1,0 +1,251 @@
+/** A bare mirror of one repository in the user's cache: versions, files and Git LFS objects. */
+import { stat } from "node:fs/promises";
+import type { Diagnostic } from "../diagnostics.ts";
+import type { ObjectStore, Oid } from "../disk/object-store.ts";
+import type { PathStore } from "../disk/path-store.ts";
+import { CollectiveError } from "../errors.ts";
+import { run } from "../io.ts";
+import { git, gitCommand, gitStatus } from "../git/git.ts";
+import { gitFolderOf } from "../git/folder.ts";
+import { openGitObjects, type GitObjects } from "../git/objects.ts";
+import { commitFiles, type CommitFiles } from "../git/tree.ts";
+import type { LfsClient } from "../lfs/client.ts";
+import { copyObjects, lfsStore, objectMissing } from "../lfs/local-store.ts";
+import { MAX_POINTER_BYTES, parseLfsPointer } from "../lfs/pointer.ts";
+import { cacheFolder, DEFAULT_BRANCH_REF, ensureMirror, fetchMirror, mirrorFolder } from "./mirror-cache.ts";
+import { isHttp, isUrlProblem, localFolder, parseUrl, type RepositoryUrl } from "../git/url.ts";
+import {
+  MAX_WITHDRAWN_BYTES,
+  parseWithdrawn,
+  versionOfTag,
+  WITHDRAWN_FILE,
+  type Version,
+  type Withdrawn,
+} from "./versions.ts";
+
+/** A Git LFS object of a commit; `path` is where its pointer lies. */
+export interface WantedObject {
+  readonly oid: Oid;
+  readonly path: string;
+}
+
+export interface Mirror {
+  readonly url: string;
+  /** The bare repository. */
+  readonly folder: string;
+  /** Brings branches and tags up to date, once for this Mirror. @throws REPOSITORY_MISSING, REPOSITORY_UNREACHABLE. */
+  fetch(): Promise<void>;
+  /** The files of a commit that is here. */
+  files(commit: string): CommitFiles;
+  /** Ascending. Tags that name no version or point at no commit are left out. */
+  versions(): Promise<readonly Version[]>;
+  /** What the tag of a version points at; undefined without such a tag. */
+  commitOf(version: number): Promise<{ readonly commit: string; readonly tree: string } | undefined>;
+  /** The object the tag's ref names itself: the commit, or an annotated tag's own object. */
+  refOf(version: number): Promise<string | undefined>;
+  /** From `withdrawn.yaml` on the default branch. */
+  withdrawn(): Promise<{ readonly withdrawn: Withdrawn; readonly diagnostics: readonly Diagnostic[] }>;
+  /** The commit of a branch, or of the default branch. */
+  branchTip(branch?: string): Promise<string | undefined>;
+  /** Makes sure that a commit is here, fetching when it is not. @throws REPOSITORY_COMMIT_MISSING. */
+  ensureCommit(commit: string): Promise<void>;
+  /** Fetches the objects that are not here; each is verified by its SHA-256. @throws REPOSITORY_OBJECT_MISSING, DISK_PACK_CORRUPT, LFS_*. */
+  ensureObjects(commit: string, objects: readonly WantedObject[]): Promise<{ readonly fetchedBytes: number }>;
+  /** Objects that are here. */
+  objectStore(): ObjectStore;
+  close(): Promise<void>;
+}
+
+export interface MirrorOptions {
+  /** The cache's folder; default `$XDG_CACHE_HOME/cui`. */
+  readonly cache?: string | undefined;
+  /** Aborting it ends what is being fetched. */
+  readonly signal?: AbortSignal | undefined;
+  /** Variables of the git that fetches: credentials for some prefixes, say. */
+  readonly fetchEnv?: Readonly<Record<string, string>> | undefined;
+  /** How long a fetch that begins now may take; 0 or less: none is begun. Default ten minutes. */
+  readonly fetchTimeoutMs?: () => number;
+}
+
+/** Opens the mirror of a normalised URL and creates it when absent; nothing is fetched yet. */
+export async function openMirror(url: string, options: MirrorOptions = {}): Promise<Mirror> {
+  const remote = parseUrl(url);
+  if (isUrlProblem(remote)) {
+    throw new CollectiveError("REPOSITORY_URL_REFUSED", remote.message, { hint: remote.hint });
+  }
+  const folder = mirrorFolder(remote.url, options.cache ?? cacheFolder());
+  await ensureMirror(folder);
+  const objects = openGitObjects(folder);
+  const filesByCommit = new Map<string, CommitFiles>();
+  let fetched: Promise<void> | undefined;
+  let client: Promise<LfsClient> | undefined;
+  // With its HTTP stack it is the largest part of most commands, and few of them download anything.
+  const lfsClient = (): Promise<LfsClient> =>
+    (client ??= import("../lfs/client.ts").then(({ openLfsClient }) =>
+      openLfsClient({ url: remote.url, folder }),
+    ));
+  const fetch = (): Promise<void> => (fetched ??= fetchMirror(folder, remote, options));
+  const files = (commit: string): CommitFiles => {
+    const known =
+      filesByCommit.get(commit) ?? commitFiles(objects, commit, `${remote.url} at ${commit.slice(0, 12)}`);
+    filesByCommit.set(commit, known);
+    return known;
+  };
+  return {
+    url: remote.url,
+    folder,
+    fetch,
+    files,
+    versions: () => listVersions(folder, objects),
+    commitOf: async (version) => {
+      const [commit, tree] = await Promise.all([
+        objects.info(`refs/tags/v${version}^{commit}`),
+        objects.info(`refs/tags/v${version}^{tree}`),
+      ]);
+      return commit === undefined || tree === undefined ? undefined : { commit: commit.oid, tree: tree.oid };
+    },
+    refOf: async (version) => (await objects.info(`refs/tags/v${version}`))?.oid,
+    withdrawn: () => readWithdrawn(remote.url, objects, files),
+    branchTip: async (branch) =>
+      branch === undefined ? (await objects.info(DEFAULT_BRANCH_REF))?.oid : branchTip(folder, branch),
+    ensureCommit: async (commit) => {
+      if ((await objects.info(commit))?.type === "commit") return;
+      await fetch();
+      if ((await objects.info(commit))?.type !== "commit") throw commitMissing(remote.url, commit);
+    },
+    ensureObjects: (commit, wanted) =>
+      fetchObjects({ folder, remote, commit, wanted, files: files(commit), lfsClient }),
+    objectStore: () => lfsStore(folder),
+    close: async () => {
+      await Promise.all([objects.close(), client?.then((opened) => opened.close())]);
+    },
+  };
+}
+
+async function listVersions(folder: string, objects: GitObjects): Promise<readonly Version[]> {
+  const names = await git({ folder, args: ["for-each-ref", "--format=%(refname:lstrip=2)", "refs/tags/v*"] });
+  const numbers = names.split("\n").flatMap((name) => versionOfTag(name) ?? []);
+  const versions = await Promise.all(
+    numbers.map(async (version) => {
+      const commit = await objects.info(`refs/tags/v${version}^{commit}`);
+      return commit === undefined ? [] : [{ version, commit: commit.oid }];
+    }),
+  );
+  return versions.flat().sort((a, b) => a.version - b.version);
+}
+
+async function readWithdrawn(
+  url: string,
+  objects: GitObjects,
+  files: (commit: string) => CommitFiles,
+): Promise<{ readonly withdrawn: Withdrawn; readonly diagnostics: readonly Diagnostic[] }> {
+  const tip = await objects.info(DEFAULT_BRANCH_REF);
+  if (tip === undefined) return { withdrawn: new Map(), diagnostics: [] };
+  try {
+    const content = await files(tip.oid).readFile(WITHDRAWN_FILE, { maxBytes: MAX_WITHDRAWN_BYTES });
+    return parseWithdrawn(content.toString("utf8"), `${url}:${WITHDRAWN_FILE}`);
+  } catch (error) {
+    if (!(error instanceof CollectiveError)) throw error;
+    if (error.code === "REPOSITORY_FILE_MISSING") return { withdrawn: new Map(), diagnostics: [] };
+    const diagnostic: Diagnostic = {
+      code: "WITHDRAWN_INVALID",
+      severity: "error",
+      message: error.message,
+      span: undefined,
+    };
+    return { withdrawn: new Map(), diagnostics: [diagnostic] };
+  }
+}
+
+/** Branch names come from the user's own clone and may hold anything git allows: `rev-parse` reads them, not cat-file. */
+async function branchTip(folder: string, branch: string): Promise<string | undefined> {
+  const args = ["rev-parse", "--verify", "--quiet", "--end-of-options", `refs/heads/${branch}^{commit}`];
+  const { stdout, exitCode } = await gitStatus({ folder, args });
+  return exitCode === 0 ? stdout.trim() : undefined;
+}
+
+interface FetchObjectsOptions {
+  readonly folder: string;
+  readonly remote: RepositoryUrl;
+  readonly commit: string;
+  readonly wanted: readonly WantedObject[];
+  readonly files: CommitFiles;
+  readonly lfsClient: () => Promise<LfsClient>;
+}
+
+async function fetchObjects({
+  folder,
+  remote,
+  commit,
+  wanted,
+  ...rest
+}: FetchObjectsOptions): Promise<{ readonly fetchedBytes: number }> {
+  const store = lfsStore(folder);
+  const present = await Promise.all(wanted.map(({ oid }) => store.has(oid)));
+  const absent = wanted.filter((_, index) => present[index] !== true);
+  if (absent.length === 0) return { fetchedBytes: 0 };
+  const local = localFolder(remote);
+  if (isHttp(remote)) return downloadObjects({ folder, remote, commit, wanted: absent, ...rest }, store);
+  if (local === undefined) return fetchRemoteObjects({ folder, remote, commit, wanted: absent });
+  const from = lfsStore(await gitFolderOf(local));
+  const oids = absent.map(({ oid }) => oid);
+  return { fetchedBytes: await copyObjects({ oids, from, to: store, where: remote.url }) };
+}
+
+/**
+ * The objects' pointers say their sizes, which the server is asked with.
+ * @throws CollectiveError REPOSITORY_OBJECT_MISSING where there is no such pointer, and those of LfsClient.download
+ */
+async function downloadObjects(
+  { remote, files, wanted, lfsClient }: FetchObjectsOptions,
+  store: PathStore,
+): Promise<{ readonly fetchedBytes: number }> {
+  const pointers = await Promise.all(
+    wanted.map(async ({ oid, path: file }) => {
+      const content = await files.readFile(file, { maxBytes: MAX_POINTER_BYTES }).catch(() => undefined);
+      const pointer = content === undefined ? undefined : parseLfsPointer(content);
+      if (pointer?.oid !== oid) throw objectMissing(oid, remote.url);
+      return pointer;
+    }),
+  );
+  return { fetchedBytes: await (await lfsClient()).download(pointers, store) };
+}
+
+/** Over ssh git-lfs speaks with the server, with the user's own ssh settings; the mirror's unborn HEAD keeps it from reading the repository's `.lfsconfig`. */
+async function fetchRemoteObjects({
+  folder,
+  remote,
+  commit,
+  wanted,
+}: Omit<FetchObjectsOptions, "files" | "lfsClient">): Promise<{ readonly fetchedBytes: number }> {
+  const include = wanted.map(({ path: file }) => file.replace(/[\\*?[\]{}!,]/g, "?")).join(",");
+  await run(
+    gitCommand({
+      folder,
+      args: [
+        "-c",
+        `remote.origin.url=${remote.url}`,
+        "lfs",
+        "fetch",
+        `--include=${include}`,
+        "origin",
+        commit,
+      ],
+    }),
+  );
+  const store = lfsStore(folder);
+  let fetchedBytes = 0;
+  for (const { oid } of wanted) {
+    if (!(await store.has(oid))) throw objectMissing(oid, remote.url);
+    await store.verify(oid);
+    fetchedBytes += (await stat(store.pathOf(oid))).size;
+  }
+  return { fetchedBytes };
+}
+
+function commitMissing(url: string, commit: string): CollectiveError {
+  return new CollectiveError("REPOSITORY_COMMIT_MISSING", `${url} has no commit ${commit}`, {
+    data: { url, commit },
+    hint: "its branch or tag was moved or deleted; ask its publisher",
+  });
+}

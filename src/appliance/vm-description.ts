@@ -1,0 +1,166 @@
+/** What a machine is: `*.vm.yaml` (format 1), or VMware's `.vmx`. Written by strangers: every field is checked. */
+import { z } from "zod";
+import type { Diagnostic } from "../diagnostics.ts";
+import type { DiskBus, VmDescription } from "./machine-image.ts";
+import { repositoryPathProblem, withoutLeadingDot } from "../git/path.ts";
+import { parseVmx } from "./vmx.ts";
+import { parseYamlDocument } from "./yaml-document.ts";
+
+export const MAX_VM_DESCRIPTION_BYTES = 64 * 1024;
+
+export interface VmDescriptionResult {
+  /** Undefined when diagnostics has errors. */
+  readonly description: VmDescription | undefined;
+  readonly diagnostics: readonly Diagnostic[];
+}
+
+/** Parses a VM description; its name's ending decides between YAML and `.vmx`. `file` is what diagnostics show. */
+export function parseVmDescription(text: string, file: string): VmDescriptionResult {
+  return /\.vmx$/i.test(file) ? parseVmx(text, file) : parseVmYaml(text, file);
+}
+
+/** Folder of the chunk index of a program disk: `root.qcow2` has `disks/root.index`. */
+export function diskIndexPath(source: string): string {
+  return `disks/${diskName(source)}.index`;
+}
+
+/** `disks/root.qcow2` is `root`. */
+function diskName(source: string): string {
+  const base = source.slice(source.lastIndexOf("/") + 1);
+  return base.replace(/\.[A-Za-z0-9]+$/, "");
+}
+
+/** Device names a bus gives its disks. */
+const DEVICE_PREFIX: Readonly<Record<DiskBus, string>> = { virtio: "vd", sata: "sd", scsi: "sd", ide: "hd" };
+const MAX_MEMORY_MIB = 64 * 1024 * 1024;
+const MAX_DISKS = 26;
+
+const pathInRepository = z
+  .string()
+  .transform(withoutLeadingDot)
+  .superRefine((path, context) => {
+    const problem = repositoryPathProblem(path);
+    if (problem !== undefined) context.addIssue({ code: "custom", message: `the path ${problem}` });
+  });
+
+const MEMORY_EXPECTED = "expected a size such as 256MiB or 2GiB (a bare number is MiB)";
+
+const memory = z.union([z.int(), z.string()], { error: MEMORY_EXPECTED }).transform((value, context) => {
+  const mebibytes = parseMebibytes(value);
+  if (mebibytes !== undefined) return mebibytes * 1024 * 1024;
+  context.addIssue({ code: "custom", message: MEMORY_EXPECTED });
+  return z.NEVER;
+});
+
+const disk = z.strictObject({
+  device: z.string().regex(/^(vd|sd|hd)[a-z]$/, "expected a device such as vda, sda or hda"),
+  bus: z.enum(["virtio", "sata", "ide", "scsi"]).default("virtio"),
+  source: pathInRepository.optional(),
+});
+
+const schema = z.strictObject({
+  format: z.literal(1),
+  arch: z
+    .string()
+    .regex(/^[a-z0-9_]{1,32}$/, "expected an architecture such as x86_64")
+    .default("x86_64"),
+  memory,
+  cpus: z.int().min(1).max(1024).default(1),
+  firmware: z.enum(["bios", "uefi"]).default("bios"),
+  kernel: pathInRepository.optional(),
+  initrd: pathInRepository.optional(),
+  cmdline: z
+    .string()
+    .max(4096)
+    .regex(/^[^\u0000-\u001f\u007f]*$/, "a control character is not allowed here")
+    .optional(),
+  nic: z.enum(["virtio", "e1000e"]).default("virtio"),
+  disks: z.array(disk).max(MAX_DISKS).default([]),
+  ready: z.enum(["guest", "agent", "running"]).default("guest"),
+  parameters: z.enum(["fw_cfg", "cloud-init"]).default("fw_cfg"),
+});
+
+function parseVmYaml(text: string, file: string): VmDescriptionResult {
+  const { value, diagnostics, spanOf } = parseYamlDocument({
+    text,
+    file,
+    schema,
+    code: "VM_DESCRIPTION_INVALID",
+  });
+  if (value === undefined) return { description: undefined, diagnostics };
+  const problems = crossChecks(value).map(({ message, path }): Diagnostic => ({
+    code: "VM_DESCRIPTION_INVALID",
+    severity: "error",
+    message,
+    span: spanOf(path),
+  }));
+  if (problems.length > 0) return { description: undefined, diagnostics: problems };
+  const description: VmDescription = {
+    arch: value.arch,
+    memoryBytes: value.memory,
+    cpus: value.cpus,
+    firmware: value.firmware,
+    kernel: value.kernel,
+    initrd: value.initrd,
+    cmdline: value.cmdline,
+    nic: value.nic,
+    disks: value.disks.map(({ device, bus, source }) => ({ device, bus, source })),
+    ready: value.ready,
+    parameters: value.parameters,
+  };
+  return { description, diagnostics: [] };
+}
+
+/** What holds between fields. */
+function crossChecks(value: z.output<typeof schema>): { message: string; path: PropertyKey[] }[] {
+  const problems: { message: string; path: PropertyKey[] }[] = [];
+  if (value.kernel === undefined && value.initrd !== undefined) {
+    problems.push({ message: "an initrd needs a kernel beside it", path: ["initrd"] });
+  }
+  if (value.kernel === undefined && value.cmdline !== undefined) {
+    problems.push({ message: "cmdline is for direct boot: it needs a kernel beside it", path: ["cmdline"] });
+  }
+  for (const [index, { device, bus }] of value.disks.entries()) {
+    const prefix = DEVICE_PREFIX[bus];
+    if (!device.startsWith(prefix)) {
+      problems.push({
+        message: `the bus ${bus} has devices ${prefix}a, ${prefix}b …, not ${device}`,
+        path: ["disks", index, "device"],
+      });
+    }
+  }
+  return [...problems, ...duplicateDisks(value.disks)];
+}
+
+/** Two disks must share neither a device nor the folder their index goes to. */
+function duplicateDisks(
+  disks: readonly { readonly device: string; readonly source?: string | undefined }[],
+): { message: string; path: PropertyKey[] }[] {
+  const seen = new Set<string>();
+  const problems: { message: string; path: PropertyKey[] }[] = [];
+  for (const [index, { device, source }] of disks.entries()) {
+    if (seen.has(device)) {
+      problems.push({ message: `the device ${device} is there twice`, path: ["disks", index, "device"] });
+    }
+    seen.add(device);
+    if (source === undefined) continue;
+    const name = diskName(source);
+    if (!/^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$/.test(name)) {
+      problems.push({
+        message: `the disk's file name ${JSON.stringify(name)} has characters other than letters, digits, . _ -`,
+        path: ["disks", index, "source"],
+      });
+    } else if (seen.has(`/${name}`)) {
+      problems.push({ message: `two disks are named ${name}`, path: ["disks", index, "source"] });
+    }
+    seen.add(`/${name}`);
+  }
+  return problems;
+}
+
+function parseMebibytes(value: number | string): number | undefined {
+  const match = /^([1-9][0-9]{0,9}) ?(MiB|GiB|M|G)?$/.exec(String(value));
+  if (match === null) return undefined;
+  const mebibytes = Number(match[1]) * (match[2]?.startsWith("G") === true ? 1024 : 1);
+  return mebibytes <= MAX_MEMORY_MIB ? mebibytes : undefined;
+}

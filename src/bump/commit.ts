@@ -1,0 +1,107 @@
+/**
+ * The commit of a bump, made aside: no branch, index or file of the clone changes. The same bump of the same base is the same
+ * commit wherever it is made, so that jobs that run at the same time push the same thing.
+ */
+import { createHash, randomUUID } from "node:crypto";
+import { rm } from "node:fs/promises";
+import path from "node:path";
+import { git, gitStatus } from "../git/git.ts";
+import { gitFolderOf } from "../git/folder.ts";
+
+const IDENTITY = { name: "Collective", email: "collective@localhost" };
+const TRAILER = "Collective-Bump";
+
+export interface BumpCommitOptions {
+  /** The clone. */
+  readonly folder: string;
+  /** The commit it is based on. */
+  readonly base: string;
+  /** Another parent, where a branch may only go forward: what the branch held before. */
+  readonly previous?: string | undefined;
+  /** Content by path from the top. */
+  readonly files: ReadonlyMap<string, string>;
+  readonly subject: string;
+  readonly body: string;
+  /** Milliseconds since 1970; not before the base's. */
+  readonly date: number;
+}
+
+/** Resolves to the commit's id. */
+export async function buildBumpCommit(options: BumpCommitOptions): Promise<string> {
+  const { folder, base, previous, subject, body } = options;
+  const tree = await writeTree(options);
+  const parents = previous === undefined ? [base] : [base, previous];
+  const baseSeconds = Number(await git({ folder, args: ["show", "--no-patch", "--format=%ct", base] }));
+  const date = `@${Math.max(baseSeconds, Math.floor(options.date / 1000))} +0000`;
+  const env = {
+    GIT_AUTHOR_NAME: IDENTITY.name,
+    GIT_AUTHOR_EMAIL: IDENTITY.email,
+    GIT_AUTHOR_DATE: date,
+    GIT_COMMITTER_NAME: IDENTITY.name,
+    GIT_COMMITTER_EMAIL: IDENTITY.email,
+    GIT_COMMITTER_DATE: date,
+  };
+  const message = [subject, "", ...(body === "" ? [] : [body, ""]), `${TRAILER}: ${sealOf(tree, parents)}`];
+  const args = ["commit-tree", ...parents.flatMap((parent) => ["-p", parent]), "-F", "-", tree];
+  return (await git({ folder, args, env, input: `${message.join("\n")}\n` })).trim();
+}
+
+/**
+ * Whether a commit is a bump's own: made here, and neither amended, rebased nor built upon by a person. It tells persons'
+ * work from ours; that nothing else is merged by itself is ensured by comparing commits.
+ */
+export async function isBumpCommit(folder: string, commit: string): Promise<boolean> {
+  const { tree, parents, message } = await readCommit(folder, commit);
+  return message.trimEnd().endsWith(`\n${TRAILER}: ${sealOf(tree, parents)}`);
+}
+
+/** Whether `commit` says the same as `wanted`: the same files on the same base. */
+export async function isSameBump(folder: string, commit: string, wanted: string): Promise<boolean> {
+  if (commit === wanted) return true;
+  const [a, b] = await Promise.all([readCommit(folder, commit), readCommit(folder, wanted)]);
+  return a.tree === b.tree && a.parents[0] === b.parents[0] && (await isBumpCommit(folder, commit));
+}
+
+/** The tree of a commit; undefined when there is no such commit. */
+export async function treeOf(folder: string, commit: string): Promise<string | undefined> {
+  const args = ["rev-parse", "--verify", "--quiet", "--end-of-options", `${commit}^{tree}`];
+  const { stdout, exitCode } = await gitStatus({ folder, args });
+  return exitCode === 0 ? stdout.trim() : undefined;
+}
+
+async function writeTree({ folder, base, files }: BumpCommitOptions): Promise<string> {
+  const indexFile = path.join(await gitFolderOf(folder), `cui-index-${randomUUID()}`);
+  const env = { GIT_INDEX_FILE: indexFile };
+  try {
+    await git({ folder, env, args: ["read-tree", base] });
+    const lines: string[] = [];
+    for (const [file, content] of files) {
+      const args = ["hash-object", "-w", "--no-filters", "--stdin"];
+      const oid = (await git({ folder, args, input: content })).trim();
+      lines.push(`100644 ${oid}\t${file}\0`);
+    }
+    await git({ folder, env, args: ["update-index", "-z", "--index-info"], input: lines.join("") });
+    return (await git({ folder, env, args: ["write-tree"] })).trim();
+  } finally {
+    await rm(indexFile, { force: true });
+  }
+}
+
+async function readCommit(
+  folder: string,
+  commit: string,
+): Promise<{ readonly tree: string; readonly parents: readonly string[]; readonly message: string }> {
+  const text = await git({ folder, args: ["cat-file", "commit", commit] });
+  const end = text.indexOf("\n\n");
+  const head = text.slice(0, end).split("\n");
+  const values = (name: string): string[] =>
+    head.filter((line) => line.startsWith(`${name} `)).map((line) => line.slice(name.length + 1));
+  return { tree: values("tree")[0] ?? "", parents: values("parent"), message: text.slice(end + 2) };
+}
+
+function sealOf(tree: string, parents: readonly string[]): string {
+  return createHash("sha256")
+    .update([tree, ...parents].join(" "))
+    .digest("hex")
+    .slice(0, 40);
+}

@@ -1,0 +1,41 @@
+/** What a bump would do to what runs: the preview its class is judged by. */
+import { ACTION_CLASSES, type ActionClass } from "../plan/plan.ts";
+import { compareSite, type SiteComparison } from "../preview/preview-site.ts";
+
+export interface BumpPreview {
+  readonly networks: SiteComparison["networks"];
+  /** The gravest of all networks; undefined: something cannot be planned or is refused, so nobody knows. */
+  readonly class: ActionClass | undefined;
+}
+
+export interface PreviewBumpOptions {
+  readonly folder: string;
+  readonly base: string;
+  readonly commit: string;
+  readonly cache: string;
+  readonly refusePaths: boolean;
+}
+
+/** Policy is that of the base; the commit need not be anywhere but in the clone. Mirrors are taken as they are. */
+export async function previewBump(options: PreviewBumpOptions): Promise<BumpPreview> {
+  const { folder, base, commit, cache, refusePaths } = options;
+  const { networks, isApplicable } = await compareSite({
+    folder,
+    base,
+    head: commit,
+    fetch: false,
+    cache,
+    refusePaths,
+  });
+  let gravest = 0;
+  for (const { plan } of networks)
+    gravest = Math.max(gravest, plan === null ? 0 : ACTION_CLASSES.indexOf(plan.class));
+  const isKnown = isApplicable && networks.length > 0;
+  return { networks, class: isKnown ? ACTION_CLASSES[gravest] : undefined };
+}
+
+/** Whether a bump may be merged by itself. */
+export function isWithin(found: ActionClass | undefined, allowed: ActionClass | undefined): boolean {
+  if (found === undefined || allowed === undefined) return false;
+  return ACTION_CLASSES.indexOf(found) <= ACTION_CLASSES.indexOf(allowed);
+}

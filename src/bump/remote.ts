@@ -1,0 +1,171 @@
+/** The repository a clone came from, as far as bumps need it: its default branch, versions and bump branches; and pushing. */
+import { visible } from "../diagnostics.ts";
+import { CollectiveError } from "../errors.ts";
+import { git, gitStatus } from "../git/git.ts";
+import { configValue } from "../publish/repository-folder.ts";
+import { versionOfTag, type Version } from "../appliance/versions.ts";
+
+export interface BumpRemote {
+  /** The default branch's name, without `refs/heads/`. */
+  readonly branch: string;
+  /** Its commit, which is in the clone. */
+  readonly tip: string;
+  /** Ascending. */
+  readonly versions: readonly Version[];
+  /** Commits of the branches that begin with the prefix, by full branch name. */
+  readonly bumpBranches: ReadonlyMap<string, string>;
+}
+
+export interface ReadRemoteOptions {
+  readonly folder: string;
+  /** `collective/bump/` */
+  readonly prefix: string;
+  /** Default: what the remote's HEAD names. */
+  readonly branch?: string | undefined;
+}
+
+/**
+ * Asks `origin`, and brings what it names into the clone; no ref of the clone changes.
+ * @throws CollectiveError BUMP_NO_REMOTE, REPOSITORY_UNREACHABLE.
+ */
+export async function readBumpRemote({ folder, prefix, branch }: ReadRemoteOptions): Promise<BumpRemote> {
+  const refs = await listRefs(folder);
+  const name = branch ?? refs.head;
+  const tip = name === undefined ? undefined : refs.commits.get(`refs/heads/${name}`);
+  if (name === undefined || tip === undefined) {
+    throw new CollectiveError(
+      "BUMP_NO_REMOTE",
+      name === undefined ? "origin has no default branch" : `origin has no branch ${visible(name)}`,
+      { hint: "push the branch first: `git push -u origin main`" },
+    );
+  }
+  const versions = new Map<number, Version>();
+  const bumpBranches = new Map<string, string>();
+  for (const [ref, commit] of refs.commits) {
+    const version = versionOfTag(ref.replace(/^refs\/tags\//, "").replace(/\^\{\}$/, ""));
+    // The peeled line of an annotated tag comes after the tag's own, and has the commit.
+    if (ref.startsWith("refs/tags/") && version !== undefined) versions.set(version, { version, commit });
+    if (ref.startsWith(`refs/heads/${prefix}`)) bumpBranches.set(ref.slice("refs/heads/".length), commit);
+  }
+  await bring(folder, [tip, ...bumpBranches.values()]);
+  const ascending = [...versions.values()].sort((a, b) => a.version - b.version);
+  return { branch: name, tip, versions: ascending, bumpBranches };
+}
+
+export type PushOutcome = "pushed" | "raced" | "refused";
+
+export interface PushResult {
+  readonly outcome: PushOutcome;
+  /** What the repository said; empty when it was pushed. */
+  readonly said: string;
+}
+
+/**
+ * Pushes a bump branch, over `expected` alone: what somebody else pushed meanwhile stays. A repository that lets branches
+ * only go forward refuses.
+ */
+export async function pushBumpBranch({
+  folder,
+  branch,
+  commit,
+  expected,
+}: {
+  readonly folder: string;
+  readonly branch: string;
+  readonly commit: string;
+  /** Undefined: the branch must not exist. */
+  readonly expected: string | undefined;
+}): Promise<PushResult> {
+  const ref = `refs/heads/${branch}`;
+  return push(folder, [`--force-with-lease=${ref}:${expected ?? ""}`, "--", "origin", `${commit}:${ref}`]);
+}
+
+/** Pushes the default branch, and the next version's tag with it: both or neither. Never forced. */
+export async function pushToDefaultBranch({
+  folder,
+  branch,
+  commit,
+  version,
+}: {
+  readonly folder: string;
+  readonly branch: string;
+  readonly commit: string;
+  readonly version: number | undefined;
+}): Promise<PushResult> {
+  const tag = version === undefined ? [] : [`${commit}:refs/tags/v${version}`];
+  return push(folder, ["--atomic", "--", "origin", `${commit}:refs/heads/${branch}`, ...tag]);
+}
+
+/** Deletes a bump branch that still is at `expected`. */
+export async function deleteBumpBranch(
+  folder: string,
+  branch: string,
+  expected: string,
+): Promise<PushResult> {
+  const ref = `refs/heads/${branch}`;
+  return push(folder, [`--force-with-lease=${ref}:${expected}`, "--", "origin", `:${ref}`]);
+}
+
+async function listRefs(
+  folder: string,
+): Promise<{ readonly head: string | undefined; readonly commits: ReadonlyMap<string, string> }> {
+  if ((await configValue(folder, "remote.origin.url")) === undefined) {
+    throw new CollectiveError("BUMP_NO_REMOTE", `${folder} is no clone: there is no origin to push to`, {
+      hint: "`git remote add origin <url>`; without --push the working tree alone is changed",
+    });
+  }
+  const patterns = ["HEAD", "refs/heads/*", "refs/tags/v*"];
+  const listed = await git({ folder, args: ["ls-remote", "--symref", "--", "origin", ...patterns] }).catch(
+    (error: unknown) => {
+      throw new CollectiveError("REPOSITORY_UNREACHABLE", "origin does not answer", {
+        hint: "try `git ls-remote origin`",
+        cause: error,
+      });
+    },
+  );
+  let head: string | undefined;
+  const commits = new Map<string, string>();
+  for (const line of listed.split("\n")) {
+    const [value = "", name = ""] = line.split("\t");
+    if (name === "HEAD" && value.startsWith("ref: refs/heads/"))
+      head = value.slice("ref: refs/heads/".length);
+    if (/^[0-9a-f]{40}$/.test(value) && name !== "HEAD") commits.set(name, value);
+  }
+  return { head, commits };
+}
+
+/** Commits the clone lacks; asked for by id, which is what the remote has just named. */
+async function bring(folder: string, commits: readonly string[]): Promise<void> {
+  const missing: string[] = [];
+  for (const commit of new Set(commits)) {
+    const { exitCode } = await gitStatus({ folder, args: ["cat-file", "-e", `${commit}^{commit}`] });
+    if (exitCode !== 0) missing.push(commit);
+  }
+  if (missing.length === 0) return;
+  const args = ["fetch", "--quiet", "--no-tags", "--no-write-fetch-head", "--no-auto-maintenance"];
+  await git({ folder, args: [...args, "--", "origin", ...missing] });
+}
+
+async function push(folder: string, args: readonly string[]): Promise<PushResult> {
+  try {
+    await git({ folder, args: ["push", "--quiet", "--no-verify", "--no-follow-tags", ...args] });
+    return { outcome: "pushed", said: "" };
+  } catch (error) {
+    if (!(error instanceof CollectiveError) || error.code !== "PROCESS_FAILED") throw error;
+    const stderr = typeof error.data["stderr"] === "string" ? error.data["stderr"] : "";
+    const lines = stderr.split("\n").filter((line) => /^\s*!|^(fatal|error|remote):/.test(line));
+    const said = visible((lines.slice(0, 5).join("; ") || error.message).trim());
+    // What a repository says that lets branches only go forward reads like a race.
+    const isRace =
+      !stderr.includes("denying non-fast-forward") &&
+      /already exists|fetch first|non-fast-forward|cannot lock ref|failed to update ref|stale info/.test(
+        stderr,
+      );
+    if (isRace) return { outcome: "raced", said };
+    if (/rejected|denied|declined|protected/i.test(stderr)) return { outcome: "refused", said };
+    throw new CollectiveError("REPOSITORY_UNREACHABLE", `cannot push to origin: ${said}`, {
+      hint: "check the remote and your access",
+      cause: error,
+    });
+  }
+}

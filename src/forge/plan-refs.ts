@@ -1,0 +1,65 @@
+/** Plans that CI pushed as git refs: `refs/collective/plans/<previewed commit>` is a blob with the approval as JSON. */
+import { git } from "../git/git.ts";
+import { openGitObjects } from "../git/objects.ts";
+import { isCommitId, parentsOf, treeOf } from "../git/history.ts";
+
+export const PLAN_REFS = "refs/collective/plans";
+const MAX_BYTES = 16 * 1024 * 1024;
+/** So many refs are looked at for one with the same tree. */
+const MAX_REFS = 5000;
+
+export interface PlanRef {
+  readonly ref: string;
+  /** The commit that was previewed. */
+  readonly commit: string;
+  readonly json: string;
+}
+
+/**
+ * The plan of a commit: its own, else that of the head a merge brought in, else that of a commit with the same tree (a squash or
+ * a rebase makes another commit of the same files). The first parent is what the branch was before: its plan is another one.
+ */
+export async function findPlanRef(repository: string, commit: string): Promise<PlanRef | undefined> {
+  const refs = await listPlanRefs(repository);
+  const candidates = [commit, ...(await parentsOf(repository, commit)).slice(1)];
+  const found =
+    candidates.find((candidate) => refs.has(candidate)) ?? (await sameTree(repository, commit, refs));
+  return found === undefined ? undefined : readPlanRef(repository, found);
+}
+
+/** Commits that have a plan. */
+export async function listPlanRefs(repository: string): Promise<ReadonlySet<string>> {
+  const args = ["for-each-ref", "--format=%(refname:lstrip=3)", `--count=${MAX_REFS}`, `${PLAN_REFS}/`];
+  return new Set((await git({ folder: repository, args })).split("\n").filter(isCommitId));
+}
+
+async function sameTree(
+  repository: string,
+  commit: string,
+  refs: ReadonlySet<string>,
+): Promise<string | undefined> {
+  const tree = await treeOf(repository, commit);
+  const objects = openGitObjects(repository);
+  try {
+    for (const candidate of refs) {
+      // What was previewed may never have been fetched: a squash leaves it behind.
+      if ((await objects.info(`${candidate}^{tree}`))?.oid === tree) return candidate;
+    }
+    return undefined;
+  } finally {
+    await objects.close();
+  }
+}
+
+async function readPlanRef(repository: string, commit: string): Promise<PlanRef | undefined> {
+  const ref = `${PLAN_REFS}/${commit}`;
+  const objects = openGitObjects(repository);
+  try {
+    const info = await objects.info(ref);
+    if (info?.type !== "blob" || info.sizeBytes > MAX_BYTES) return undefined;
+    const blob = await objects.contents(info.oid);
+    return blob && { ref, commit, json: blob.content.toString("utf8") };
+  } finally {
+    await objects.close();
+  }
+}

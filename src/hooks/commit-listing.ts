@@ -1,0 +1,57 @@
+/** All files of one commit, listed at once. */
+import { startProgram } from "../io.ts";
+import { gitCommand } from "../git/git.ts";
+
+export interface ListedFile {
+  readonly kind: "file" | "symlink" | "submodule";
+  readonly oid: string;
+  readonly sizeBytes: number;
+  readonly path: string;
+}
+
+export interface ListingOptions {
+  readonly folder: string;
+  readonly env: Readonly<Record<string, string | undefined>>;
+  /** A commit or a tree. */
+  readonly commit: string;
+  /** Listing ends when there are more: a tree may hold itself over and over. */
+  readonly maxFiles: number;
+}
+
+/**
+ * Undefined when there are more than `maxFiles`.
+ * @throws CollectiveError PROCESS_FAILED when git cannot read the commit
+ */
+export async function listCommit({
+  folder,
+  env,
+  commit,
+  maxFiles,
+}: ListingOptions): Promise<readonly ListedFile[] | undefined> {
+  const args = ["ls-tree", "-r", "-l", "-z", "--full-tree", commit];
+  const program = startProgram(gitCommand({ folder, env, args }));
+  const files: ListedFile[] = [];
+  let rest = "";
+  for await (const piece of program.stdout.setEncoding("utf8") as AsyncIterable<string>) {
+    const lines = `${rest}${piece}`.split("\0");
+    rest = lines.pop() ?? "";
+    for (const line of lines) files.push(...parseLine(line));
+    if (files.length > maxFiles) {
+      program.kill();
+      await program.ended;
+      return undefined;
+    }
+  }
+  const error = await program.ended;
+  if (error !== undefined) throw error;
+  return files;
+}
+
+/** `<mode> SP <type> SP <oid> SP+ <size or -> TAB <path>` */
+function parseLine(line: string): ListedFile[] {
+  const match = /^(\d{6}) \w+ ([0-9a-f]{40,64}) +(\d+|-)\t([^]*)$/.exec(line);
+  if (match === null) return [];
+  const [, mode, oid = "", size = "0", path = ""] = match;
+  const kind = mode === "120000" ? "symlink" : mode === "160000" ? "submodule" : "file";
+  return [{ kind, oid, sizeBytes: size === "-" ? 0 : Number(size), path }];
+}

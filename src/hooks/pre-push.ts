@@ -1,0 +1,136 @@
+/**
+ * What a clone does not even send: versions with gaps, moved or deleted ones, and packs nobody has. The repository checks the
+ * same, but after the upload; here it costs one look at its tags.
+ */
+import { CollectiveError } from "../errors.ts";
+import { git, gitStatus } from "../git/git.ts";
+import { gitFolderOf } from "../git/folder.ts";
+import { openGitObjects, type GitObjects } from "../git/objects.ts";
+import { lfsStore } from "../lfs/local-store.ts";
+import { listNewPointers } from "../lfs/new-pointers.ts";
+import { versionOfTag } from "../appliance/versions.ts";
+import { listCommit } from "./commit-listing.ts";
+import { checkPacks, readPointers } from "./lfs-content.ts";
+import type { Problem } from "./problem.ts";
+import type { CheckedPush } from "./received-push.ts";
+import { versionOfRef, type RefUpdate } from "./ref-updates.ts";
+import { checkVersions, type NewVersion } from "./version-rules.ts";
+
+export interface PrePushOptions {
+  /** The work tree. */
+  readonly folder: string;
+  /** What git was asked to push to. */
+  readonly url: string;
+  readonly updates: readonly RefUpdate[];
+}
+
+/** A commit with more is the repository's to refuse. */
+const MAX_FILES = 1_000_000;
+const ASK_TIMEOUT_MS = 30_000;
+
+/** Pushes without version tags are none of its business, and ask nothing of the remote. */
+export async function checkOutgoing({ folder, url, updates }: PrePushOptions): Promise<CheckedPush> {
+  if (!updates.some(({ ref }) => versionOfRef(ref) !== undefined)) return { problems: [], warnings: [] };
+  const remote = await remoteRefs(folder, url);
+  if (remote === undefined) {
+    const message = "its versions could not be asked for; the repository decides";
+    return { problems: [], warnings: [{ where: url, message }] };
+  }
+  const { added, problems } = checkVersions(updates, remote.versions);
+  if (problems.length > 0) return { problems, warnings: [] };
+  const objects = openGitObjects(folder);
+  try {
+    return { problems: await checkContents({ folder, objects, added, known: remote.ids }), warnings: [] };
+  } finally {
+    await objects.close();
+  }
+}
+
+interface RemoteRefs {
+  readonly versions: ReadonlySet<number>;
+  readonly ids: readonly string[];
+}
+
+/** Undefined when the remote cannot be asked. A password may be asked for: `git push` just did so as well. */
+async function remoteRefs(folder: string, url: string): Promise<RemoteRefs | undefined> {
+  try {
+    const listed = await git({
+      folder,
+      args: ["ls-remote", "--quiet", "--refs", "--", url],
+      env: { GIT_TERMINAL_PROMPT: undefined },
+      timeoutMs: ASK_TIMEOUT_MS,
+    });
+    const lines = listed.split("\n").filter((line) => line !== "");
+    return {
+      versions: new Set(lines.flatMap((line) => versionOfTag(line.split("\trefs/tags/")[1] ?? "") ?? [])),
+      ids: [...new Set(lines.map((line) => line.split("\t")[0] ?? ""))],
+    };
+  } catch (error) {
+    if (error instanceof CollectiveError) return undefined;
+    throw error;
+  }
+}
+
+interface ContentsOptions {
+  readonly folder: string;
+  readonly objects: GitObjects;
+  readonly added: readonly NewVersion[];
+  /** Ids the remote has. */
+  readonly known: readonly string[];
+}
+
+async function checkContents(options: ContentsOptions): Promise<readonly Problem[]> {
+  const problems: Problem[] = [];
+  const known = await presentIds(options);
+  for (const { version, id } of options.added) {
+    const commit = await options.objects.info(`${id}^{commit}`);
+    if (commit === undefined) problems.push(noCommit(version));
+    else problems.push(...(await checkVersion(options, { version, commit: commit.oid, known })));
+  }
+  return problems;
+}
+
+/** Those of the remote's ids that this clone has as well. */
+async function presentIds({ folder, known }: ContentsOptions): Promise<readonly string[]> {
+  const { stdout } = await gitStatus({
+    folder,
+    args: ["cat-file", "--batch-check=%(objectname)"],
+    input: known.map((id) => `${id}\n`).join(""),
+  });
+  return stdout.split("\n").filter((line) => /^[0-9a-f]+$/.test(line));
+}
+
+async function checkVersion(
+  { folder, objects }: ContentsOptions,
+  version: { readonly version: number; readonly commit: string; readonly known: readonly string[] },
+): Promise<readonly Problem[]> {
+  const where = `v${version.version}`;
+  const files = (await listCommit({ folder, env: {}, commit: version.commit, maxFiles: MAX_FILES })) ?? [];
+  const packs = await checkPacks(objects, files, await readPointers(objects, files));
+  const problems = packs.map(({ where: index, ...problem }) => ({
+    ...problem,
+    where,
+    message: `${index}: ${problem.message}`,
+  }));
+  const store = lfsStore(await gitFolderOf(folder));
+  for (const { oid } of await listNewPointers({ folder, commit: version.commit, known: version.known })) {
+    if (!(await store.has(oid))) problems.push(objectMissing(where, oid));
+  }
+  return problems;
+}
+
+function objectMissing(where: string, oid: string): Problem {
+  return {
+    where,
+    message: `the Git LFS object ${oid.slice(0, 12)}… is neither in this clone nor in a version the repository has`,
+    hint: "for a pack: `cui disk add` with the disk image at hand makes it again; else `git lfs fetch --all`",
+  };
+}
+
+function noCommit(version: number): Problem {
+  return {
+    where: `v${version}`,
+    message: "it points at no commit",
+    hint: `a version is a commit: git tag -f v${version} HEAD`,
+  };
+}

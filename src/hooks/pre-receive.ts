@@ -1,0 +1,177 @@
+/**
+ * What a repository accepts, from whatever client: immutable versions without gaps, that evaluate, whose Git LFS objects are here;
+ * no disk images, nothing without bounds. All of a push is checked before any of it is in force.
+ */
+import { mkdir } from "node:fs/promises";
+import path from "node:path";
+import { CollectiveError } from "../errors.ts";
+import { git } from "../git/git.ts";
+import { gitFolderOf } from "../git/folder.ts";
+import { openGitObjects } from "../git/objects.ts";
+import { lfsStore } from "../lfs/local-store.ts";
+import { cacheFolder } from "../appliance/mirror-cache.ts";
+import { withMirrors } from "../appliance/mirrors.ts";
+import { configValue } from "../publish/repository-folder.ts";
+import { versionOfTag } from "../appliance/versions.ts";
+import { checkBranches } from "./check-branches.ts";
+import { checkCommit } from "./check-commit.ts";
+import { checkNewObjects } from "./new-objects.ts";
+import type { Problem } from "./problem.ts";
+import { limitSetting, readLimits } from "./receive-limits.ts";
+import type { CheckedPush, ReceivedPush } from "./received-push.ts";
+import { versionOfRef, type RefUpdate } from "./ref-updates.ts";
+import { checkVersions } from "./version-rules.ts";
+
+export interface CheckPushOptions {
+  /** The repository. */
+  readonly folder: string;
+  readonly updates: readonly RefUpdate[];
+  /** The hook's environment: where git keeps the objects of a push until it is accepted. */
+  readonly env: Readonly<Record<string, string | undefined>>;
+  /** Folder of the mirrors; default `$XDG_CACHE_HOME/cui`, or one in the repository where that cannot be written. */
+  readonly cache?: string;
+  /** How long all imports of the push together may take to fetch; default 60 s. */
+  readonly fetchMs?: number;
+}
+
+/** One import may take this long to fetch, all imports of a push together that long. */
+const FETCH_MS = 30_000;
+const ALL_FETCHES_MS = 60_000;
+/** No more versions are looked at after this; what is left is refused. */
+const DEADLINE_MS = 240_000;
+
+/** Checks a push that git has received and not yet accepted. */
+export async function checkPush(options: CheckPushOptions): Promise<CheckedPush> {
+  const folder = await gitFolderOf(options.folder);
+  const env = quarantine(options.env);
+  const limits = await readLimits(folder);
+  const startedAt = Date.now();
+  const objects = openGitObjects(folder, env);
+  const fetchTimeoutMs = (): number =>
+    Math.min(FETCH_MS, startedAt + (options.fetchMs ?? ALL_FETCHES_MS) - Date.now());
+  try {
+    return await withMirrors(
+      (mirrors) =>
+        checkAll({
+          folder,
+          env,
+          objects,
+          mirrors,
+          limits,
+          updates: options.updates,
+          until: startedAt + DEADLINE_MS,
+        }),
+      { cache: options.cache ?? (await usableCache(folder)), localEnv: env, fetchTimeoutMs },
+    );
+  } finally {
+    await objects.close();
+  }
+}
+
+/**
+ * Until a push is accepted its objects lie apart, and only these variables lead there. They are given to calls on this repository
+ * alone: a fetch into a mirror must not write there.
+ * @see git-receive-pack, "Quarantine Environment"
+ */
+function quarantine(env: CheckPushOptions["env"]): Record<string, string> {
+  const names = ["GIT_OBJECT_DIRECTORY", "GIT_ALTERNATE_OBJECT_DIRECTORIES", "GIT_QUARANTINE_PATH"];
+  return Object.fromEntries(
+    names.flatMap((name) => {
+      const value = env[name];
+      return value === undefined ? [] : [[name, value]];
+    }),
+  );
+}
+
+async function usableCache(folder: string): Promise<string> {
+  const cache = cacheFolder();
+  return mkdir(cache, { recursive: true }).then(
+    () => cache,
+    () => path.join(folder, "cui-cache"),
+  );
+}
+
+/** Cheap rules first: what they refuse is not looked into. */
+async function checkAll(push: ReceivedPush): Promise<CheckedPush> {
+  const { updates, limits, objects, folder, env } = push;
+  const tooMany = updates.filter(({ ref }) => versionOfRef(ref) !== undefined).length;
+  if (tooMany > limits.versions) return refuse([tooManyVersions(tooMany, limits.versions)]);
+  const versions = checkVersions(updates, await existingVersions(folder));
+  const problems = [...versions.problems, ...(await checkBranches(push))];
+  if (problems.length > 0) return refuse(problems);
+  const tips = updates.flatMap(({ after }) => after ?? []);
+  if (tips.length === 0) return refuse([]);
+  const unwanted = await checkNewObjects({ folder, env, objects, tips, limits });
+  if (unwanted.length > 0) return refuse(unwanted);
+  return checkTips(
+    push,
+    new Map(versions.added.map(({ version, id }) => [`refs/tags/v${version}`, { version, id }])),
+  );
+}
+
+async function checkTips(
+  push: ReceivedPush,
+  added: ReadonlyMap<string, { readonly version: number; readonly id: string }>,
+): Promise<CheckedPush> {
+  const problems: Problem[] = [];
+  const warnings: Problem[] = [];
+  const settings = {
+    store: lfsStore(push.folder),
+    importsRequired: (await configValue(push.folder, "cui.imports")) === "required",
+    pathsBelow: await importPaths(push.folder),
+  };
+  const done = new Set<string>();
+  for (const { ref, after } of push.updates) {
+    const version = added.get(ref)?.version;
+    if (after === undefined || (version === undefined && !ref.startsWith("refs/heads/"))) continue;
+    if (Date.now() > push.until) throw outOfTime();
+    const commit = await push.objects.info(`${after}^{commit}`);
+    if (commit === undefined) {
+      if (version !== undefined) problems.push(noCommit(version));
+      continue;
+    }
+    const key = `${version === undefined ? "branch" : "version"} ${commit.oid}`;
+    if (done.has(key)) continue;
+    done.add(key);
+    const found = await checkCommit({ push, ref, version, commit: commit.oid, ...settings });
+    problems.push(...found.problems);
+    warnings.push(...found.warnings);
+  }
+  return { problems, warnings };
+}
+
+/** Imports by path may lead to repositories beside this one; `cui.importPaths` lets them lead anywhere. */
+async function importPaths(folder: string): Promise<string | undefined> {
+  return (await configValue(folder, "cui.importPaths")) === "true" ? undefined : path.dirname(folder);
+}
+
+async function existingVersions(folder: string): Promise<ReadonlySet<number>> {
+  const names = await git({ folder, args: ["for-each-ref", "--format=%(refname:lstrip=2)", "refs/tags/v*"] });
+  return new Set(names.split("\n").flatMap((name) => versionOfTag(name) ?? []));
+}
+
+function refuse(problems: readonly Problem[]): CheckedPush {
+  return { problems, warnings: [] };
+}
+
+function tooManyVersions(count: number, limit: number): Problem {
+  return {
+    where: "this push",
+    message: `it has ${count} versions; at most ${limit} are taken at once`,
+    hint: `push them in pieces, oldest first, or raise ${limitSetting("versions")} of the repository`,
+  };
+}
+
+function noCommit(version: number): Problem {
+  return {
+    where: `v${version}`,
+    message: "it points at no commit",
+    hint: `a version is a commit: git tag -f v${version} HEAD, then push again`,
+  };
+}
+
+function outOfTime(): CollectiveError {
+  return new CollectiveError("HOOK_REFUSED", "the push was not checked in time", {
+    hint: "push fewer versions at once",
+  });
+}

@@ -1,0 +1,69 @@
+/**
+ * What git tells hooks of a push on standard input:
+ *
+ *     pre-receive, post-receive   <old> SP <new> SP <ref> LF
+ *     pre-push                    <local ref> SP <new> SP <ref> SP <old> LF
+ *
+ * An id of zeros means: there is none.
+ */
+import { CollectiveError } from "../errors.ts";
+import { versionOfTag } from "../appliance/versions.ts";
+
+export interface RefUpdate {
+  /** Name at the repository that is pushed to. */
+  readonly ref: string;
+  /** What it points at there; undefined: it is new. */
+  readonly before: string | undefined;
+  /** What it shall point at; undefined: it is deleted. */
+  readonly after: string | undefined;
+}
+
+/** @throws CollectiveError USAGE for what git does not say. */
+export function parseReceived(text: string): RefUpdate[] {
+  return parseLines(text, /^([0-9a-f]{40,64}) ([0-9a-f]{40,64}) (\S+)$/, ([, before, after, ref]) => ({
+    ref: ref ?? "",
+    before: idOrNone(before),
+    after: idOrNone(after),
+  }));
+}
+
+/** @throws CollectiveError USAGE for what git does not say. */
+export function parsePushed(text: string): RefUpdate[] {
+  return parseLines(text, /^\S+ ([0-9a-f]{40,64}) (\S+) ([0-9a-f]{40,64})$/, ([, after, ref, before]) => ({
+    ref: ref ?? "",
+    before: idOrNone(before),
+    after: idOrNone(after),
+  }));
+}
+
+const TAGS = "refs/tags/";
+
+/** The version a ref stands for; undefined for every other ref. */
+export function versionOfRef(ref: string): number | undefined {
+  return ref.startsWith(TAGS) ? versionOfTag(ref.slice(TAGS.length)) : undefined;
+}
+
+/** A ref's name for people. */
+export function shortRef(ref: string): string {
+  return ref.replace(/^refs\/(heads|tags)\//, "");
+}
+
+function parseLines(
+  text: string,
+  form: RegExp,
+  toUpdate: (match: RegExpExecArray) => RefUpdate,
+): RefUpdate[] {
+  const lines = text.split("\n").filter((line) => line !== "");
+  return lines.map((line) => {
+    const match = form.exec(line);
+    if (match !== null) return toUpdate(match);
+    throw new CollectiveError("USAGE", "standard input is not what git tells this hook", {
+      data: { line: line.slice(0, 200) },
+      hint: "git runs hooks by itself; `cui hook install` puts them in place",
+    });
+  });
+}
+
+function idOrNone(id: string | undefined): string | undefined {
+  return id === undefined || /^0+$/.test(id) ? undefined : id;
+}

@@ -1,0 +1,37 @@
+/** git-lfs uploads a push's objects in a pre-push hook of its own; where that one is not what was kept, it is called here. */
+import { readFile } from "node:fs/promises";
+import path from "node:path";
+import { CollectiveError } from "../errors.ts";
+import { runInherited } from "../io.ts";
+import { isRunnable } from "./kept-hook.ts";
+
+export interface UploadOptions {
+  /** The hook that was there before, which may be git-lfs's. */
+  readonly kept: string | undefined;
+  readonly folder: string;
+  /** `<remote> <url>` */
+  readonly args: readonly string[];
+  /** What git told the hook. */
+  readonly input: string;
+}
+
+/** @throws CollectiveError HOOK_REFUSED when git-lfs cannot upload, PROCESS_MISSING without git. */
+export async function uploadObjects({ kept, folder, args, input }: UploadOptions): Promise<void> {
+  if (await callsGitLfs(kept, folder)) return;
+  const exitCode = await runInherited({
+    file: "git",
+    args: ["lfs", "pre-push", ...args],
+    cwd: folder,
+    input,
+  });
+  if (exitCode === 0) return;
+  throw new CollectiveError("HOOK_REFUSED", `git-lfs did not upload the objects (exit code ${exitCode})`, {
+    hint: "read what it says above; git-lfs must be installed (apt-get install git-lfs)",
+  });
+}
+
+async function callsGitLfs(kept: string | undefined, folder: string): Promise<boolean> {
+  if (kept === undefined || !(await isRunnable(path.resolve(folder, kept)))) return false;
+  const text = await readFile(path.resolve(folder, kept), "latin1").catch(() => "");
+  return /\bgit[ -]lfs\b[^\n]*\bpre-push\b/.test(text);
+}

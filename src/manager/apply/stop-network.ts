@@ -1,0 +1,156 @@
+/** `cui stop`: what runs is stopped in the reverse of the boot order. Needs neither the CVL file nor a repository. */
+import type { ComponentPath } from "../../cvl/tree.ts";
+import { CollectiveError } from "../../errors.ts";
+import { isWithin } from "../../network/paths.ts";
+import { planStop } from "../../plan/diff-networks.ts";
+import type { Action, Plan } from "../../plan/plan.ts";
+import type { StateStore } from "../records/state-store.ts";
+import { resolveActual, type Actual } from "../observe/actual.ts";
+import { applyActions, requireAllDone, type ActionOutcome } from "./apply.ts";
+import type { Inventory } from "../../site/inventory.ts";
+import { beginJournal } from "../records/journal.ts";
+import { acquireLease, type Lease } from "../records/lease.ts";
+import { DEFAULT_LIMITS, type Limits, type Operation } from "../change/operation.ts";
+import type { Progress } from "../change/progress.ts";
+import { describeRunning, readNetwork, type NetworkState } from "../records/state.ts";
+import { requireHost, surveyHosts, type ConnectHost, type Survey } from "../observe/survey.ts";
+import { createTimeline, type Timeline, type TimelineSummary } from "../change/timeline.ts";
+
+export interface StopOptions {
+  readonly networkId: string;
+  readonly file: string;
+  readonly component?: ComponentPath | undefined;
+  readonly inventory: Inventory;
+  readonly store: StateStore;
+  readonly connect: ConnectHost;
+  readonly progress: Progress;
+  readonly timeline?: Timeline;
+  readonly limits?: Partial<Limits>;
+  readonly takeOver?: boolean;
+}
+
+export interface StopResult {
+  readonly networkId: string;
+  readonly outcomes: readonly ActionOutcome[];
+  readonly warnings: readonly string[];
+  readonly timeline: TimelineSummary;
+}
+
+/** @throws CollectiveError UTILITY_NETWORK_UNKNOWN, UTILITY_UNKNOWN_COMPONENT, UTILITY_HOST_UNREACHABLE before anything is stopped. */
+export async function stopNetwork(options: StopOptions): Promise<StopResult> {
+  const { store, networkId, component } = options;
+  const timeline = options.timeline ?? createTimeline();
+  requireKnown(options, readNetwork(await store.read(), networkId));
+  const lease = await acquireLease({
+    store,
+    networkId,
+    command: `stop ${options.file}${component === undefined ? "" : ` ${component}`}`,
+    takeOver: options.takeOver ?? false,
+  });
+  let survey: Survey | undefined;
+  try {
+    survey = await timeline.measure("hosts", () => surveyHosts(options.inventory.hosts, options.connect));
+    return await stopWith(options, { lease, survey, timeline });
+  } finally {
+    await Promise.allSettled([lease.release(), survey?.close()]);
+  }
+}
+
+async function stopWith(
+  options: StopOptions,
+  parts: { lease: Lease; survey: Survey; timeline: Timeline },
+): Promise<StopResult> {
+  const { networkId } = options;
+  const { lease, survey, timeline } = parts;
+  const state = requireKnown(options, readNetwork(await options.store.read(), networkId));
+  const actual = resolveActual(networkId, state, survey);
+  const actions = chooseActions(options, { state, actual });
+  for (const { component } of actions) requireReachable({ component: component ?? "", survey, actual });
+  const journal = await beginJournal({
+    lease,
+    operation: "stop",
+    change: () => ({ message: `${networkId}: stop begins (${actions.length} actions)`, files: new Map() }),
+  });
+  const operation: Operation = {
+    fence: { networkId, token: lease.token },
+    journal,
+    survey,
+    actual,
+    allocation: state.record.allocation,
+    goals: new Map(),
+    records: new Map(state.machines),
+    timeline,
+    progress: options.progress,
+    limits: { ...DEFAULT_LIMITS, ...options.limits },
+    warnings: [],
+    writes: [],
+  };
+  const outcomes = await applyActions(operation, actions);
+  await Promise.all([...operation.writes, lease.release()]);
+  requireAllDone(outcomes);
+  return { networkId, outcomes, warnings: operation.warnings, timeline: timeline.summary() };
+}
+
+/** Every machine the state does not hold for stopped, and every domain nobody knows, in the order of a stop. */
+function chooseActions(
+  { component }: StopOptions,
+  { state, actual }: { state: NetworkState; actual: Actual },
+): readonly Action[] {
+  const isChosen = (path: ComponentPath): boolean => component === undefined || isWithin(path, component);
+  const machines = [...actual.machines.values()].flatMap(
+    ({ runs, record }) => runs?.description ?? record.current?.description ?? record.next?.description ?? [],
+  );
+  const strays = new Set(actual.strays.map((stray) => stray.component));
+  const stopped = new Set(
+    [...actual.machines.values()]
+      .filter(
+        ({ component: path, record, state: live }) =>
+          record.phase === "stopped" && live === "absent" && !strays.has(path),
+      )
+      .map((machine) => machine.component),
+  );
+  const plan: Plan = planStop(describeRunning(state.record, machines), { stopped });
+  const described = new Set(machines.map((machine) => machine.path));
+  const unknown = [...strays].filter((path) => !described.has(path)).map(strayAction);
+  return [...plan.actions, ...unknown].filter((action) => isChosen(action.component ?? ""));
+}
+
+function strayAction(component: ComponentPath): Action {
+  return {
+    id: `stop ${component === "" ? "." : component}`,
+    kind: "stop",
+    class: "restart",
+    component,
+    reasons: [{ text: "it runs, and the state does not know it" }],
+    after: [],
+  };
+}
+
+function requireReachable(options: { component: ComponentPath; survey: Survey; actual: Actual }): void {
+  const machine = options.actual.machines.get(options.component);
+  if (machine?.state !== "unseen") return;
+  requireHost(
+    options.survey,
+    machine.host,
+    `${options.component || "the machine"} may run there and cannot be stopped`,
+  );
+}
+
+function requireKnown(options: StopOptions, state: NetworkState | undefined): NetworkState {
+  const { component, file } = options;
+  if (state === undefined) {
+    throw new CollectiveError("UTILITY_NETWORK_UNKNOWN", `${file} was never started here`, {
+      hint: "cui status lists what was; CUI_STATE names the state repository",
+    });
+  }
+  if (component !== undefined && ![...state.machines.keys()].some((path) => isWithin(path, component))) {
+    throw new CollectiveError(
+      "UTILITY_UNKNOWN_COMPONENT",
+      `${state.record.appliance} has no component ${component}`,
+      {
+        hint: `its machines are ${[...state.machines.keys()].slice(0, 20).join(", ")}`,
+      },
+    );
+  }
+  return state;
+}

@@ -1,0 +1,83 @@
+/** `cui plan`: what a start or an update would do now. Takes no lease, changes nothing, asks for no secret. */
+import type { ComponentPath } from "../../cvl/tree.ts";
+import type { Plan } from "../../plan/plan.ts";
+import type { MachineImage } from "../../appliance/machine-image.ts";
+import type { StateStore } from "../records/state-store.ts";
+import { resolveActual } from "../observe/actual.ts";
+import type { Appliance } from "./root-appliance.ts";
+import { decide } from "./decide.ts";
+import type { Inventory } from "../../site/inventory.ts";
+import { readNetwork } from "../records/state.ts";
+import { surveyHosts, type ConnectHost } from "../observe/survey.ts";
+
+export interface PreviewOptions {
+  readonly networkId: string;
+  readonly component?: ComponentPath | undefined;
+  readonly inventory: Inventory;
+  readonly loadAppliance: () => Promise<Appliance>;
+  /** Bytes to fetch for each machine whose image is not what runs; undefined: nobody counts. */
+  readonly countBytes?: (
+    wanted: ReadonlyMap<ComponentPath, ImagePair>,
+  ) => Promise<ReadonlyMap<ComponentPath, number>>;
+  readonly store: StateStore;
+  readonly loadMacKey: () => Promise<Uint8Array>;
+  readonly connect: ConnectHost;
+  readonly env: Readonly<Record<string, string | undefined>>;
+}
+
+/** The images a machine should have and has. */
+export interface ImagePair {
+  readonly wanted: MachineImage;
+  readonly running: MachineImage | undefined;
+}
+
+/** @throws CollectiveError what the start or update would be refused with, but for what the plan's refusals say. */
+export async function previewNetwork(options: PreviewOptions): Promise<Plan> {
+  const { networkId, store } = options;
+  const [appliance, survey, macKey, snapshot] = await Promise.all([
+    options.loadAppliance(),
+    surveyHosts(options.inventory.hosts, options.connect),
+    options.loadMacKey(),
+    store.read(),
+  ]);
+  try {
+    const state = readNetwork(snapshot, networkId);
+    const actual = resolveActual(networkId, state, survey);
+    const isOn = [...actual.machines.values()].some((machine) => machine.record.phase !== "stopped");
+    const question = {
+      ...options,
+      kind: isOn ? ("update" as const) : ("start" as const),
+      component: options.component,
+      appliance,
+      state,
+      snapshot,
+      survey,
+      actual,
+      macKey,
+      token: 0,
+      isPreview: true,
+    };
+    const first = decide(question);
+    if (options.countBytes === undefined) return first.plan;
+    const fetchBytes = await options.countBytes(imagePairs(first));
+    return decide({ ...question, fetchBytes }).plan;
+  } finally {
+    await survey.close();
+  }
+}
+
+const NEEDS_IMAGE = new Set(["start", "replace"]);
+
+function imagePairs({
+  plan,
+  description,
+  running,
+}: ReturnType<typeof decide>): Map<ComponentPath, ImagePair> {
+  const pairs = new Map<ComponentPath, ImagePair>();
+  for (const { component, kind } of plan.actions) {
+    const wanted = component === undefined ? undefined : description.machines[component]?.image;
+    if (component === undefined || wanted === undefined || !NEEDS_IMAGE.has(kind)) continue;
+    pairs.set(component, { wanted, running: running?.machines[component]?.image });
+  }
+  return pairs;
+}

@@ -1,0 +1,48 @@
+/** Where the serial console of a machine is. */
+import type { ComponentPath } from "../../cvl/tree.ts";
+import { CollectiveError } from "../../errors.ts";
+import type { StateStore } from "../records/state-store.ts";
+import type { Inventory } from "../../site/inventory.ts";
+import { readNetwork } from "../records/state.ts";
+import { requireHost, surveyHosts, type ConnectHost } from "./survey.ts";
+
+export interface FoundConsole {
+  /** Of the host, as the inventory has it. */
+  readonly address: string;
+  /** Of the unix socket on that host. */
+  readonly path: string;
+}
+
+/** @throws CollectiveError UTILITY_NETWORK_UNKNOWN, UTILITY_UNKNOWN_COMPONENT, UTILITY_HOST_UNREACHABLE */
+export async function findConsole(options: {
+  readonly store: StateStore;
+  readonly inventory: Inventory;
+  readonly connect: ConnectHost;
+  readonly networkId: string;
+  readonly file: string;
+  readonly component: ComponentPath;
+}): Promise<FoundConsole> {
+  const { networkId, component, file } = options;
+  const state = readNetwork(await options.store.read(), networkId);
+  if (state === undefined) {
+    throw new CollectiveError("UTILITY_NETWORK_UNKNOWN", `${file} was never started here`, {
+      hint: "cui status lists what was",
+    });
+  }
+  const record = state.machines.get(component);
+  if (record === undefined) {
+    throw new CollectiveError(
+      "UTILITY_UNKNOWN_COMPONENT",
+      `${state.record.appliance} has no machine ${component || "at its root"}`,
+      { hint: `its machines are ${[...state.machines.keys()].slice(0, 20).join(", ")}` },
+    );
+  }
+  const entries = options.inventory.hosts.filter((host) => host.name === record.host);
+  const survey = await surveyHosts(entries, options.connect);
+  try {
+    const host = requireHost(survey, record.host, `${component || "the machine"} is on ${record.host}`);
+    return { address: entries[0]?.address ?? "", path: await host.consolePath({ networkId, component }) };
+  } finally {
+    await survey.close();
+  }
+}

@@ -1,0 +1,129 @@
+/** What runs, asked of the hosts now, with what the state knows of it. */
+import type { ComponentPath } from "../../cvl/tree.ts";
+import type { StateSnapshot, StateStore } from "../records/state-store.ts";
+import { resolveActual, type ActualMachine } from "./actual.ts";
+import type { Inventory } from "../../site/inventory.ts";
+import { leaseHolder, type LeaseHolder } from "../records/lease.ts";
+import { listNetworks, readNetwork } from "../records/state.ts";
+import { surveyHosts, type ConnectHost, type Survey } from "./survey.ts";
+
+export interface MachineStatus {
+  readonly component: ComponentPath;
+  /** What the host says; `stopped` when it was stopped on purpose, `absent` when it should run and does not, `unseen` without its host. */
+  readonly state: string;
+  readonly version: number | null;
+  readonly url: string | null;
+  readonly host: string;
+  /** By interface name. */
+  readonly addresses: Readonly<Record<string, string>>;
+  /** ISO 8601 */
+  readonly startedAt: string | null;
+  readonly uptimeSeconds: number | null;
+  /** The guest's last word. */
+  readonly status: string;
+}
+
+export interface NetworkStatus {
+  readonly networkId: string;
+  readonly file: string;
+  readonly appliance: string;
+  readonly machines: readonly MachineStatus[];
+  /** Domains of the network that the state does not expect where they are. */
+  readonly strays: readonly { readonly component: ComponentPath; readonly host: string }[];
+  /** Who works on it now. */
+  readonly busy: Pick<LeaseHolder, "command" | "since" | "pid" | "user" | "host"> | null;
+}
+
+export interface StatusReport {
+  readonly networks: readonly NetworkStatus[];
+  /** Hosts that did not answer, and why. */
+  readonly unreachable: readonly { readonly host: string; readonly code: string; readonly message: string }[];
+}
+
+export async function networkStatus(options: {
+  readonly store: StateStore;
+  readonly inventory: Inventory;
+  readonly connect: ConnectHost;
+  /** Only this network. */
+  readonly networkId?: string;
+  readonly now?: Date;
+}): Promise<StatusReport> {
+  const [snapshot, survey] = await Promise.all([
+    options.store.read(),
+    surveyHosts(options.inventory.hosts, options.connect),
+  ]);
+  try {
+    const ids = options.networkId === undefined ? listNetworks(snapshot) : [options.networkId];
+    const now = options.now ?? new Date();
+    return {
+      networks: ids.flatMap((networkId) => statusOf({ networkId, snapshot, survey, now }) ?? []),
+      unreachable: [...survey.missed.values()].map(({ entry, error }) => ({
+        host: entry.name,
+        code: error.code,
+        message: error.message,
+      })),
+    };
+  } finally {
+    await survey.close();
+  }
+}
+
+function statusOf(options: {
+  networkId: string;
+  snapshot: StateSnapshot;
+  survey: Survey;
+  now: Date;
+}): NetworkStatus | undefined {
+  const { networkId, snapshot, survey, now } = options;
+  const state = readNetwork(snapshot, networkId);
+  if (state === undefined) return undefined;
+  const actual = resolveActual(networkId, state, survey);
+  const { interfaces } = state.record.allocation;
+  const holder = leaseHolder(snapshot, networkId);
+  return {
+    networkId,
+    file: state.record.file,
+    appliance: state.record.appliance,
+    machines: [...actual.machines.values()].map((machine) => machineStatus(machine, { interfaces, now })),
+    strays: actual.strays,
+    busy:
+      holder === null
+        ? null
+        : {
+            command: holder.command,
+            since: holder.since,
+            pid: holder.pid,
+            user: holder.user,
+            host: holder.host,
+          },
+  };
+}
+
+function machineStatus(
+  machine: ActualMachine,
+  options: { interfaces: Readonly<Record<string, { ip: string | null }>>; now: Date },
+): MachineStatus {
+  const { component, record, report } = machine;
+  const incarnation = machine.runs ?? record.current ?? record.next;
+  const prefix = component === "" ? "" : `${component}.`;
+  const addresses: Record<string, string> = {};
+  for (const name of Object.keys(incarnation?.description.interfaces ?? {})) {
+    const ip = options.interfaces[`${prefix}${name}`]?.ip;
+    if (ip != null) addresses[name] = ip;
+  }
+  const startedAt = machine.state === "absent" ? null : (report?.startedAt ?? null);
+  return {
+    component,
+    state: machine.state === "absent" && record.phase === "stopped" ? "stopped" : machine.state,
+    version: incarnation?.description.image.source.version ?? null,
+    url: incarnation?.description.image.source.url ?? null,
+    host: machine.host,
+    addresses,
+    startedAt,
+    uptimeSeconds:
+      startedAt === null
+        ? null
+        : Math.max(0, Math.round((options.now.getTime() - Date.parse(startedAt)) / 1000)),
+    status: machine.state === "absent" ? "" : (report?.status ?? ""),
+  };
+}

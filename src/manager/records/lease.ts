@@ -1,0 +1,148 @@
+/**
+ * One manager at a time works on a network: it holds a lease whose token grows with every holder. Hosts remember the highest
+ * token and refuse a lower one, the state is written only by the holder, so a manager that was thought dead does no harm.
+ */
+import { hostname, userInfo } from "node:os";
+import { CollectiveError } from "../../errors.ts";
+import { identifySelf, isAlive, type ProcessIdentity } from "../../process-identity.ts";
+import type { StateChange, StateSnapshot, StateStore } from "./state-store.ts";
+import { leaseFile, networkFile, toFile } from "./state.ts";
+
+export interface LeaseHolder extends ProcessIdentity {
+  readonly host: string;
+  readonly user: string;
+  readonly command: string;
+  /** ISO 8601 */
+  readonly since: string;
+}
+
+interface LeaseRecord {
+  readonly token: number;
+  readonly holder: LeaseHolder | null;
+}
+
+export interface Lease {
+  readonly networkId: string;
+  readonly token: number;
+  /**
+   * Commits a change to the state as the holder.
+   * @throws CollectiveError UTILITY_LEASE_LOST when another manager took the lease over.
+   */
+  commit(change: (snapshot: StateSnapshot) => StateChange | undefined): Promise<StateSnapshot>;
+  /** Gives the lease back; one that was lost, or given back before, is left alone. */
+  release(): Promise<void>;
+}
+
+export interface AcquireOptions {
+  readonly store: StateStore;
+  readonly networkId: string;
+  /** `start acme.cvl`: shown to whom is refused. */
+  readonly command: string;
+  /** Take the lease of a holder on another machine, of whom nothing can be known from here. */
+  readonly takeOver?: boolean;
+}
+
+/** @throws CollectiveError UTILITY_NETWORK_BUSY with who holds it. */
+export async function acquireLease(options: AcquireOptions): Promise<Lease> {
+  const { store, networkId } = options;
+  const self = describeSelf(options.command);
+  const before = await store.read();
+  const held = readLease(before, networkId)?.holder ?? null;
+  const isStale = held !== null && (options.takeOver === true || !mayBeAlive(held, self));
+  let token = 0;
+  await store.update((snapshot) => {
+    const lease = readLease(snapshot, networkId);
+    const holder = lease?.holder ?? null;
+    if (holder !== null && !(isStale && isSameHolder(holder, held))) throw busy(networkId, holder);
+    token = (lease?.token ?? 0) + 1;
+    return write(networkId, { token, holder: self }, `${networkId}: ${options.command} takes lease ${token}`);
+  });
+  return {
+    networkId,
+    token,
+    commit: (change) =>
+      store.update((snapshot) => {
+        requireHeld(snapshot, networkId, token);
+        return change(snapshot);
+      }),
+    release: async () => {
+      await store.update((snapshot) => {
+        const held = readLease(snapshot, networkId);
+        if (held?.token !== token || held.holder === null) return undefined;
+        const message = `${networkId}: lease ${token} ends`;
+        // Of a network that never came to be, nothing is kept.
+        if (!snapshot.files.has(networkFile(networkId)))
+          return { message, files: new Map([[leaseFile(networkId), null]]) };
+        return write(networkId, { token, holder: null }, message);
+      });
+    },
+  };
+}
+
+/** Who works on a network now; null when nobody does. */
+export function leaseHolder(snapshot: StateSnapshot, networkId: string): LeaseHolder | null {
+  return readLease(snapshot, networkId)?.holder ?? null;
+}
+
+function readLease(snapshot: StateSnapshot, networkId: string): LeaseRecord | undefined {
+  const text = snapshot.files.get(leaseFile(networkId));
+  return text === undefined ? undefined : (JSON.parse(text) as LeaseRecord);
+}
+
+function write(networkId: string, lease: LeaseRecord, message: string): StateChange {
+  return { message, files: new Map([[leaseFile(networkId), toFile(lease)]]) };
+}
+
+function requireHeld(snapshot: StateSnapshot, networkId: string, token: number): void {
+  const lease = readLease(snapshot, networkId);
+  if (lease?.token === token && lease.holder !== null) return;
+  throw new CollectiveError(
+    "UTILITY_LEASE_LOST",
+    `another manager took over network ${networkId} (its token is ${lease?.token ?? 0}, ours ${token})`,
+    { hint: "run the command again; it goes on from what is there" },
+  );
+}
+
+function busy(networkId: string, holder: LeaseHolder): CollectiveError {
+  return new CollectiveError(
+    "UTILITY_NETWORK_BUSY",
+    `\`cui ${holder.command}\` works on network ${networkId} since ${holder.since} (process ${holder.pid} of ${holder.user} on ${holder.host})`,
+    {
+      data: { holder },
+      hint: "wait until it has ended; --take-over takes it from a manager on another machine that is certainly dead",
+    },
+  );
+}
+
+function describeSelf(command: string): LeaseHolder {
+  return {
+    ...identifySelf(),
+    host: hostname(),
+    user: userName(),
+    command: command.slice(0, 200),
+    since: new Date().toISOString(),
+  };
+}
+
+/** A holder on another machine cannot be seen from here and counts as alive. */
+function mayBeAlive(holder: LeaseHolder, self: LeaseHolder): boolean {
+  return holder.host !== self.host || isAlive(holder);
+}
+
+function isSameHolder(a: LeaseHolder, b: LeaseHolder | null): boolean {
+  return (
+    b !== null &&
+    a.pid === b.pid &&
+    a.startTime === b.startTime &&
+    a.bootId === b.bootId &&
+    a.since === b.since
+  );
+}
+
+function userName(): string {
+  try {
+    return userInfo().username;
+  } catch {
+    return String(process.getuid?.() ?? "");
+  }
+}

@@ -1,0 +1,282 @@
+/**
+ * The cluster manager's state: a bare git repository with one branch, each change a commit.
+ *
+ * - A commit is one `git fast-import`: blobs, trees, commit and the compare-and-swap of the branch in one process (about 9 ms);
+ *   fast-import moves a branch only when the new commit contains the old tip, so a change made on an outdated tip is refused.
+ * - Changes of one process that wait for each other are put into one commit.
+ * - A refused change is computed anew on the new tip, so that independent changes of two managers both arrive.
+ */
+import { mkdir, mkdtemp, rename, rm, stat } from "node:fs/promises";
+import path from "node:path";
+import { CollectiveError } from "../../errors.ts";
+import { run } from "../../io.ts";
+
+/** What the state holds at one revision. */
+export interface StateSnapshot {
+  /** Commit; null before the first one. */
+  readonly revision: string | null;
+  /** Text of each file by its path, `networks/office/network.json`. */
+  readonly files: ReadonlyMap<string, string>;
+}
+
+/** One commit's worth of change: file contents by path, null removes the file. */
+export interface StateChange {
+  readonly message: string;
+  readonly files: ReadonlyMap<string, string | null>;
+}
+
+export interface StateStore {
+  /** The newest snapshot, from the repository. */
+  read(): Promise<StateSnapshot>;
+  /**
+   * Commits what `change` makes of the newest snapshot. `change` is called again on a newer snapshot when another manager
+   * was faster, so it must be free of side effects; what it throws is rethrown and nothing is committed; undefined means no change.
+   * @throws CollectiveError STATE_CONFLICT after many refusals in a row.
+   */
+  update(change: (snapshot: StateSnapshot) => StateChange | undefined): Promise<StateSnapshot>;
+}
+
+const BRANCH = "refs/heads/main";
+const MAX_ATTEMPTS = 20;
+const SAFE_PATH = /^[A-Za-z0-9@][A-Za-z0-9@._-]*(\/[A-Za-z0-9@][A-Za-z0-9@._-]*)*$/;
+
+interface Waiting {
+  readonly change: (snapshot: StateSnapshot) => StateChange | undefined;
+  readonly resolve: (snapshot: StateSnapshot) => void;
+  readonly reject: (error: unknown) => void;
+}
+
+const DEFAULT_DIRECTORY = "/var/lib/collective/state.git";
+
+/** `$CUI_STATE`, by default `/var/lib/collective/state.git`. */
+export function stateDirectoryOf(env: Readonly<Record<string, string | undefined>>): string {
+  return env["CUI_STATE"] ?? DEFAULT_DIRECTORY;
+}
+
+/** Opens the state repository at `directory`, making it when there is none. */
+export async function openStateStore(directory: string): Promise<StateStore> {
+  await ensureRepository(directory);
+  let cached: StateSnapshot | undefined;
+  let waiting: Waiting[] = [];
+  let isWorking = false;
+
+  const read = async (): Promise<StateSnapshot> => {
+    cached = await readSnapshot(directory, cached);
+    return cached;
+  };
+
+  const work = async (): Promise<void> => {
+    isWorking = true;
+    // What several steps want at the same moment goes into one commit.
+    await new Promise((resolve) => setImmediate(resolve));
+    while (waiting.length > 0) {
+      const batch = waiting;
+      waiting = [];
+      try {
+        cached = await commitBatch({ directory, batch, known: cached });
+      } catch (error) {
+        for (const entry of batch) entry.reject(error);
+      }
+    }
+    isWorking = false;
+  };
+
+  return {
+    read,
+    update: (change) =>
+      new Promise((resolve, reject) => {
+        waiting.push({ change, resolve, reject });
+        if (!isWorking) void work();
+      }),
+  };
+}
+
+/** Packs the repository when git finds it worth it; it may be used meanwhile. */
+export async function tidyStateStore(directory: string): Promise<void> {
+  await run({
+    ...git(directory, ["-c", "gc.autoDetach=false", "gc", "--auto", "--quiet"], ""),
+    allowedExitCodes: [0],
+  });
+}
+
+/** Commits a batch as one commit; changes that throw are rejected alone, the others go on. */
+async function commitBatch(options: {
+  directory: string;
+  batch: readonly Waiting[];
+  known: StateSnapshot | undefined;
+}): Promise<StateSnapshot> {
+  const { directory, batch } = options;
+  let snapshot = options.known ?? (await readSnapshot(directory, undefined));
+  for (let attempt = 0; attempt < MAX_ATTEMPTS; attempt++) {
+    const { next, messages, refused } = applyChanges(snapshot, batch);
+    const isFresh = attempt > 0 || options.known === undefined;
+    // A change judged by a cached snapshot may be wrong about it: look again before it is refused.
+    if (refused.size === 0 || isFresh) {
+      const revision =
+        messages.length === 0 ? snapshot.revision : await commit(directory, snapshot, next, messages);
+      if (revision !== "conflict") {
+        const committed = messages.length === 0 ? snapshot : { revision, files: next };
+        settle(batch, committed, refused);
+        return committed;
+      }
+    }
+    if (attempt > 0) await new Promise((resolve) => setTimeout(resolve, Math.random() * 5 * attempt));
+    snapshot = await readSnapshot(directory, snapshot);
+  }
+  throw new CollectiveError(
+    "STATE_CONFLICT",
+    `the state at ${directory} was changed by others ${MAX_ATTEMPTS} times in a row`,
+    { hint: "run the command again" },
+  );
+}
+
+function applyChanges(
+  snapshot: StateSnapshot,
+  batch: readonly Waiting[],
+): { next: ReadonlyMap<string, string>; messages: string[]; refused: Map<Waiting, unknown> } {
+  let next: ReadonlyMap<string, string> = snapshot.files;
+  const messages: string[] = [];
+  const refused = new Map<Waiting, unknown>();
+  for (const entry of batch) {
+    try {
+      const change = entry.change({ revision: snapshot.revision, files: next });
+      if (change === undefined) continue;
+      next = withChange(next, change);
+      messages.push(change.message);
+    } catch (error) {
+      refused.set(entry, error);
+    }
+  }
+  return { next, messages, refused };
+}
+
+function withChange(files: ReadonlyMap<string, string>, change: StateChange): ReadonlyMap<string, string> {
+  const next = new Map(files);
+  for (const [file, content] of change.files) {
+    if (!SAFE_PATH.test(file)) throw new Error(`unsafe path in the state: ${JSON.stringify(file)}`);
+    if (content === null) next.delete(file);
+    else next.set(file, content);
+  }
+  return next;
+}
+
+function settle(batch: readonly Waiting[], snapshot: StateSnapshot, refused: Map<Waiting, unknown>): void {
+  for (const entry of batch) {
+    if (refused.has(entry)) entry.reject(refused.get(entry));
+    else entry.resolve(snapshot);
+  }
+}
+
+async function commit(
+  directory: string,
+  base: StateSnapshot,
+  next: ReadonlyMap<string, string>,
+  messages: readonly string[],
+): Promise<string | null> {
+  const [subject = "", ...others] = messages;
+  const message = others.length === 0 ? subject : `${subject}\n\n${others.join("\n")}`;
+  const seconds = Math.floor(Date.now() / 1000);
+  const parts = [
+    `commit ${BRANCH}\nmark :1\ncommitter cui <cui@localhost> ${seconds} +0000\n`,
+    data(message),
+    base.revision === null ? "" : `from ${base.revision}\n`,
+  ];
+  for (const file of base.files.keys()) if (!next.has(file)) parts.push(`D ${file}\n`);
+  for (const [file, content] of next) {
+    if (base.files.get(file) !== content) parts.push(`M 100644 inline ${file}\n`, data(content));
+  }
+  parts.push("\nget-mark :1\ndone\n");
+  return run(git(directory, ["fast-import", "--quiet", "--done"], parts.join("")));
+}
+
+function data(text: string): string {
+  return `data ${Buffer.byteLength(text)}\n${text}\n`;
+}
+
+/** fast-import ends with 1 when it did not move the branch. */
+function git(directory: string, args: readonly string[], input: string) {
+  return {
+    file: "git",
+    args: [`--git-dir=${directory}`, "-c", "core.hooksPath=/dev/null", "-c", "core.fsync=all", ...args],
+    env: GIT_ENVIRONMENT,
+    input,
+    allowedExitCodes: [0, 1],
+    parse: (stdout: string, exitCode: number): string => (exitCode === 1 ? "conflict" : stdout.trim()),
+  };
+}
+
+/** The caller's git settings and an enclosing repository have no say in the state. */
+const GIT_ENVIRONMENT = {
+  GIT_CONFIG_GLOBAL: "/dev/null",
+  GIT_CONFIG_SYSTEM: "/dev/null",
+  GIT_DIR: undefined,
+  GIT_WORK_TREE: undefined,
+  GIT_INDEX_FILE: undefined,
+};
+
+async function readSnapshot(directory: string, known: StateSnapshot | undefined): Promise<StateSnapshot> {
+  const revision = await readRevision(directory);
+  if (revision === null) return { revision: null, files: new Map() };
+  if (revision === known?.revision) return known;
+  const listing = await run({
+    ...git(directory, ["ls-tree", "-r", "-z", "--full-tree", revision], ""),
+    allowedExitCodes: [0],
+    parse: parseListing,
+  });
+  const contents = await readBlobs(
+    directory,
+    listing.map((entry) => entry.oid),
+  );
+  return { revision, files: new Map(listing.map((entry, index) => [entry.file, contents[index] ?? ""])) };
+}
+
+async function readRevision(directory: string): Promise<string | null> {
+  return run({
+    ...git(directory, ["rev-parse", "--verify", "--quiet", BRANCH], ""),
+    parse: (stdout: string, exitCode: number) => (exitCode === 0 ? stdout.trim() : null),
+  });
+}
+
+function parseListing(stdout: string): { oid: string; file: string }[] {
+  return stdout
+    .split("\0")
+    .filter((line) => line !== "")
+    .map((line) => ({ oid: line.slice(12, line.indexOf("\t")), file: line.slice(line.indexOf("\t") + 1) }));
+}
+
+/** `git cat-file --batch` answers `<oid> blob <bytes>\n<content>\n` for each line of its input. */
+async function readBlobs(directory: string, oids: readonly string[]): Promise<string[]> {
+  if (oids.length === 0) return [];
+  return run({
+    ...git(directory, ["cat-file", "--batch"], `${oids.join("\n")}\n`),
+    allowedExitCodes: [0],
+    parse: (stdout: string) => {
+      const bytes = Buffer.from(stdout, "utf8");
+      let at = 0;
+      return oids.map(() => {
+        const headEnd = bytes.indexOf(10, at);
+        const size = Number(bytes.toString("utf8", at, headEnd).split(" ")[2]);
+        at = headEnd + 1 + size + 1;
+        return bytes.toString("utf8", headEnd + 1, headEnd + 1 + size);
+      });
+    },
+  });
+}
+
+/** Made beside its place and renamed, so that of two managers that begin at once both find one whole repository. */
+async function ensureRepository(directory: string): Promise<void> {
+  if (await stat(path.join(directory, "HEAD")).catch(() => undefined)) return;
+  await mkdir(path.dirname(directory), { recursive: true });
+  const made = await mkdtemp(`${directory}.`);
+  try {
+    await run({
+      file: "git",
+      args: ["init", "--quiet", "--bare", "--template=", "--initial-branch=main", "--", made],
+      env: GIT_ENVIRONMENT,
+    });
+    await rename(made, directory);
+  } catch (error) {
+    await rm(made, { recursive: true, force: true });
+    if (!["ENOTEMPTY", "EEXIST"].includes((error as NodeJS.ErrnoException).code ?? "")) throw error;
+  }
+}

@@ -1,0 +1,181 @@
+/** Every mistake of the files of a checkout: CVL with all it imports, locks, inventories, VM descriptions. */
+import { lstat, readFile } from "node:fs/promises";
+import path from "node:path";
+import pLimit from "p-limit";
+import { checkProgram } from "../cvl/check-program.ts";
+import { format } from "../cvl/format.ts";
+import { MAX_FILE_CHARACTERS } from "../cvl/limits.ts";
+import { parse } from "../cvl/parser.ts";
+import type { Diagnostic, DiagnosticCode, Severity, TextOf } from "../diagnostics.ts";
+import { CollectiveError } from "../errors.ts";
+import { git } from "../git/git.ts";
+import { loadWith } from "../appliance/load.ts";
+import type { LoadedAppliance } from "../appliance/loaded-appliance.ts";
+import { LOCK_FILE, parseLock } from "../appliance/lock.ts";
+import { withMirrors, type Mirrors } from "../appliance/mirrors.ts";
+import { WITHDRAWN_FILE, parseWithdrawn } from "../appliance/versions.ts";
+import { parseVmDescription } from "../appliance/vm-description.ts";
+import { hasErrors } from "../site/describe-network.ts";
+import { parseInventory } from "../site/read-inventory.ts";
+import { PREVIEW_LIMITS, withinLimits, type Allowance, type PreviewLimits } from "./preview-limits.ts";
+import { INVENTORY_FILE } from "../site/site.ts";
+
+export interface CheckOptions {
+  /** A folder of a checkout. */
+  readonly folder: string;
+  /** URL prefixes imports may come from; undefined allows all. */
+  readonly allow?: readonly string[] | undefined;
+  readonly refusePaths?: boolean;
+  /** A file that `cui fmt` would write otherwise. */
+  readonly format: Severity | "off";
+  readonly fetchEnv?: Readonly<Record<string, string>> | undefined;
+  readonly cache?: string | undefined;
+  readonly limits?: Partial<PreviewLimits>;
+  readonly signal?: AbortSignal | undefined;
+}
+
+export interface CheckedFiles {
+  readonly files: readonly string[];
+  /** Each once, in the order of the files. */
+  readonly diagnostics: readonly Diagnostic[];
+  readonly textOf: TextOf;
+}
+
+const MAX_AT_ONCE = 8;
+
+/** Checks what git tracks below the folder. @throws CollectiveError PREVIEW_TOO_LARGE, PREVIEW_TIMED_OUT. */
+export async function checkSite(options: CheckOptions): Promise<CheckedFiles> {
+  const limits = { ...PREVIEW_LIMITS, ...options.limits };
+  return withinLimits(limits, (allowance) => checkWithin(options, allowance), options.signal);
+}
+
+async function checkWithin(options: CheckOptions, allowance: Allowance): Promise<CheckedFiles> {
+  const files = await listFiles(options.folder);
+  allowance.requireRoots(files.filter(isCvl).length);
+  const { cache, fetchEnv } = options;
+  const results = await withMirrors(
+    (mirrors) => {
+      const limit = pLimit(MAX_AT_ONCE);
+      return Promise.all(files.map((file) => limit(checkFile, file, { ...options, allowance, mirrors })));
+    },
+    { cache, fetchEnv, signal: allowance.signal },
+  );
+  const seen = new Map<string, Diagnostic>();
+  for (const { diagnostics } of results) {
+    for (const diagnostic of diagnostics) {
+      const { code, message, span } = diagnostic;
+      seen.set(JSON.stringify([code, message, span]), diagnostic);
+    }
+  }
+  const textOf: TextOf = (name) => {
+    for (const result of results) {
+      const text = result.textOf(name);
+      if (text !== undefined) return text;
+    }
+    return undefined;
+  };
+  return { files, diagnostics: [...seen.values()], textOf };
+}
+
+/** What `git` tracks and this checks, by name; a symlink among them is a mistake. */
+async function listFiles(folder: string): Promise<string[]> {
+  const output = await git({ folder, args: ["ls-files", "-z", "--cached", "--deduplicate"] });
+  return output.split("\0").filter((file) => checkerOf(file) !== undefined);
+}
+
+function isCvl(file: string): boolean {
+  return file.endsWith(".cvl");
+}
+
+interface FileOptions extends CheckOptions {
+  readonly allowance: Allowance;
+  readonly mirrors: Mirrors;
+}
+
+type Checked = Pick<CheckedFiles, "diagnostics" | "textOf">;
+type Checker = (file: string, text: string) => { readonly diagnostics: readonly Diagnostic[] };
+
+function checkerOf(file: string): Checker | "cvl" | undefined {
+  if (isCvl(file)) return "cvl";
+  const name = path.posix.basename(file);
+  if (name === INVENTORY_FILE) return (shown, text) => parseInventory(text, shown);
+  if (name === LOCK_FILE) return (shown, text) => parseLock(text, shown);
+  if (name === WITHDRAWN_FILE) return (shown, text) => parseWithdrawn(text, shown);
+  if (/\.(vm\.yaml|vmx)$/.test(name)) return (shown, text) => parseVmDescription(text, shown);
+  return undefined;
+}
+
+async function checkFile(file: string, options: FileOptions): Promise<Checked> {
+  const { allowance, folder } = options;
+  allowance.requireTime();
+  const absolute = path.join(folder, file);
+  const info = await lstat(absolute).catch(() => undefined);
+  if (info === undefined) return { diagnostics: [], textOf: () => undefined };
+  const maxBytes = Math.min(allowance.bytesLeft(), MAX_FILE_CHARACTERS);
+  if (!info.isFile()) return refused(file, "is no plain file");
+  if (info.size > maxBytes) return refused(file, `has ${info.size} bytes, and at most ${maxBytes} are read`);
+  allowance.spendBytes(info.size);
+  const checker = checkerOf(file);
+  if (checker === "cvl") return checkCvl(file, options);
+  const text = await readFile(absolute, "utf8");
+  const textOf: TextOf = (name) => (name === file ? text : undefined);
+  return { diagnostics: checker?.(file, text).diagnostics ?? [], textOf };
+}
+
+function refused(file: string, problem: string): Checked {
+  const span = { file, start: 0, end: 0 };
+  const message = `${file} ${problem}`;
+  const diagnostic: Diagnostic = { code: "FILE_REFUSED", severity: "error", message, span };
+  return { diagnostics: [diagnostic], textOf: (name) => (name === file ? "" : undefined) };
+}
+
+async function checkCvl(file: string, options: FileOptions): Promise<Checked> {
+  try {
+    let loaded = await loadFile(file, undefined, options);
+    const first = firstObject(loaded, file);
+    if (first !== undefined) loaded = await loadFile(file, first, options);
+    const { program, textOf } = loaded;
+    const found = [...loaded.diagnostics, ...(program === undefined ? [] : checkProgram(program))];
+    const unformatted = hasErrors(found) ? [] : checkFormat(file, textOf(file) ?? "", options.format);
+    return { diagnostics: [...found, ...unformatted], textOf };
+  } catch (error) {
+    if (!(error instanceof CollectiveError) || !error.code.startsWith("REPOSITORY_")) throw error;
+    return refused(file, `cannot be checked: ${error.message}`);
+  }
+}
+
+function loadFile(file: string, object: string | undefined, options: FileOptions): Promise<LoadedAppliance> {
+  const { folder, allow, refusePaths, mirrors } = options;
+  return loadWith(mirrors, {
+    file,
+    cwd: folder,
+    versions: "locked",
+    writeLock: false,
+    ...(object === undefined ? {} : { object }),
+    ...(allow === undefined ? {} : { allow }),
+    ...(refusePaths === undefined ? {} : { refusePaths }),
+  });
+}
+
+/** A file may hold several objects without a main one: it can be checked, only not started. */
+function firstObject({ diagnostics, textOf }: LoadedAppliance, file: string): string | undefined {
+  const [error, second] = diagnostics.filter(({ severity }) => severity === "error");
+  if (error?.code !== "CVL_ROOT_OBJECT" || second !== undefined) return undefined;
+  return parse(textOf(file) ?? "", file).file.objects[0]?.name.text;
+}
+
+/** At the first line that would be another one. */
+function checkFormat(file: string, text: string, severity: CheckOptions["format"]): Diagnostic[] {
+  if (severity === "off") return [];
+  const { text: formatted, diagnostics } = format(text, file);
+  if (formatted === text || diagnostics.length > 0) return [];
+  const wanted = formatted.split("\n");
+  let start = 0;
+  for (const [index, line] of text.split("\n").entries()) {
+    if (line !== wanted[index]) break;
+    start += line.length + 1;
+  }
+  const code: DiagnosticCode = "CVL_FORMAT";
+  const message = "the file is not written as `cui fmt` writes it";
+  return [{ code, severity, message, span: { file, start, end: start }, hint: "run `cui fmt`" }];
+}

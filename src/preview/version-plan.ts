@@ -1,0 +1,25 @@
+/** What an update from one version of an appliance to another does to those who run it as it is. */
+import { diffNetworks } from "../plan/diff-networks.ts";
+import type { PlannedNetwork } from "../plan/markdown-model.ts";
+import { renderMermaid } from "../plan/render-mermaid.ts";
+import type { Mirrors } from "../appliance/mirrors.ts";
+import type { DescribedFile } from "./describe-version.ts";
+import { forecastFetch } from "./fetch-forecast.ts";
+
+/** Of the files both versions have, where both can be described; what is required may be unset on either side. */
+export async function planBetweenVersions(
+  before: readonly DescribedFile[],
+  after: readonly DescribedFile[],
+  mirrors: Mirrors,
+): Promise<readonly PlannedNetwork[]> {
+  const planned: PlannedNetwork[] = [];
+  for (const { file, described } of after) {
+    const running = before.find((entry) => entry.file === file)?.described.network;
+    const wanted = described.network;
+    if (running === undefined || wanted === undefined) continue;
+    const fetchBytes = await forecastFetch(running, wanted, mirrors);
+    const plan = diffNetworks(running, wanted, { fetchBytes });
+    planned.push({ file, plan, diagram: renderMermaid(wanted, plan) });
+  }
+  return planned;
+}

@@ -1,0 +1,101 @@
+/** `cui disk add`, and the first half of `cui publish`: the disks of a working folder become index and packs. */
+import { readdir } from "node:fs/promises";
+import path from "node:path";
+import type { Diagnostic, TextOf } from "../diagnostics.ts";
+import type { WriteProgress } from "../disk/write-program-disk.ts";
+import { CollectiveError } from "../errors.ts";
+import { readApplianceFolder, type ApplianceFolder } from "./appliance-folder.ts";
+import { git, gitStatus } from "../git/git.ts";
+import { openImageTree, type ImageTree } from "../appliance/version-files.ts";
+import { withMirrors, type Mirrors } from "../appliance/mirrors.ts";
+import { writeProgramDisks, type AddedDisk } from "./write-program-disks.ts";
+import { keepInLfs, keepOutOfGit } from "./repository-folder.ts";
+import { newestVersion, versionOfTag } from "../appliance/versions.ts";
+
+export interface AddDisksOptions {
+  readonly cwd: string;
+  /** The CVL file, relative to `cwd`; default the only one in `cwd`. */
+  readonly cvl?: string;
+  readonly object?: string;
+  /** Folder of the mirrors; default `$XDG_CACHE_HOME/cui`. */
+  readonly cache?: string;
+  readonly onProgress?: (source: string, progress: WriteProgress) => void;
+}
+
+export interface AddDisksReport {
+  readonly diagnostics: readonly Diagnostic[];
+  readonly textOf: TextOf;
+  /** Undefined when diagnostics has errors: then nothing was written. */
+  readonly disks: readonly AddedDisk[] | undefined;
+}
+
+/**
+ * Every disk of the VM descriptions that `datadisks` does not list, against the newest version reachable from HEAD.
+ * @throws CollectiveError REPOSITORY_DISK_MISSING, REPOSITORY_FILE_MISSING, and as writeProgramDisk
+ */
+export async function addDisks(options: AddDisksOptions): Promise<AddDisksReport> {
+  const cvl = options.cvl ?? (await onlyCvlFile(options.cwd));
+  return withMirrors(
+    async (mirrors) => {
+      const appliance = await readApplianceFolder(mirrors, { cvl, cwd: options.cwd, object: options.object });
+      const { diagnostics, textOf } = appliance;
+      if (appliance.tree === undefined) return { diagnostics, textOf, disks: undefined };
+      const previous = await newestReachable(appliance.folder, mirrors);
+      try {
+        return { diagnostics, textOf, disks: await storeDisks({ appliance, previous, ...options }) };
+      } finally {
+        await previous?.close();
+      }
+    },
+    { cache: options.cache },
+  );
+}
+
+export interface StoreDisksOptions {
+  readonly appliance: Pick<ApplianceFolder, "folder" | "programDisks" | "dataDisks" | "bootFiles">;
+  readonly previous: ImageTree | undefined;
+  readonly onProgress?: ((source: string, progress: WriteProgress) => void) | undefined;
+}
+
+/** Writes index and packs, and what git needs to know of them and of the fat images. */
+export async function storeDisks({
+  appliance,
+  previous,
+  onProgress,
+}: StoreDisksOptions): Promise<readonly AddedDisk[]> {
+  const { folder, programDisks, dataDisks, bootFiles } = appliance;
+  await keepOutOfGit(folder, [...programDisks, ...dataDisks]);
+  if (programDisks.length + bootFiles.length > 0) await keepInLfs(folder, bootFiles);
+  return writeProgramDisks({ folder, sources: programDisks, previous, onProgress });
+}
+
+/** The newest version tag in HEAD's history; undefined without one, or outside a repository. */
+export async function newestReachable(folder: string, mirrors: Mirrors): Promise<ImageTree | undefined> {
+  const args = ["for-each-ref", "--merged=HEAD", "--format=%(refname:lstrip=2)", "refs/tags/v*"];
+  const { stdout, exitCode } = await gitStatus({ folder, args, allowedExitCodes: [0, 1, 128, 129] });
+  if (exitCode !== 0) return undefined;
+  const versions = stdout.split("\n").flatMap((tag) => {
+    const version = versionOfTag(tag);
+    return version === undefined ? [] : [{ version, commit: tag }];
+  });
+  const newest = newestVersion(versions, new Map());
+  if (newest === undefined) return undefined;
+  const commit = await git({
+    folder,
+    args: ["rev-parse", "--verify", `refs/tags/${newest.commit}^{commit}`],
+  });
+  return openImageTree({ url: folder, version: null, commit: commit.trim() }, mirrors);
+}
+
+async function onlyCvlFile(folder: string): Promise<string> {
+  const files = (await readdir(folder)).filter((name) => name.endsWith(".cvl"));
+  const [only] = files;
+  if (only !== undefined && files.length === 1) return path.join(folder, only);
+  throw new CollectiveError(
+    "USAGE",
+    files.length === 0
+      ? `there is no CVL file in ${folder}`
+      : `there are several CVL files: ${files.join(", ")}`,
+    { hint: "name the CVL file" },
+  );
+}

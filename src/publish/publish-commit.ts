@@ -1,0 +1,91 @@
+/** A commit of what the folder holds, made aside: no branch, no tag and no index of the user's changes. */
+import { randomUUID } from "node:crypto";
+import { copyFile, stat, utimes } from "node:fs/promises";
+import path from "node:path";
+import { git, gitStatus } from "../git/git.ts";
+import { gitFolderOf } from "../git/folder.ts";
+import { configValue } from "./repository-folder.ts";
+
+export interface BuiltCommit {
+  readonly commit: string;
+  readonly tree: string;
+  /** The git index that belongs to it; the caller puts it in place or removes it. */
+  readonly indexFile: string;
+}
+
+export interface BuildCommitOptions {
+  readonly folder: string;
+  readonly parent: string | undefined;
+  readonly message: string;
+  /** Disk images that must not be in it, also where git tracked them before. */
+  readonly keptOut: readonly string[];
+}
+
+/** The parent itself when the folder is just what it holds. */
+export async function buildCommit({
+  folder,
+  parent,
+  message,
+  keptOut,
+}: BuildCommitOptions): Promise<BuiltCommit> {
+  const gitFolder = await gitFolderOf(folder);
+  const indexFile = path.join(gitFolder, `cui-index-${randomUUID()}`);
+  const env = { GIT_INDEX_FILE: indexFile };
+  await copyIndex(path.join(gitFolder, "index"), indexFile);
+  await git({ folder, env, args: ["add", "--all", "--", "."], lfsFilters: true });
+  if (keptOut.length > 0) {
+    await git({ folder, env, args: ["rm", "--cached", "--quiet", "--ignore-unmatch", "--", ...keptOut] });
+  }
+  const tree = (await git({ folder, env, args: ["write-tree"] })).trim();
+  const parentTree = parent === undefined ? undefined : await treeOf(folder, parent);
+  if (parent !== undefined && parentTree === tree) return { commit: parent, tree, indexFile };
+  const signed = (await configValue(folder, "commit.gpgSign")) === "true" ? ["-S"] : [];
+  const parents = parent === undefined ? [] : ["-p", parent];
+  const commit = await git({
+    folder,
+    env: await identity(folder),
+    args: ["commit-tree", ...signed, ...parents, "-F", "-", tree],
+    input: `${message}\n`,
+  });
+  return { commit: commit.trim(), tree, indexFile };
+}
+
+/**
+ * The user's index knows which files did not change; without one every file is read. Its own time goes with it: git reads a
+ * file again whose time is not before the index's (a file that changes twice within a second), and a copy is always later.
+ * @see git's racy-git.txt
+ */
+async function copyIndex(from: string, to: string): Promise<void> {
+  const before = await stat(from).catch(() => undefined);
+  if (before === undefined) return;
+  await copyFile(from, to);
+  const seconds = Math.floor(before.mtimeMs / 1000);
+  await utimes(to, seconds, seconds);
+}
+
+async function treeOf(folder: string, commit: string): Promise<string> {
+  const { stdout } = await gitStatus({
+    folder,
+    args: ["rev-parse", "--verify", "--quiet", `${commit}^{tree}`],
+  });
+  return stdout.trim();
+}
+
+/** Who never told git their name can publish all the same. */
+async function identity(folder: string): Promise<Record<string, string>> {
+  const env: Record<string, string> = {};
+  for (const [who, setting] of [
+    ["AUTHOR", "author"],
+    ["COMMITTER", "committer"],
+  ] as const) {
+    const email = process.env[`GIT_${who}_EMAIL`] ?? process.env["EMAIL"];
+    const isKnown =
+      email !== undefined ||
+      (await configValue(folder, "user.email")) !== undefined ||
+      (await configValue(folder, `${setting}.email`)) !== undefined;
+    if (isKnown) continue;
+    env[`GIT_${who}_NAME`] = "Collective";
+    env[`GIT_${who}_EMAIL`] = "collective@localhost";
+  }
+  return env;
+}

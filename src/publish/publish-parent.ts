@@ -1,0 +1,110 @@
+/** Onto what a version is built: the folder's own history, or the repository's where the folder has none. */
+import { CollectiveError } from "../errors.ts";
+import { git, gitStatus } from "../git/git.ts";
+import type { Mirror } from "../appliance/mirror.ts";
+import { DEFAULT_BRANCH_REF } from "../appliance/mirror-cache.ts";
+import type { Version } from "../appliance/versions.ts";
+
+export interface Parent {
+  /** The branch that is pushed, on both sides. */
+  readonly branch: string;
+  /** Undefined for the first commit of all. */
+  readonly commit: string | undefined;
+  /** HEAD of the folder; undefined without a commit. */
+  readonly head: string | undefined;
+  /** The branch's commit at the repository. */
+  readonly remoteTip: string | undefined;
+  readonly isFromRemote: boolean;
+  /**
+   * The repository is one version ahead of HEAD: this folder's own, when a publish ended between push and the folder's refs,
+   * or somebody else's.
+   */
+  readonly isOneAhead: boolean;
+}
+
+export interface FindParentOptions {
+  readonly folder: string;
+  readonly mirror: Mirror;
+  readonly newest: Version | undefined;
+}
+
+/** @throws CollectiveError REPOSITORY_PUBLISH_REFUSED when the repository has what the folder's history lacks. */
+export async function findParent({ folder, mirror, newest }: FindParentOptions): Promise<Parent> {
+  const head = await commitOf(folder, "HEAD");
+  const branch = head === undefined ? await remoteBranch(mirror) : await currentBranch(folder);
+  const remoteTip = await mirror.branchTip(branch);
+  if (remoteTip !== undefined) await bringCommit(folder, mirror, `refs/heads/${branch}`);
+  const common = { branch, head, remoteTip };
+  if (head === undefined) return { ...common, commit: remoteTip, isFromRemote: true, isOneAhead: false };
+  await refuseTag(folder, head, (newest?.version ?? 0) + 1);
+  if (remoteTip === undefined || (await isAncestor(folder, remoteTip, head))) {
+    return { ...common, commit: head, isFromRemote: false, isOneAhead: false };
+  }
+  if (remoteTip !== newest?.commit || (await commitOf(folder, `${remoteTip}^`)) !== head)
+    throw behind(mirror, branch);
+  return { ...common, commit: remoteTip, isFromRemote: false, isOneAhead: true };
+}
+
+/** The commit a name stands for in a folder's repository. */
+export async function commitOf(folder: string, name: string): Promise<string | undefined> {
+  const args = ["rev-parse", "--verify", "--quiet", "--end-of-options", `${name}^{commit}`];
+  const { stdout, exitCode } = await gitStatus({ folder, args });
+  return exitCode === 0 ? stdout.trim() : undefined;
+}
+
+async function currentBranch(folder: string): Promise<string> {
+  const { stdout, exitCode } = await gitStatus({
+    folder,
+    args: ["symbolic-ref", "--quiet", "--short", "HEAD"],
+  });
+  if (exitCode === 0) return stdout.trim();
+  throw new CollectiveError("REPOSITORY_PUBLISH_REFUSED", `HEAD of ${folder} is on no branch`, {
+    hint: "check out the branch that is to be published: `git switch main`",
+  });
+}
+
+/** The default branch's name: the mirror knows its commit. */
+async function remoteBranch(mirror: Mirror): Promise<string> {
+  const args = [
+    "for-each-ref",
+    `--points-at=${DEFAULT_BRANCH_REF}`,
+    "--format=%(refname:lstrip=2)",
+    "refs/heads",
+  ];
+  const { stdout } = await gitStatus({ folder: mirror.folder, args, allowedExitCodes: [0, 128, 129] });
+  const names = stdout.split("\n").filter((name) => name !== "");
+  return ["main", "master"].find((name) => names.includes(name)) ?? names[0] ?? "main";
+}
+
+/** Brings a branch's history from the mirror into the folder's repository, without a ref. */
+async function bringCommit(folder: string, mirror: Mirror, ref: string): Promise<void> {
+  const args = ["fetch", "--quiet", "--no-tags", "--no-write-fetch-head", "--no-auto-maintenance", "--"];
+  await git({ folder, args: [...args, mirror.folder, ref] });
+}
+
+async function isAncestor(folder: string, ancestor: string, commit: string): Promise<boolean> {
+  const args = ["merge-base", "--is-ancestor", ancestor, commit];
+  return (await gitStatus({ folder, args })).exitCode === 0;
+}
+
+/** A version the user tagged but never pushed is published as it is, or not at all. */
+async function refuseTag(folder: string, head: string, version: number): Promise<void> {
+  const tagged = await commitOf(folder, `refs/tags/v${version}`);
+  if (tagged === undefined || tagged === head) return;
+  throw new CollectiveError(
+    "REPOSITORY_PUBLISH_REFUSED",
+    `there is a tag v${version} in ${folder} that is not HEAD`,
+    {
+      hint: `publish it with \`git push\`, or delete it with \`git tag -d v${version}\``,
+    },
+  );
+}
+
+/** Somebody else published from this branch. */
+export function behind(mirror: Mirror, branch: string): CollectiveError {
+  return new CollectiveError(
+    "REPOSITORY_PUBLISH_REFUSED",
+    `${branch} of ${mirror.url} has commits that this folder lacks: somebody else published`,
+    { data: { url: mirror.url, branch }, hint: "`git pull --rebase`, then publish again" },
+  );
+}

@@ -1,0 +1,210 @@
+/** `cui publish`: a working folder becomes the next version of an appliance repository, or nothing happens. */
+import { rm, writeFile } from "node:fs/promises";
+import path from "node:path";
+import type { Diagnostic, TextOf } from "../diagnostics.ts";
+import type { WriteProgress } from "../disk/write-program-disk.ts";
+import { CollectiveError } from "../errors.ts";
+import { withFileLock } from "../file-lock.ts";
+import { newestReachable, storeDisks } from "./add-disks.ts";
+import { readApplianceFolder, type ApplianceFolder } from "./appliance-folder.ts";
+import { gitStatus } from "../git/git.ts";
+import { gitFolderOf, workTreeTop } from "../git/folder.ts";
+import { openImageTree, type ImageTree } from "../appliance/version-files.ts";
+import { resolveImages } from "../appliance/resolve-machine-images.ts";
+import type { Mirror } from "../appliance/mirror.ts";
+import { withMirrors, type Mirrors } from "../appliance/mirrors.ts";
+import type { AddedDisk } from "./write-program-disks.ts";
+import { buildCommit, type BuiltCommit } from "./publish-commit.ts";
+import { behind, findParent, type Parent } from "./publish-parent.ts";
+import { recordLocally, sendVersion } from "./publish-push.ts";
+import { initRepositoryFolder } from "./repository-folder.ts";
+import { isUrlProblem, resolveUrl, type RepositoryUrl } from "../git/url.ts";
+import { MAX_WITHDRAWN_BYTES, WITHDRAWN_FILE, type Version } from "../appliance/versions.ts";
+
+export interface PublishOptions {
+  /** Path (relative to `cwd`) or URL of the repository. */
+  readonly repository: string;
+  /** The CVL file, relative to `cwd`; its folder is published. */
+  readonly cvl: string;
+  readonly cwd: string;
+  readonly object?: string;
+  /** Of the commit; default `Publish v<version>`. */
+  readonly message?: string;
+  /** Folder of the mirrors; default `$XDG_CACHE_HOME/cui`. */
+  readonly cache?: string;
+  readonly onProgress?: (source: string, progress: WriteProgress) => void;
+  /** Told for whom we wait, when somebody publishes the same folder. */
+  readonly onWait?: ((message: string) => void) | undefined;
+}
+
+export interface PublishReport {
+  readonly diagnostics: readonly Diagnostic[];
+  readonly textOf: TextOf;
+  /** Undefined when diagnostics has errors: then nothing was published. */
+  readonly published: PublishedVersion | undefined;
+}
+
+export interface PublishedVersion {
+  readonly url: string;
+  readonly version: number;
+  readonly commit: string;
+  readonly disks: readonly AddedDisk[];
+  /** Bytes of Git LFS objects that were sent. */
+  readonly sentBytes: number;
+}
+
+/**
+ * Checks the CVL, stores the disks, commits the folder, pushes branch and tag at once. No branch or tag changes locally before
+ * the push has succeeded.
+ * @throws CollectiveError REPOSITORY_MISSING, REPOSITORY_UNREACHABLE, REPOSITORY_PUBLISH_REFUSED, REPOSITORY_NOTHING_NEW,
+ * REPOSITORY_FOLDER_TRACKED, REPOSITORY_DISK_MISSING
+ */
+export async function publish(options: PublishOptions): Promise<PublishReport> {
+  const target = resolveUrl(options.repository, options.cwd);
+  if (isUrlProblem(target)) {
+    throw new CollectiveError("REPOSITORY_URL_REFUSED", target.message, { hint: target.hint });
+  }
+  return withMirrors(
+    async (mirrors) => {
+      const mirror = await mirrors.get(target.url);
+      await mirror.fetch();
+      const baseUrl = target.url;
+      const appliance = await readApplianceFolder(mirrors, { ...options, baseUrl });
+      if (appliance.tree === undefined) return refused(appliance);
+      return inRepository({ folder: appliance.folder, target, onWait: options.onWait }, () =>
+        publishFolder({ options, target, mirrors, mirror, appliance }),
+      );
+    },
+    { cache: options.cache },
+  );
+}
+
+interface RepositoryOptions extends Pick<PublishOptions, "onWait"> {
+  readonly folder: string;
+  readonly target: RepositoryUrl;
+}
+
+/** Makes the folder a repository where it is none, and takes that back when nothing was published. */
+async function inRepository(
+  { folder, target, onWait }: RepositoryOptions,
+  work: () => Promise<PublishReport>,
+): Promise<PublishReport> {
+  const top = await workTreeTop(folder);
+  const isNew = top === undefined || path.relative(top, folder) !== "";
+  if (isNew && top !== undefined) await refuseTrackedFolder(folder, top);
+  if (isNew) await initRepositoryFolder(folder, { origin: target.url });
+  const file = path.join(await gitFolderOf(folder), "cui-publish.lock");
+  let isPublished = false;
+  try {
+    const report = await withFileLock({ file, purpose: "cui publish", onWait }, work);
+    isPublished = report.published !== undefined;
+    return report;
+  } finally {
+    if (isNew && !isPublished) await rm(path.join(folder, ".git"), { recursive: true, force: true });
+  }
+}
+
+interface FolderOptions {
+  readonly options: PublishOptions;
+  readonly target: RepositoryUrl;
+  readonly mirrors: Mirrors;
+  readonly mirror: Mirror;
+  readonly appliance: ApplianceFolder;
+}
+
+async function publishFolder(context: FolderOptions): Promise<PublishReport> {
+  const { options, target, mirrors, mirror, appliance } = context;
+  const { folder } = appliance;
+  const versions = await mirror.versions();
+  const newest = versions.at(-1);
+  const version = (newest?.version ?? 0) + 1;
+  const parent = await findParent({ folder, mirror, newest });
+  await keepWithdrawn(folder, mirror, parent);
+  const previous = await previousVersion(context, parent, newest);
+  const disks = await storeDisks({ appliance, previous, onProgress: options.onProgress }).finally(() =>
+    previous?.close(),
+  );
+  if (appliance.tree === undefined) return refused(appliance);
+  const { diagnostics } = await resolveImages(appliance.loaded, appliance.tree, { mirrors });
+  const all = [...appliance.diagnostics, ...diagnostics];
+  if (diagnostics.some(({ severity }) => severity === "error"))
+    return refused({ ...appliance, diagnostics: all });
+  const built = await buildCommit({
+    folder,
+    parent: parent.commit,
+    message: options.message ?? `Publish v${version}`,
+    keptOut: [...appliance.programDisks, ...appliance.dataDisks],
+  });
+  try {
+    if (newest !== undefined) await refuseSame({ folder, target, mirror, parent, newest, built });
+    if (parent.isOneAhead) throw behind(mirror, parent.branch);
+    const sentBytes = await sendVersion({ folder, target, mirror, parent, version, commit: built.commit });
+    await recordLocally({ folder, target, parent, version, built });
+    const published = { url: target.url, version, commit: built.commit, disks, sentBytes };
+    return { diagnostics: all, textOf: appliance.textOf, published };
+  } finally {
+    await rm(built.indexFile, { force: true });
+  }
+}
+
+function refused({ diagnostics, textOf }: Pick<ApplianceFolder, "diagnostics" | "textOf">): PublishReport {
+  return { diagnostics, textOf, published: undefined };
+}
+
+/** What the disks are stored against: the newest version in the folder's own history, for a new folder the repository's newest. */
+async function previousVersion(
+  { appliance, mirrors, mirror }: FolderOptions,
+  parent: Parent,
+  newest: Version | undefined,
+): Promise<ImageTree | undefined> {
+  if (!parent.isFromRemote) return newestReachable(appliance.folder, mirrors);
+  if (newest === undefined) return undefined;
+  return openImageTree({ url: mirror.url, ...newest }, mirrors);
+}
+
+/** A folder that has no history of its own must not take back what was withdrawn. */
+async function keepWithdrawn(folder: string, mirror: Mirror, parent: Parent): Promise<void> {
+  if (!parent.isFromRemote || parent.commit === undefined) return;
+  const limit = { maxBytes: MAX_WITHDRAWN_BYTES };
+  const content = await mirror
+    .files(parent.commit)
+    .readFile(WITHDRAWN_FILE, limit)
+    .catch(() => undefined);
+  if (content === undefined) return;
+  await writeFile(path.join(folder, WITHDRAWN_FILE), content, { flag: "wx" }).catch((error: unknown) => {
+    if (!(error instanceof Error && "code" in error && error.code === "EEXIST")) throw error;
+  });
+}
+
+interface SameOptions {
+  readonly folder: string;
+  readonly target: RepositoryUrl;
+  readonly mirror: Mirror;
+  readonly parent: Parent;
+  readonly newest: Version;
+  readonly built: BuiltCommit;
+}
+
+/** Where an earlier publish ended after its push, the folder's refs follow now. */
+async function refuseSame({ folder, target, mirror, parent, newest, built }: SameOptions): Promise<void> {
+  if ((await mirror.commitOf(newest.version))?.tree !== built.tree) return;
+  if ((parent.isOneAhead || parent.head === undefined) && parent.remoteTip === newest.commit) {
+    await recordLocally({ folder, target, parent, version: newest.version, built });
+  }
+  throw new CollectiveError(
+    "REPOSITORY_NOTHING_NEW",
+    `${folder} is what v${newest.version} of ${mirror.url} holds`,
+    {
+      hint: "change something first",
+    },
+  );
+}
+
+/** A folder that another repository keeps cannot be one itself. */
+async function refuseTrackedFolder(folder: string, top: string): Promise<void> {
+  const { stdout } = await gitStatus({ folder, args: ["ls-files", "--", "."] });
+  if (stdout === "") return;
+  throw new CollectiveError("REPOSITORY_FOLDER_TRACKED", `${folder} is part of the git repository ${top}`, {
+    hint: "an appliance has a repository of its own: move the folder out of the other",
+  });
+}

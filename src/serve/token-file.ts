@@ -1,0 +1,127 @@
+/**
+ * The file of those who may read and write. It holds no token, only the SHA-256 of each.
+ *
+ *     format: 1
+ *     tokens:
+ *       - { name: ci, sha256: 9f86d0…, rights: write }
+ */
+import { createHash, randomBytes } from "node:crypto";
+import { readFile } from "node:fs/promises";
+import { parse, stringify } from "yaml";
+import { z } from "zod";
+import { CollectiveError } from "../errors.ts";
+import { writeFileAtomically } from "../io.ts";
+
+export type TokenRights = "read" | "write";
+
+export interface TokenEntry {
+  /** What hooks see as REMOTE_USER. */
+  readonly name: string;
+  /** Of the token, 64 lowercase hex digits. */
+  readonly sha256: string;
+  /** Who may write may read. */
+  readonly rights: TokenRights;
+}
+
+const MAX_FILE_BYTES = 1024 * 1024;
+const MAX_TOKENS = 10_000;
+/** It becomes part of a committer's identity. */
+const NAME = /^[A-Za-z0-9][A-Za-z0-9._@-]{0,63}$/;
+
+const SCHEMA = z.strictObject({
+  format: z.literal(1, "only format: 1 is understood"),
+  tokens: z
+    .array(
+      z.strictObject({
+        name: z.string().regex(NAME, "expected letters, digits and . _ @ -, at most 64"),
+        sha256: z.string().regex(/^[0-9a-f]{64}$/, "expected 64 lowercase hex digits"),
+        rights: z.enum(["read", "write"]),
+      }),
+    )
+    .max(MAX_TOKENS),
+});
+
+/**
+ * Who is in the file; nobody when it does not exist.
+ * @throws CollectiveError SERVE_TOKENS_INVALID
+ */
+export async function readTokens(file: string): Promise<readonly TokenEntry[]> {
+  const text = await readFile(file, "utf8").catch((error: unknown) => {
+    if (error instanceof Error && "code" in error && error.code === "ENOENT") return undefined;
+    throw invalid(file, error instanceof Error ? error.message : String(error), error);
+  });
+  if (text === undefined) return [];
+  if (text.length > MAX_FILE_BYTES) throw invalid(file, "it is larger than 1 MiB");
+  return parseTokens(text, file);
+}
+
+/**
+ * Makes a token, adds its SHA-256 to the file and returns the token itself: nobody can show it again.
+ * @throws CollectiveError SERVE_TOKEN_NAME, SERVE_TOKENS_INVALID
+ */
+export async function addToken(file: string, name: string, rights: TokenRights): Promise<string> {
+  const entries = await readTokens(file);
+  if (!NAME.test(name)) {
+    throw new CollectiveError("SERVE_TOKEN_NAME", `"${name}" cannot be the name of a token`, {
+      hint: "use letters, digits and . _ @ -, at most 64",
+    });
+  }
+  if (entries.some((entry) => entry.name === name)) {
+    throw new CollectiveError("SERVE_TOKEN_NAME", `there is a token called ${name} already`, {
+      hint: `\`cui serve token remove ${name}\` takes it back`,
+    });
+  }
+  const token = `cui_${randomBytes(32).toString("base64url")}`;
+  await writeTokens(file, [...entries, { name, sha256: digestOf(token).toString("hex"), rights }]);
+  return token;
+}
+
+/** @throws CollectiveError SERVE_TOKEN_NAME when there is none of that name */
+export async function removeToken(file: string, name: string): Promise<void> {
+  const entries = await readTokens(file);
+  const kept = entries.filter((entry) => entry.name !== name);
+  if (kept.length === entries.length) {
+    throw new CollectiveError("SERVE_TOKEN_NAME", `there is no token called ${name}`, {
+      hint: "`cui serve token list` shows the names",
+    });
+  }
+  await writeTokens(file, kept);
+}
+
+/** What the file holds of a token. A token has 256 random bits, so that no slow hash is needed. */
+export function digestOf(token: string): Buffer {
+  return createHash("sha256").update(token).digest();
+}
+
+function parseTokens(text: string, file: string): readonly TokenEntry[] {
+  let content: unknown;
+  try {
+    content = parse(text, { maxAliasCount: 0 });
+  } catch (error) {
+    throw invalid(file, "it is no YAML", error);
+  }
+  const { success, data, error } = SCHEMA.safeParse(content);
+  if (!success) {
+    const [issue] = error.issues;
+    throw invalid(file, `${issue?.path.join(".") ?? ""}: ${issue?.message ?? "it is not as expected"}`);
+  }
+  const names = new Set(data.tokens.map(({ name }) => name));
+  if (names.size !== data.tokens.length) throw invalid(file, "a name is there twice");
+  return data.tokens;
+}
+
+async function writeTokens(file: string, tokens: readonly TokenEntry[]): Promise<void> {
+  await writeFileAtomically(file, stringify({ format: 1, tokens }), { mode: 0o600 }).catch(
+    (error: unknown) => {
+      throw invalid(file, error instanceof Error ? error.message : String(error), error);
+    },
+  );
+}
+
+function invalid(file: string, why: string, cause?: unknown): CollectiveError {
+  return new CollectiveError("SERVE_TOKENS_INVALID", `the token file ${file} cannot be used: ${why}`, {
+    data: { file },
+    hint: "`cui serve token add <name> --tokens <file>` writes one; its folder must exist",
+    cause,
+  });
+}

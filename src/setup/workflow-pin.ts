@@ -1,0 +1,61 @@
+/** Which release of Collective's actions a workflow uses: a full commit, found once, when the workflow is written. */
+import { CollectiveError } from "../errors.ts";
+import { git } from "../git/git.ts";
+
+export interface ActionsPin {
+  /** `acme/collective` */
+  readonly repository: string;
+  readonly commit: string;
+  /** What the commit was called: `v1`. */
+  readonly name: string;
+}
+
+/** What the templates hold until a pin is known: a commit that is none, so that GitHub refuses to run it. */
+export const UNKNOWN_REPOSITORY = "your-organisation/collective";
+export const UNKNOWN_COMMIT = `${"0".repeat(40)} # set by cui init --actions`;
+
+/**
+ * `owner/repo@<40 hex digits>` as it is; of a tag or a branch the commit it has now, asked of `server`.
+ * @throws CollectiveError USAGE, and REPOSITORY_UNREACHABLE when it cannot be found.
+ */
+export async function resolveActionsPin(text: string, server: string): Promise<ActionsPin> {
+  const match =
+    /^([A-Za-z0-9][A-Za-z0-9-]{0,38}\/[A-Za-z0-9._-]{1,100})@([A-Za-z0-9][A-Za-z0-9._/-]{0,200})$/.exec(text);
+  const [, repository = "", name = ""] = match ?? [];
+  if (match === null) {
+    throw new CollectiveError(
+      "USAGE",
+      `--actions expects owner/repo@tag or owner/repo@commit, got ${JSON.stringify(text.slice(0, 200))}`,
+      {
+        hint: "for example --actions acme/collective@v1",
+      },
+    );
+  }
+  if (/^[0-9a-f]{40}$/.test(name)) return { repository, commit: name, name: "pinned" };
+  const url = `${server.replace(/\/$/, "")}/${repository}`;
+  const wanted = [`refs/tags/${name}^{}`, `refs/tags/${name}`, `refs/heads/${name}`];
+  const listing = await git({ folder: ".", args: ["ls-remote", "--", url, ...wanted] }).catch(
+    (error: unknown) => {
+      throw notFound(url, name, error);
+    },
+  );
+  const commits = new Map(listing.split("\n").map((line) => [line.slice(41), line.slice(0, 40)]));
+  const commit = wanted.map((ref) => commits.get(ref)).find((found) => found !== undefined);
+  if (commit === undefined) throw notFound(url, name, undefined);
+  return { repository, commit, name };
+}
+
+/** The text of a workflow with the pin put in; without one, as it is. */
+export function pinActions(text: string, pin: ActionsPin | undefined): string {
+  if (pin === undefined) return text;
+  return text
+    .replaceAll(UNKNOWN_REPOSITORY, pin.repository)
+    .replaceAll(UNKNOWN_COMMIT, `${pin.commit} # ${pin.name}`);
+}
+
+function notFound(url: string, name: string, cause: unknown): CollectiveError {
+  return new CollectiveError("REPOSITORY_UNREACHABLE", `cannot find ${name} of ${url}`, {
+    hint: "check the name, or give the commit itself: owner/repo@<40 hex digits>",
+    cause,
+  });
+}
