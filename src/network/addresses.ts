@@ -1,7 +1,8 @@
 /** Checks on the addresses that are known: written in CVL, or assigned before. */
 import type { Component, Place } from "../cvl/tree.ts";
 import { placeOf, report, type BuildContext } from "./build-context.ts";
-import { isUsableIn, normalizeMac, parseIpv4, parseNetmask } from "./ipv4.ts";
+import { isHostAddress, parseAddress, prefixOfNetmask } from "./ipv4.ts";
+import { normalizeMac } from "./mac.ts";
 import { joinPath } from "./paths.ts";
 import type { Topology } from "./topology.ts";
 
@@ -20,7 +21,7 @@ export function checkAddresses(context: BuildContext, topology: Topology): void 
       checkMac(context, machine, name, macs);
       const segment = topology.segmentOf.get(full);
       checkIp(context, machine, name, segment === undefined ? undefined : { segment, ips });
-      checkKnown(context, machine, name, "defaultroute", parseIpv4);
+      checkKnown(context, machine, name, "defaultroute", parseAddress);
     }
   }
 }
@@ -42,19 +43,19 @@ function checkIp(
   name: string,
   on: { readonly segment: string; readonly ips: Map<string, KnownAddress> } | undefined,
 ): void {
-  const ip = checkKnown(context, machine, name, "ip", parseIpv4);
-  const subnet = checkKnown(context, machine, name, "subnet", parseIpv4);
-  const netmask = checkKnown(context, machine, name, "netmask", parseNetmask);
+  const ip = checkKnown(context, machine, name, "ip", parseAddress);
+  const subnet = checkKnown(context, machine, name, "subnet", parseAddress);
+  const prefix = checkKnown(context, machine, name, "netmask", prefixOfNetmask);
   if (ip === undefined) return;
   if (on !== undefined) {
     const key = `${on.segment} ${ip.value}`;
     claim(context, on.ips, { key, code: "NETWORK_IP_TWICE", address: ip.address });
   }
-  if (subnet === undefined || netmask === undefined || isUsableIn(ip.value, subnet.value, netmask.value))
-    return;
+  if (subnet === undefined || prefix === undefined) return;
+  if (isHostAddress({ network: subnet.value, prefix: prefix.value }, ip.value)) return;
   report(context, {
     code: "NETWORK_IP_OUTSIDE_SUBNET",
-    message: `${ip.address.interfaceName}.ip is ${ip.address.text}, which is no usable address of its subnet ${subnet.address.text} with netmask ${netmask.address.text}`,
+    message: `${ip.address.interfaceName}.ip is ${ip.address.text}, which is no usable address of its subnet ${subnet.address.text} with netmask ${prefix.address.text}`,
     place: ip.address.place,
     related: [{ message: "the subnet", place: subnet.address.place }],
   });

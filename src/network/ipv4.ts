@@ -1,36 +1,79 @@
-/** IPv4 and MAC addresses as CVL writes them: four decimal numbers without leading zeros, six pairs of hex digits. */
+/** IPv4 addresses as numbers: parsing is strict (four decimal octets without leading zeros), arithmetic is plain. */
 
-/** The 32-bit number of a dotted address; undefined when it is none. */
-export function parseIpv4(text: string): number | undefined {
-  const match = /^(\d{1,3})\.(\d{1,3})\.(\d{1,3})\.(\d{1,3})$/.exec(text);
-  if (match === null) return undefined;
-  let address = 0;
-  for (const part of match.slice(1)) {
-    const byte = Number(part);
-    if (byte > 255 || String(byte) !== part) return undefined;
-    address = address * 256 + byte;
+const OCTET = "(?:25[0-5]|2[0-4][0-9]|1[0-9][0-9]|[1-9]?[0-9])";
+const ADDRESS = new RegExp(`^${OCTET}(?:\\.${OCTET}){3}$`);
+
+/** A block of addresses; `network` has no host bits. */
+export interface Subnet {
+  readonly network: number;
+  readonly prefix: number;
+}
+
+/** Undefined when `text` is no dotted IPv4 address. */
+export function parseAddress(text: string): number | undefined {
+  if (!ADDRESS.test(text)) return undefined;
+  return text.split(".").reduce((value, octet) => value * 256 + Number(octet), 0);
+}
+
+export function formatAddress(value: number): string {
+  return [24, 16, 8, 0].map((shift) => Math.floor(value / 2 ** shift) % 256).join(".");
+}
+
+/** `10.1.0.0/16`; undefined when it is not one or has host bits. */
+export function parseSubnet(text: string): Subnet | undefined {
+  const [address, prefixText, ...rest] = text.split("/");
+  const network = parseAddress(address ?? "");
+  if (network === undefined || rest.length > 0 || !/^(?:[0-9]|[12][0-9]|3[0-2])$/.test(prefixText ?? "")) {
+    return undefined;
   }
-  return address;
+  const prefix = Number(prefixText);
+  return network % subnetSize(prefix) === 0 ? { network, prefix } : undefined;
 }
 
-/** The number of a netmask; undefined when it is no dotted address or its one bits are not all in front. */
-export function parseNetmask(text: string): number | undefined {
-  const mask = parseIpv4(text);
-  if (mask === undefined) return undefined;
-  const inverted = 0xffffffff - mask;
-  return (inverted & (inverted + 1)) === 0 ? mask : undefined;
+export function formatSubnet(subnet: Subnet): string {
+  return `${formatAddress(subnet.network)}/${subnet.prefix}`;
 }
 
-/** Lower case with colons; undefined when it is no unicast MAC address. */
-export function normalizeMac(text: string): string | undefined {
-  if (!/^[0-9a-f]{2}([:-][0-9a-f]{2}){5}$/i.test(text)) return undefined;
-  const mac = text.toLowerCase().replaceAll("-", ":");
-  return (Number.parseInt(mac.slice(0, 2), 16) & 1) === 1 || mac === "00:00:00:00:00:00" ? undefined : mac;
+/** Number of addresses of a block, the first and last included. */
+export function subnetSize(prefix: number): number {
+  return 2 ** (32 - prefix);
 }
 
-/** Whether a machine can have `ip` in the subnet: inside it, and neither its first nor its last address (a /31 or /32 has none to spare). */
-export function isUsableIn(ip: number, subnet: number, netmask: number): boolean {
-  const size = 2 ** 32 - netmask;
-  if (ip < subnet || ip >= subnet + size) return false;
-  return size <= 2 || (ip !== subnet && ip !== subnet + size - 1);
+export function contains(subnet: Subnet, address: number): boolean {
+  return address >= subnet.network && address < subnet.network + subnetSize(subnet.prefix);
+}
+
+/** True for an address a machine can have: neither the block's first nor its last. */
+export function isHostAddress(subnet: Subnet, address: number): boolean {
+  return (
+    contains(subnet, address) &&
+    (subnet.prefix >= 31 ||
+      (address !== subnet.network && address !== subnet.network + subnetSize(subnet.prefix) - 1))
+  );
+}
+
+/** `255.255.255.0` */
+export function netmaskOf(prefix: number): string {
+  return formatAddress(2 ** 32 - subnetSize(prefix));
+}
+
+/** Undefined when `text` is no netmask. */
+export function prefixOfNetmask(text: string): number | undefined {
+  for (let prefix = 0; prefix <= 32; prefix++) if (netmaskOf(prefix) === text) return prefix;
+  return undefined;
+}
+
+/** `192.0.2.10`, `192.0.2.10-192.0.2.20` or `192.0.2.8/29` as first and last address; undefined when it is none. */
+export function parseAddressRange(
+  text: string,
+): { readonly first: number; readonly last: number } | undefined {
+  const subnet = text.includes("/") ? parseSubnet(text) : undefined;
+  if (subnet !== undefined) {
+    return { first: subnet.network, last: subnet.network + subnetSize(subnet.prefix) - 1 };
+  }
+  const ends = text.split("-");
+  const first = parseAddress((ends[0] ?? "").trim());
+  const last = parseAddress((ends.at(-1) ?? "").trim());
+  if (ends.length > 2 || first === undefined || last === undefined || last < first) return undefined;
+  return { first, last };
 }

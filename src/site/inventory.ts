@@ -21,7 +21,7 @@ import {
   parseSubnet,
   isHostAddress,
   contains,
-} from "../network/ipv4-arithmetic.ts";
+} from "../network/ipv4.ts";
 
 export const INVENTORY_FORMAT = 1;
 

@@ -6,7 +6,7 @@ import {
   type ChangeResult,
 } from "../../src/manager/apply/change-network.ts";
 import type { Inventory } from "../../src/site/inventory.ts";
-import { parseAddress } from "../../src/network/ipv4-arithmetic.ts";
+import { parseAddress } from "../../src/network/ipv4.ts";
 import { networkStatus, type MachineStatus } from "../../src/manager/observe/network-status.ts";
 import { SILENT } from "../../src/manager/change/progress.ts";
 import { loadMacKey } from "../../src/manager/change/sensitive.ts";

@@ -397,8 +397,8 @@ const MISTAKES: readonly [
     "a MAC address twice",
     "NETWORK_MAC_TWICE",
     change(OFFICE, {
-      d: { parameters: { "ethernet0.mac": "52:54:00:00:00:01" } },
-      w: { parameters: { "ethernet0.mac": "52-54-00-00-00-01" } },
+      d: { parameters: { "ethernet0.mac": "52:54:00:00:00:0a" } },
+      w: { parameters: { "ethernet0.mac": "52:54:00:00:00:0A" } },
     }),
     /w\.ethernet0 and d\.ethernet0 both/,
     /w\.ethernet0\.mac/,
@@ -408,6 +408,13 @@ const MISTAKES: readonly [
     "NETWORK_ADDRESS_SYNTAX",
     change(OFFICE, { w: { parameters: { "ethernet0.mac": "01:00:5e:00:00:01" } } }),
     /unicast MAC/,
+    /w\.ethernet0\.mac/,
+  ],
+  [
+    "a MAC address with dashes, which no guest compares",
+    "NETWORK_ADDRESS_SYNTAX",
+    change(OFFICE, { w: { parameters: { "ethernet0.mac": "52-54-00-00-00-01" } } }),
+    /ethernet0\.mac must be/,
     /w\.ethernet0\.mac/,
   ],
   [

@@ -2,7 +2,7 @@
 import type { Command } from "commander";
 import { CollectiveError } from "../../errors.ts";
 import { addAddresses, setExternal } from "../../site/edit-inventory.ts";
-import { formatAddress, parseAddressRange } from "../../network/ipv4-arithmetic.ts";
+import { formatAddress, parseAddressRange } from "../../network/ipv4.ts";
 import { editSite } from "../../site/site.ts";
 import { usedPublicAddresses } from "../../manager/records/usage.ts";
 import type { CliContext } from "../context.ts";

@@ -26,7 +26,7 @@ import {
   isHostAddress,
   subnetSize,
   type Subnet,
-} from "../../network/ipv4-arithmetic.ts";
+} from "../../network/ipv4.ts";
 import { staticMac, staticAddress, staticSubnet } from "./static-addresses.ts";
 
 export interface AllocateOptions {

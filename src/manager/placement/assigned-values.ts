@@ -6,7 +6,7 @@ import {
 } from "../../network/description.ts";
 import { interfacePath, type NetworkAllocation } from "../records/allocation.ts";
 import type { Inventory } from "../../site/inventory.ts";
-import { formatAddress, netmaskOf, parseSubnet } from "../../network/ipv4-arithmetic.ts";
+import { formatAddress, netmaskOf, parseSubnet } from "../../network/ipv4.ts";
 
 export interface AssignedValuesOptions {
   readonly allocation: NetworkAllocation;

@@ -10,18 +10,16 @@ import {
   parseSubnet,
   prefixOfNetmask,
   type Subnet,
-} from "../../network/ipv4-arithmetic.ts";
-
-const MAC = /^[0-9a-f]{2}(:[0-9a-f]{2}){5}$/;
+} from "../../network/ipv4.ts";
+import { normalizeMac } from "../../network/mac.ts";
 
 /** Undefined when CVL does not set it. */
 export function staticMac(path: string, description: InterfaceDescription): string | undefined {
-  const value = known(description.mac, `${path}.mac`)?.toLowerCase();
+  const value = known(description.mac, `${path}.mac`);
   if (value === undefined) return undefined;
-  if (!MAC.test(value) || (Number.parseInt(value.slice(0, 2), 16) & 1) === 1) {
-    throw invalid(`${path}.mac`, value, "a unicast MAC address like 02:00:00:00:00:01");
-  }
-  return value;
+  const mac = normalizeMac(value);
+  if (mac === undefined) throw invalid(`${path}.mac`, value, "a unicast MAC address like 02:00:00:00:00:01");
+  return mac;
 }
 
 /** Undefined when CVL does not set it, or makes it from something that is assigned later. */

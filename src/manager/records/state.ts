@@ -20,7 +20,7 @@ import {
 } from "../../network/description.ts";
 import type { StateSnapshot } from "./state-store.ts";
 import { NOTHING_ALLOCATED, type NetworkAllocation, type Taken } from "./allocation.ts";
-import { parseAddress } from "../../network/ipv4-arithmetic.ts";
+import { parseAddress } from "../../network/ipv4.ts";
 
 export const STATE_FORMAT = 1;
 

@@ -3,7 +3,7 @@ import { test } from "tap";
 import { EXTERNAL_SEGMENT } from "../../../src/network/description.ts";
 import { allocate, type AllocateOptions } from "../../../src/manager/placement/allocate.ts";
 import { NOTHING_ALLOCATED, type NetworkAllocation } from "../../../src/manager/records/allocation.ts";
-import { parseAddress, parseSubnet, isHostAddress } from "../../../src/network/ipv4-arithmetic.ts";
+import { parseAddress, parseSubnet, isHostAddress } from "../../../src/network/ipv4.ts";
 import { sampleInterface, sampleMachine, sampleNetwork } from "../describe-fixtures.ts";
 
 const INVENTORY: AllocateOptions["inventory"] = {

@@ -7,7 +7,7 @@ import {
   parseAddressRange,
   parseSubnet,
   prefixOfNetmask,
-} from "../../../src/network/ipv4-arithmetic.ts";
+} from "../../../src/network/ipv4.ts";
 import { machineFile, readNetwork } from "../../../src/manager/records/state.ts";
 import { machinesOn, usedPublicAddresses, usedTags } from "../../../src/manager/records/usage.ts";
 import { sampleMachine } from "../describe-fixtures.ts";
