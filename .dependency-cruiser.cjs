@@ -20,6 +20,10 @@ const rooms = [
   "plan",
   "network",
   "appliance",
+  "cvl/format",
+  "cvl/evaluate",
+  "cvl/link",
+  "cvl/parse",
   "cvl",
   "lfs",
   "disk",
@@ -29,7 +33,7 @@ const rooms = [
 const upwardImports = rooms.slice(1).map((room, index) => ({
   name: `${room}-imports-up`,
   severity: "error",
-  from: { path: `^src/${room}/` },
+  from: { path: room === "cvl" ? "^src/cvl/[^/]+$" : `^src/${room}/` },
   to: { path: `^src/(${rooms.slice(0, index + 1).join("|")})/` },
 }));
 

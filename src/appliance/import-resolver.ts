@@ -1,6 +1,6 @@
 /** Resolves imports: URL, policy, version by pin, lock or newest, and the file at that commit. */
 import pLimit from "p-limit";
-import { decodeText } from "../cvl/decode-text.ts";
+import { decodeText } from "../cvl/parse/decode-text.ts";
 import { MAX_FILE_CHARACTERS } from "../cvl/limits.ts";
 import type { ImportRequest, ImportResolver, SourceFile } from "../cvl/source.ts";
 import type { Diagnostic, DiagnosticCode } from "../diagnostics.ts";

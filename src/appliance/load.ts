@@ -1,5 +1,5 @@
 /** From a CVL file on disk, or in a commit, to a linked program. */
-import { link } from "../cvl/link.ts";
+import { link } from "../cvl/link/link.ts";
 import type { Diagnostic, TextOf } from "../diagnostics.ts";
 import { writeFileAtomically } from "../io.ts";
 import { createImportResolver, type LockingResolver } from "./import-resolver.ts";

@@ -1,5 +1,5 @@
 /** The contract of `loadAppliance` (load.ts): from a CVL file on disk, or in a commit, to a linked program. */
-import type { LinkedProgram } from "../cvl/program.ts";
+import type { LinkedProgram } from "../cvl/link/program.ts";
 import type { Source, SourceFile } from "../cvl/source.ts";
 import type { Diagnostic, TextOf } from "../diagnostics.ts";
 

@@ -1,7 +1,7 @@
 /** The root CVL file with its lock: from the working tree, or from a commit of the repository around it. */
 import { lstat, readFile } from "node:fs/promises";
 import path from "node:path";
-import { decodeText } from "../cvl/decode-text.ts";
+import { decodeText } from "../cvl/parse/decode-text.ts";
 import { MAX_FILE_CHARACTERS } from "../cvl/limits.ts";
 import { CollectiveError } from "../errors.ts";
 import { openCommitFolder, type CommitFolder } from "../git/commit-folder.ts";

@@ -1,7 +1,7 @@
 /** What a bump starts from: the CVL files of a folder and their lock, in the working tree or in a commit. */
 import { readdir, readFile } from "node:fs/promises";
 import path from "node:path";
-import { decodeText } from "../cvl/decode-text.ts";
+import { decodeText } from "../cvl/parse/decode-text.ts";
 import { MAX_FILE_CHARACTERS } from "../cvl/limits.ts";
 import { renderDiagnostic } from "../diagnostics.ts";
 import { CollectiveError } from "../errors.ts";

@@ -1,8 +1,8 @@
 /** The imports a repository's own CVL files write: where their pins stand, and the text with other pins. */
-import { readImport } from "../cvl/import-statement.ts";
-import { parse } from "../cvl/parser.ts";
+import { readImport } from "../cvl/link/import-statement.ts";
+import { parse } from "../cvl/parse/parser.ts";
 import { createReporter } from "../cvl/report.ts";
-import type { SyntaxRange } from "../cvl/syntax.ts";
+import type { SyntaxRange } from "../cvl/parse/syntax.ts";
 import { pinOf } from "../appliance/lock.ts";
 import { isUrlProblem, resolveUrl } from "../git/url.ts";
 

@@ -1,8 +1,8 @@
 /** From the name of a CVL file on the command line to a linked program, for the verbs that need nothing but values. */
 import { readFile } from "node:fs/promises";
 import path from "node:path";
-import { decodeText } from "../cvl/decode-text.ts";
-import { link, type LinkResult } from "../cvl/link.ts";
+import { decodeText } from "../cvl/parse/decode-text.ts";
+import { link, type LinkResult } from "../cvl/link/link.ts";
 import type { SourceFile } from "../cvl/source.ts";
 import { type Diagnostic, renderDiagnostic, type TextOf } from "../diagnostics.ts";
 import { CollectiveError } from "../errors.ts";

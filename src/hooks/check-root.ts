@@ -1,9 +1,9 @@
 /** Loads, links and evaluates one CVL file of a commit, or of what is staged: every mistake, as a person reads it. */
-import { checkProgram } from "../cvl/check-program.ts";
-import { evaluate } from "../cvl/evaluate.ts";
-import { rootObjectName } from "../cvl/link.ts";
-import { parse } from "../cvl/parser.ts";
-import type { LinkedProgram } from "../cvl/program.ts";
+import { checkProgram } from "../cvl/evaluate/check-program.ts";
+import { evaluate } from "../cvl/evaluate/evaluate.ts";
+import { rootObjectName } from "../cvl/link/link.ts";
+import { parse } from "../cvl/parse/parser.ts";
+import type { LinkedProgram } from "../cvl/link/program.ts";
 import type { InstanceTree } from "../cvl/tree.ts";
 import type { Diagnostic, TextOf } from "../diagnostics.ts";
 import { loadWith } from "../appliance/load.ts";

@@ -1,6 +1,6 @@
 /** Formats staged CVL: in the index, and in the work tree where nothing of the file is left unstaged. */
-import { decodeText } from "../cvl/decode-text.ts";
-import { format } from "../cvl/format.ts";
+import { decodeText } from "../cvl/parse/decode-text.ts";
+import { format } from "../cvl/format/format.ts";
 import { MAX_FILE_CHARACTERS } from "../cvl/limits.ts";
 import { renderDiagnostic } from "../diagnostics.ts";
 import { openGitObjects, type GitObjects } from "../git/objects.ts";

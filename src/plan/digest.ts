@@ -1,6 +1,6 @@
 /** Digests over plain data: the same whatever the order of keys, the same in CI and on the manager. */
 import { createHash } from "node:crypto";
-import type { LinkedProgram } from "../cvl/program.ts";
+import type { LinkedProgram } from "../cvl/link/program.ts";
 import type { NetworkDescription } from "../network/description.ts";
 import type { Plan, PlanInputs } from "./plan.ts";
 

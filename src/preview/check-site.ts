@@ -2,10 +2,10 @@
 import { lstat, readFile } from "node:fs/promises";
 import path from "node:path";
 import pLimit from "p-limit";
-import { checkProgram } from "../cvl/check-program.ts";
-import { format } from "../cvl/format.ts";
+import { checkProgram } from "../cvl/evaluate/check-program.ts";
+import { format } from "../cvl/format/format.ts";
 import { MAX_FILE_CHARACTERS } from "../cvl/limits.ts";
-import { parse } from "../cvl/parser.ts";
+import { parse } from "../cvl/parse/parser.ts";
 import type { Diagnostic, DiagnosticCode, Severity, TextOf } from "../diagnostics.ts";
 import { CollectiveError } from "../errors.ts";
 import { git } from "../git/git.ts";

@@ -1,6 +1,6 @@
 /** What the working folder of a CVL file holds: its machines' descriptions, disk images, kernels; all of it checked. */
 import path from "node:path";
-import { evaluate } from "../cvl/evaluate.ts";
+import { evaluate } from "../cvl/evaluate/evaluate.ts";
 import type { Component, InstanceTree } from "../cvl/tree.ts";
 import type { Diagnostic, TextOf } from "../diagnostics.ts";
 import { openImageTree } from "../appliance/version-files.ts";

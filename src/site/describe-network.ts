@@ -1,5 +1,5 @@
 /** From a root file to the description of its network: load, evaluate, resolve images, build. The way of the data in one place. */
-import { evaluate } from "../cvl/evaluate.ts";
+import { evaluate } from "../cvl/evaluate/evaluate.ts";
 import type { ComponentPath, EvaluateOptions, InstanceTree } from "../cvl/tree.ts";
 import type { Diagnostic } from "../diagnostics.ts";
 import { buildNetwork } from "../network/build-network.ts";

@@ -1,7 +1,7 @@
 import { mkdirSync, readFileSync, renameSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
 import path from "node:path";
 import { test } from "tap";
-import { evaluate } from "../../src/cvl/evaluate.ts";
+import { evaluate } from "../../src/cvl/evaluate/evaluate.ts";
 import type { Diagnostic } from "../../src/diagnostics.ts";
 import { resolveImages } from "../../src/appliance/resolve-machine-images.ts";
 import { loadAppliance } from "../../src/appliance/load.ts";

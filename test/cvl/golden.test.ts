@@ -5,12 +5,12 @@
 import { existsSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import path from "node:path";
 import t from "tap";
-import { decodeText } from "../../src/cvl/decode-text.ts";
-import { evaluate } from "../../src/cvl/evaluate.ts";
-import { format } from "../../src/cvl/format.ts";
-import { link } from "../../src/cvl/link.ts";
+import { decodeText } from "../../src/cvl/parse/decode-text.ts";
+import { evaluate } from "../../src/cvl/evaluate/evaluate.ts";
+import { format } from "../../src/cvl/format/format.ts";
+import { link } from "../../src/cvl/link/link.ts";
 import type { ImportResolver, SourceFile } from "../../src/cvl/source.ts";
-import { treeToJson } from "../../src/cvl/tree-json.ts";
+import { treeToJson } from "../../src/cvl/evaluate/tree-json.ts";
 import { renderDiagnostic, type Diagnostic } from "../../src/diagnostics.ts";
 
 const CASES = path.resolve("test/golden/cvl");

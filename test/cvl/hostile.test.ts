@@ -1,10 +1,10 @@
 /** Files made to crash, hang or exhaust the process: each gets an answer, and soon. */
 import t from "tap";
-import { format } from "../../src/cvl/format.ts";
-import { link } from "../../src/cvl/link.ts";
-import { parse } from "../../src/cvl/parser.ts";
+import { format } from "../../src/cvl/format/format.ts";
+import { link } from "../../src/cvl/link/link.ts";
+import { parse } from "../../src/cvl/parse/parser.ts";
 import type { SourceFile } from "../../src/cvl/source.ts";
-import { treeToJson } from "../../src/cvl/tree-json.ts";
+import { treeToJson } from "../../src/cvl/evaluate/tree-json.ts";
 import type { Diagnostic } from "../../src/diagnostics.ts";
 import { evaluateText, linkText, rootFile, valuesOf } from "./programs.ts";
 

@@ -1,7 +1,7 @@
 import t from "tap";
-import { decodeText } from "../../src/cvl/decode-text.ts";
-import { link } from "../../src/cvl/link.ts";
-import { parse } from "../../src/cvl/parser.ts";
+import { decodeText } from "../../src/cvl/parse/decode-text.ts";
+import { link } from "../../src/cvl/link/link.ts";
+import { parse } from "../../src/cvl/parse/parser.ts";
 import type { ImportRequest } from "../../src/cvl/source.ts";
 import { briefly, evaluateText, linkText, resolverOf, rootFile } from "./programs.ts";
 

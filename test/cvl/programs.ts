@@ -1,8 +1,8 @@
 /** What the tests of cvl have in common: programs from texts, their values and their errors in short. */
-import { evaluate, type EvaluateResult } from "../../src/cvl/evaluate.ts";
-import { link, type LinkOptions, type LinkResult } from "../../src/cvl/link.ts";
+import { evaluate, type EvaluateResult } from "../../src/cvl/evaluate/evaluate.ts";
+import { link, type LinkOptions, type LinkResult } from "../../src/cvl/link/link.ts";
 import type { ImportRequest, ImportResolver, SourceFile } from "../../src/cvl/source.ts";
-import { elementToJson, type JsonElement } from "../../src/cvl/tree-json.ts";
+import { elementToJson, type JsonElement } from "../../src/cvl/evaluate/tree-json.ts";
 import type { EvaluateOptions } from "../../src/cvl/tree.ts";
 import { lineAndColumn, type Diagnostic } from "../../src/diagnostics.ts";
 

@@ -1,6 +1,6 @@
 /** An appliance made of CVL texts, with images of a few bytes: what the utility decides about, without git and disks. */
-import { evaluate } from "../../src/cvl/evaluate.ts";
-import { link } from "../../src/cvl/link.ts";
+import { evaluate } from "../../src/cvl/evaluate/evaluate.ts";
+import { link } from "../../src/cvl/link/link.ts";
 import type { ImportRequest, SourceFile } from "../../src/cvl/source.ts";
 import { renderDiagnostic } from "../../src/diagnostics.ts";
 import { createAppliance, type Appliance } from "../../src/manager/change/root-appliance.ts";

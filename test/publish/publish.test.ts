@@ -16,7 +16,7 @@ import { promisify } from "node:util";
 import { test } from "tap";
 import { runCli } from "../../src/cli/main.ts";
 import { exportDisk } from "../../src/disk/export-disk.ts";
-import { evaluate } from "../../src/cvl/evaluate.ts";
+import { evaluate } from "../../src/cvl/evaluate/evaluate.ts";
 import { createRepository } from "../../src/setup/create.ts";
 import { diskFetchBytes } from "../../src/appliance/bytes-to-fetch.ts";
 import { readDiskIndex } from "../../src/appliance/read-disk-index.ts";

@@ -1,11 +1,11 @@
 /** `cui check [file…]`: every mistake of every file. */
 import type { Command } from "commander";
-import { checkProgram } from "../../cvl/check-program.ts";
+import { checkProgram } from "../../cvl/evaluate/check-program.ts";
 import { type Diagnostic, lineAndColumn, type TextOf } from "../../diagnostics.ts";
 import { CollectiveError } from "../../errors.ts";
 import type { CliContext } from "../context.ts";
 import { listCvlFiles } from "../cvl-files.ts";
-import { parse } from "../../cvl/parser.ts";
+import { parse } from "../../cvl/parse/parser.ts";
 import { count, countDiagnostics, loadProgram, printDiagnostics, type ProgramFile } from "../cvl-program.ts";
 
 interface CheckOptions {

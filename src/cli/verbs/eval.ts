@@ -1,9 +1,9 @@
 /** `cui eval <cvl> [path]`: every parameter as the utility would see it. */
 import type { Command } from "commander";
-import { evaluate } from "../../cvl/evaluate.ts";
+import { evaluate } from "../../cvl/evaluate/evaluate.ts";
 import { hintNearest } from "../../cvl/nearest.ts";
-import { elementToJson, writeTreeJson } from "../../cvl/tree-json.ts";
-import { renderElements, renderTree } from "../../cvl/tree-text.ts";
+import { elementToJson, writeTreeJson } from "../../cvl/evaluate/tree-json.ts";
+import { renderElements, renderTree } from "../../cvl/evaluate/tree-text.ts";
 import type { Component, InstanceTree, Parameter } from "../../cvl/tree.ts";
 import { visible } from "../../diagnostics.ts";
 import { CollectiveError } from "../../errors.ts";

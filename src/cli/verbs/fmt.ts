@@ -2,7 +2,7 @@
 import { realpath, stat } from "node:fs/promises";
 import path from "node:path";
 import type { Command } from "commander";
-import { format } from "../../cvl/format.ts";
+import { format } from "../../cvl/format/format.ts";
 import { CollectiveError } from "../../errors.ts";
 import { writeFileAtomically } from "../../io.ts";
 import type { CliContext } from "../context.ts";

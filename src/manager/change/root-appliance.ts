@@ -1,6 +1,6 @@
 /** What the root file says, ready to be evaluated with more and more of its values known. */
-import { evaluate } from "../../cvl/evaluate.ts";
-import type { LinkedProgram } from "../../cvl/program.ts";
+import { evaluate } from "../../cvl/evaluate/evaluate.ts";
+import type { LinkedProgram } from "../../cvl/link/program.ts";
 import type { ComponentPath, EvaluateOptions, InstanceTree } from "../../cvl/tree.ts";
 import type { TextOf } from "../../diagnostics.ts";
 import { buildNetwork } from "../../network/build-network.ts";

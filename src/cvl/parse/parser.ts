@@ -1,9 +1,9 @@
 /** Text to the syntax tree. */
-import type { Diagnostic } from "../diagnostics.ts";
+import type { Diagnostic } from "../../diagnostics.ts";
 import { ThoroughParser } from "./grammar.ts";
 import { Lexer, tokenize } from "./lexer.ts";
-import { parseQuickly } from "./quick-parser.ts";
-import { createReporter } from "./report.ts";
+import { parseQuickly } from "./fast-parser.ts";
+import { createReporter } from "../report.ts";
 import type { ObjectSyntax, SyntaxFile, SyntaxRange } from "./syntax.ts";
 import { type DamagedRange, reportSyntaxErrors } from "./syntax-errors.ts";
 

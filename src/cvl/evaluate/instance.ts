@@ -1,9 +1,9 @@
 /** One component of the instance tree. What the tree's readers see is made when they look. */
-import type { Assignment, ObjectClass, Slot, TargetNode } from "./object-class.ts";
+import type { Assignment, ObjectClass, Slot, TargetNode } from "../link/object-class.ts";
 import type { Shape, ShapeTable } from "./shape.ts";
-import type { Source } from "./source.ts";
-import type { Component, ComponentPath, Element, Parameter, Place } from "./tree.ts";
-import { OWN_NAME, UNKNOWN_SELF, type Value } from "./value.ts";
+import type { Source } from "../source.ts";
+import type { Component, ComponentPath, Element, Parameter, Place } from "../tree.ts";
+import { OWN_NAME, UNKNOWN_SELF, type Value } from "../value.ts";
 
 /** Assignments of an enclosing object to this component's parameters. */
 export interface Overlay {

@@ -1,7 +1,7 @@
 /** Which comment belongs to which token: the formatter prints them with it. */
 import { EOF } from "chevrotain";
-import type { Comment } from "./lexer.ts";
-import { CvlToken } from "./tokens.ts";
+import type { Comment } from "../parse/lexer.ts";
+import { CvlToken } from "../parse/tokens.ts";
 
 export interface PlacedComment {
   readonly text: string;

@@ -1,5 +1,5 @@
 /** The right side of an assignment prepared once for all instances: constants made, references in order of evaluation. */
-import { encodeMapText } from "./map-text.ts";
+import { encodeMapText } from "../map-text.ts";
 import {
   resolvePath,
   type Assignment,
@@ -8,9 +8,9 @@ import {
   type Part,
   type Reference,
   type RightSide,
-} from "./object-class.ts";
-import type { ReferenceSyntax, ValueSyntax } from "./syntax.ts";
-import { ELEMENT_SIZE, makeValue, MapBuilder, type Value } from "./value.ts";
+} from "../link/object-class.ts";
+import type { ReferenceSyntax, ValueSyntax } from "../parse/syntax.ts";
+import { ELEMENT_SIZE, makeValue, MapBuilder, type Value } from "../value.ts";
 
 /** The prepared right side; `assignment` belongs to a program without errors. */
 export function compileRightSide(assignment: Assignment): RightSide {

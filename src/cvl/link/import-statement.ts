@@ -1,9 +1,9 @@
 /** `import { url => …, cvl => …, version => … } Name;` to an ImportRequest: every rule that needs no other file. */
-import type { Span } from "../diagnostics.ts";
-import { hintNearest } from "./nearest.ts";
-import { quote, type Reporter } from "./report.ts";
-import type { ImportRequest, SourceFile } from "./source.ts";
-import type { ImportSyntax, PairSyntax, StringSyntax, SyntaxRange } from "./syntax.ts";
+import type { Span } from "../../diagnostics.ts";
+import { hintNearest } from "../nearest.ts";
+import { quote, type Reporter } from "../report.ts";
+import type { ImportRequest, SourceFile } from "../source.ts";
+import type { ImportSyntax, PairSyntax, StringSyntax, SyntaxRange } from "../parse/syntax.ts";
 
 const KEYS = ["url", "cvl", "version"];
 const MAX_URL_LENGTH = 2000;

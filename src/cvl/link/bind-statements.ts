@@ -1,6 +1,6 @@
 /** Assignments of one object to a tree of what they assign; that and what they refer to is declared, map keys are there once. */
-import type { Span } from "../diagnostics.ts";
-import { hintNearest } from "./nearest.ts";
+import type { Span } from "../../diagnostics.ts";
+import { hintNearest } from "../nearest.ts";
 import {
   resolvePath,
   type Assignment,
@@ -8,10 +8,10 @@ import {
   type Resolution,
   type TargetNode,
 } from "./object-class.ts";
-import { quote } from "./report.ts";
+import { quote } from "../report.ts";
 import { spanOf, type Scope } from "./scope.ts";
-import type { SourceFile } from "./source.ts";
-import type { AssignmentSyntax, MapSyntax, ObjectSyntax, SyntaxRange, ValueSyntax } from "./syntax.ts";
+import type { SourceFile } from "../source.ts";
+import type { AssignmentSyntax, MapSyntax, ObjectSyntax, SyntaxRange, ValueSyntax } from "../parse/syntax.ts";
 
 interface WritableNode extends TargetNode {
   readonly parameters: Map<string, Assignment>;

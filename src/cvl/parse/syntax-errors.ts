@@ -1,6 +1,6 @@
 /** What the parser found wrong, in a user's words: what was expected, what came, and one error for one mistake. */
 import type { IRecognitionException, IToken } from "chevrotain";
-import { quote, type Reporter } from "./report.ts";
+import { quote, type Reporter } from "../report.ts";
 import {
   Comma,
   type CvlToken,

@@ -1,8 +1,8 @@
 /** Objects as linked: bases, parameters, components and assignments bound to each other. Built by `bind`, then only read. */
-import type { SourceFile } from "./source.ts";
-import type { AssignmentSyntax, MapSyntax, ReferenceSyntax, StatementSyntax } from "./syntax.ts";
-import type { Place } from "./tree.ts";
-import type { Value } from "./value.ts";
+import type { SourceFile } from "../source.ts";
+import type { AssignmentSyntax, MapSyntax, ReferenceSyntax, StatementSyntax } from "../parse/syntax.ts";
+import type { Place } from "../tree.ts";
+import type { Value } from "../value.ts";
 
 /** `appliance` is the predefined Appliance, of which nothing may be made directly; `unknown` an object whose base is. */
 export type ClassKind = "interface" | "appliance" | "machine" | "network" | "unknown";

@@ -1,13 +1,13 @@
 /** One file's objects to classes: names looked up, bases followed, parameters and components laid out, all checked. */
 import { bindStatements } from "./bind-statements.ts";
 import { declareStatements } from "./declare.ts";
-import { MAX_INHERITANCE_DEPTH } from "./limits.ts";
+import { MAX_INHERITANCE_DEPTH } from "../limits.ts";
 import type { ClassKind, Layout, Members, ObjectClass } from "./object-class.ts";
 import { PREDEFINED_FILE } from "./predefined.ts";
-import { quote, type Reporter } from "./report.ts";
+import { quote, type Reporter } from "../report.ts";
 import { reportUnknownClass, spanOf, type Budget, type Scope } from "./scope.ts";
-import type { SourceFile } from "./source.ts";
-import type { ObjectSyntax, SyntaxFile } from "./syntax.ts";
+import type { SourceFile } from "../source.ts";
+import type { ObjectSyntax, SyntaxFile } from "../parse/syntax.ts";
 
 export type Classes = ReadonlyMap<string, ObjectClass>;
 

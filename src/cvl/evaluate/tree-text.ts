@@ -1,6 +1,6 @@
 /** The instance tree for a person: a block a component, a line a parameter, a further line a further element. */
-import { visible } from "../diagnostics.ts";
-import type { Component, Element, InstanceTree, Parameter } from "./tree.ts";
+import { visible } from "../../diagnostics.ts";
+import type { Component, Element, InstanceTree, Parameter } from "../tree.ts";
 
 const PIECE_LINES = 1000;
 

@@ -1,12 +1,12 @@
 /** Fetches and parses every file a root file imports, directly or not: level by level, each level in parallel. */
-import type { Diagnostic } from "../diagnostics.ts";
+import type { Diagnostic } from "../../diagnostics.ts";
 import { readImport } from "./import-statement.ts";
-import { MAX_CLOSURE_CHARACTERS, MAX_FILES, MAX_IMPORT_DEPTH, MAX_IMPORTS } from "./limits.ts";
-import { parse } from "./parser.ts";
-import type { Reporter } from "./report.ts";
+import { MAX_CLOSURE_CHARACTERS, MAX_FILES, MAX_IMPORT_DEPTH, MAX_IMPORTS } from "../limits.ts";
+import { parse } from "../parse/parser.ts";
+import type { Reporter } from "../report.ts";
 import { LimitReached, spanOf } from "./scope.ts";
-import type { ImportRequest, ImportResolver, SourceFile } from "./source.ts";
-import type { ImportSyntax, SyntaxFile } from "./syntax.ts";
+import type { ImportRequest, ImportResolver, SourceFile } from "../source.ts";
+import type { ImportSyntax, SyntaxFile } from "../parse/syntax.ts";
 
 export interface LoadedFile {
   readonly file: SourceFile;

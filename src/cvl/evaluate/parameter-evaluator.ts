@@ -1,12 +1,12 @@
 /** Evaluates parameters on demand, with a stack of its own. */
 import type { Candidate, Instance } from "./instance.ts";
-import { MAX_TOTAL_VALUE_SIZE, MAX_VALUE_SIZE } from "./limits.ts";
-import type { PairPart, Part, Reference, RightSide, Slot } from "./object-class.ts";
-import { PREDEFINED_FILE } from "./predefined.ts";
-import { quote, type Reporter } from "./report.ts";
+import { MAX_TOTAL_VALUE_SIZE, MAX_VALUE_SIZE } from "../limits.ts";
+import type { PairPart, Part, Reference, RightSide, Slot } from "../link/object-class.ts";
+import { PREDEFINED_FILE } from "../link/predefined.ts";
+import { quote, type Reporter } from "../report.ts";
 import { compileRightSide } from "./right-side.ts";
-import { spanOf } from "./scope.ts";
-import type { Element, EvaluateOptions } from "./tree.ts";
+import { spanOf } from "../link/scope.ts";
+import type { Element, EvaluateOptions } from "../tree.ts";
 import {
   BROKEN,
   ELEMENT_SIZE,
@@ -18,7 +18,7 @@ import {
   OWN_NAME,
   UNKNOWN_SELF,
   type Value,
-} from "./value.ts";
+} from "../value.ts";
 
 /** In place of the value of a parameter that is being evaluated: meeting it again is a circle. */
 const OPEN: Value = { elements: [], size: 0, isShared: true, json: undefined };

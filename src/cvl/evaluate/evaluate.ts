@@ -2,15 +2,15 @@
  * A linked program to the tree of its components with every parameter. Late-bound: a right side is evaluated when its
  * value is needed, in the object that wrote it. Without recursion: chains of references may be as long as the file.
  */
-import type { Diagnostic } from "../diagnostics.ts";
-import { measureExtent } from "./containment.ts";
+import type { Diagnostic } from "../../diagnostics.ts";
+import { measureExtent } from "../link/containment.ts";
 import { instantiate, type Instance } from "./instance.ts";
-import { MAX_COMPONENT_DEPTH, MAX_COMPONENTS, MAX_PARAMETERS, MAX_TOTAL_VALUE_SIZE } from "./limits.ts";
-import { PREDEFINED_FILE, UTILITY_PARAMETERS } from "./predefined.ts";
-import type { LinkedProgram } from "./program.ts";
-import { createReporter, quote, type Reporter } from "./report.ts";
-import { spanOf } from "./scope.ts";
-import type { Element, EvaluateOptions, InstanceTree } from "./tree.ts";
+import { MAX_COMPONENT_DEPTH, MAX_COMPONENTS, MAX_PARAMETERS, MAX_TOTAL_VALUE_SIZE } from "../limits.ts";
+import { PREDEFINED_FILE, UTILITY_PARAMETERS } from "../link/predefined.ts";
+import type { LinkedProgram } from "../link/program.ts";
+import { createReporter, quote, type Reporter } from "../report.ts";
+import { spanOf } from "../link/scope.ts";
+import type { Element, EvaluateOptions, InstanceTree } from "../tree.ts";
 import { ParameterEvaluator } from "./parameter-evaluator.ts";
 import { ShapeTable } from "./shape.ts";
 

@@ -1,18 +1,18 @@
 /** Binds a root file and everything it imports into one program. The only asynchronous stage: imports are fetched. */
-import type { Diagnostic } from "../diagnostics.ts";
+import type { Diagnostic } from "../../diagnostics.ts";
 import { bindFile, type Classes } from "./bind.ts";
 import { checkContainment } from "./containment.ts";
 import { checkFileAssignments } from "./file-assignments.ts";
 import { type LoadedFile, loadClosure, orderByImport } from "./import-closure.ts";
-import { MAX_BOUND_NAMES } from "./limits.ts";
+import { MAX_BOUND_NAMES } from "../limits.ts";
 import type { ObjectClass } from "./object-class.ts";
-import { parse } from "./parser.ts";
+import { parse } from "../parse/parser.ts";
 import { PREDEFINED_FILE } from "./predefined.ts";
 import type { LinkedProgram } from "./program.ts";
-import { createReporter, quote, type Reporter } from "./report.ts";
+import { createReporter, quote, type Reporter } from "../report.ts";
 import { type Budget, createBudget, LimitReached, spanOf } from "./scope.ts";
-import type { ImportResolver, SourceFile } from "./source.ts";
-import type { ImportSyntax } from "./syntax.ts";
+import type { ImportResolver, SourceFile } from "../source.ts";
+import type { ImportSyntax } from "../parse/syntax.ts";
 
 export interface LinkOptions {
   /** Name of the root object; default: the only one, or the one named like the file. */

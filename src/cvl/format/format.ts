@@ -3,12 +3,12 @@
  * statements. Formatting what is formatted changes nothing.
  */
 import type { TokenType } from "chevrotain";
-import type { Diagnostic } from "../diagnostics.ts";
+import type { Diagnostic } from "../../diagnostics.ts";
 import { attachComments, type PlacedComment, type TokenWithComments } from "./comments.ts";
 import { BREAK_PARENT, type Doc, group, HARDLINE, indent, LINE, printDoc } from "./doc.ts";
-import { tokenize } from "./lexer.ts";
-import { parse } from "./parser.ts";
-import { createReporter } from "./report.ts";
+import { tokenize } from "../parse/lexer.ts";
+import { parse } from "../parse/parser.ts";
+import { createReporter } from "../report.ts";
 import {
   Comma,
   Dot,
@@ -20,7 +20,7 @@ import {
   Semicolon,
   StringLiteral,
   Var,
-} from "./tokens.ts";
+} from "../parse/tokens.ts";
 
 const WIDTH = 100;
 

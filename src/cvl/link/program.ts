@@ -1,6 +1,6 @@
 /** A linked program: every file of the import closure with its names bound. Made by `link`, read by `evaluate`. */
 import type { ObjectClass } from "./object-class.ts";
-import type { SourceFile } from "./source.ts";
+import type { SourceFile } from "../source.ts";
 
 export interface LinkedProgram {
   readonly root: SourceFile;

@@ -1,8 +1,8 @@
 /** The instance tree as `cui eval --json` prints it; in pieces, because the whole may be larger than a string should be. */
 import { Instance } from "./instance.ts";
 import type { Shape } from "./shape.ts";
-import type { Component, Element, InstanceTree } from "./tree.ts";
-import { OWN_NAME, UNKNOWN_SELF } from "./value.ts";
+import type { Component, Element, InstanceTree } from "../tree.ts";
+import { OWN_NAME, UNKNOWN_SELF } from "../value.ts";
 
 /** An element as JSON: a clear sensitive value is never in it. */
 export type JsonElement =

@@ -1,6 +1,6 @@
 /** Which objects contain which: circles are errors, and how many instances a network unfolds into is known beforehand. */
 import type { Member, ObjectClass } from "./object-class.ts";
-import type { Reporter } from "./report.ts";
+import type { Reporter } from "../report.ts";
 import { spanOf } from "./scope.ts";
 
 /** What one instance of a class unfolds into, itself included. */

@@ -1,12 +1,12 @@
 /** `var` statements and component declarations of one object: what they add to what it inherits. */
 import type { Layout, Member, Members, ObjectClass, Slot } from "./object-class.ts";
 import { isSameObject } from "./object-class.ts";
-import { hintNearest } from "./nearest.ts";
+import { hintNearest } from "../nearest.ts";
 import { INTERFACE, PREDEFINED_FILE, RESERVED_NAMES } from "./predefined.ts";
-import { quote } from "./report.ts";
+import { quote } from "../report.ts";
 import { reportUnknownClass, spanOf, type Scope } from "./scope.ts";
-import type { ComponentSyntax, NameSyntax, ObjectSyntax, VariableSyntax } from "./syntax.ts";
-import type { Place } from "./tree.ts";
+import type { ComponentSyntax, NameSyntax, ObjectSyntax, VariableSyntax } from "../parse/syntax.ts";
+import type { Place } from "../tree.ts";
 
 export interface Declarations {
   readonly layout: Layout;

@@ -1,5 +1,5 @@
 /** The predefined objects: Figure 1 of the paper, with `name` in Appliance and `defaultroute` in VANAppliance. */
-import type { SourceFile } from "./source.ts";
+import type { SourceFile } from "../source.ts";
 
 const TEXT = `Interface {
   var "required" mac, ip, subnet, netmask;

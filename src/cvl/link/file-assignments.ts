@@ -1,6 +1,6 @@
 /** Assignments at file level: only `CVL = "0.8";`, the language version. */
-import { quote, type Reporter } from "./report.ts";
-import type { AssignmentSyntax, SyntaxFile, SyntaxRange } from "./syntax.ts";
+import { quote, type Reporter } from "../report.ts";
+import type { AssignmentSyntax, SyntaxFile, SyntaxRange } from "../parse/syntax.ts";
 
 /** The language versions this program understands. */
 export const UNDERSTOOD_VERSIONS: readonly string[] = ["0.8"];

@@ -1,10 +1,10 @@
 /** The mistakes of a linked program that show only when its values are made. */
-import type { Diagnostic } from "../diagnostics.ts";
-import { measureExtent } from "./containment.ts";
+import type { Diagnostic } from "../../diagnostics.ts";
+import { measureExtent } from "../link/containment.ts";
 import { evaluate } from "./evaluate.ts";
-import { MAX_PARAMETERS } from "./limits.ts";
-import { rootObjectName } from "./link.ts";
-import type { LinkedProgram } from "./program.ts";
+import { MAX_PARAMETERS } from "../limits.ts";
+import { rootObjectName } from "../link/link.ts";
+import type { LinkedProgram } from "../link/program.ts";
 
 /** Evaluates the object the file stands for, or each of them where that is not clear. */
 export function checkProgram(program: LinkedProgram): readonly Diagnostic[] {

@@ -3,9 +3,9 @@
  * what is no token is reported and skipped, maps nested too deeply are replaced by an empty string.
  */
 import { EOF, type TokenType } from "chevrotain";
-import type { DiagnosticCode } from "../diagnostics.ts";
-import { MAX_FILE_CHARACTERS, MAX_MAP_NESTING } from "./limits.ts";
-import { quote, type Reporter } from "./report.ts";
+import type { DiagnosticCode } from "../../diagnostics.ts";
+import { MAX_FILE_CHARACTERS, MAX_MAP_NESTING } from "../limits.ts";
+import { quote, type Reporter } from "../report.ts";
 import {
   Arrow,
   Comma,

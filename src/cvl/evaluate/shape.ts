@@ -3,10 +3,10 @@
  * class: they are made once, and an instance has only its own left to evaluate.
  */
 import { compileRightSide } from "./right-side.ts";
-import type { Layout, ObjectClass, Slot } from "./object-class.ts";
-import { PREDEFINED_FILE } from "./predefined.ts";
-import type { EvaluateOptions } from "./tree.ts";
-import { EMPTY, OWN_NAME, UNKNOWN_SELF, type Value } from "./value.ts";
+import type { Layout, ObjectClass, Slot } from "../link/object-class.ts";
+import { PREDEFINED_FILE } from "../link/predefined.ts";
+import type { EvaluateOptions } from "../tree.ts";
+import { EMPTY, OWN_NAME, UNKNOWN_SELF, type Value } from "../value.ts";
 
 export interface Shape {
   readonly layout: Layout;
