@@ -1,5 +1,7 @@
 /** `cui`: finds the verb, loads it, runs it, prints errors, sets the exit status (0 done, 1 refused or failed, 2 wrong usage). */
 import { Command, CommanderError } from "commander";
+import packageJson from "../../package.json" with { type: "json" };
+import { nearestName } from "../cvl/nearest.ts";
 import { visible } from "../diagnostics.ts";
 import { CollectiveError } from "../errors.ts";
 import type { CliContext } from "./context.ts";
@@ -37,7 +39,7 @@ async function runVerb(args: readonly string[], context: CliContext): Promise<nu
 function createProgram(context: CliContext): Command {
   return new Command("cui")
     .description("Publish, derive, preview, run and update networks of virtual appliances.")
-    .version("0.1.0")
+    .version(packageJson.version)
     .usage("[--on user@manager] <command> [arguments]")
     .enablePositionalOptions()
     .option("--on <user@manager>", "run the command on that machine over ssh")
@@ -59,11 +61,13 @@ function addCommand(program: Command, name: string, summary: string): Command {
 }
 
 function reportUnknownVerb(name: string, context: CliContext): number {
-  const nearest = VERBS.filter((entry) => entry.name.startsWith(name.slice(0, 2))).map((entry) => entry.name);
-  context.warn(`error: there is no command "${visible(name)}"`);
-  context.warn(
-    `  hint: ${nearest.length > 0 ? `did you mean ${nearest.join(" or ")}? ` : ""}cui --help lists the commands`,
+  const nearest = nearestName(
+    name,
+    VERBS.map((verb) => verb.name),
   );
+  context.warn(`error: there is no command "${visible(name)}"`);
+  const hint = nearest === undefined ? "" : `did you mean ${nearest}? `;
+  context.warn(`  hint: ${hint}cui --help lists the commands`);
   return EXIT_USAGE;
 }
 
