@@ -178,3 +178,21 @@ export class CollectiveError extends Error {
     this.hint = details.hint;
   }
 }
+
+/** What a caught value says: an error's message, anything else as text. */
+export function messageOf(error: unknown): string {
+  return error instanceof Error ? error.message : String(error);
+}
+
+/** What `reading` resolves to, or undefined when it fails with one of these codes; every other failure stays one. */
+export async function unlessCode<Result>(
+  codes: ErrorCode | readonly ErrorCode[],
+  reading: Promise<Result>,
+): Promise<Result | undefined> {
+  try {
+    return await reading;
+  } catch (error) {
+    if (error instanceof CollectiveError && [codes].flat().includes(error.code)) return undefined;
+    throw error;
+  }
+}

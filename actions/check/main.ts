@@ -7,7 +7,7 @@ await runAction({
     format: inputs.choice("format", ["warning", "error", "off"], "warning"),
     importToken: inputs.text("import-token"),
     refusePaths: inputs.flag("refuse-paths", true),
-    timeoutSeconds: readSeconds(inputs, "timeout-seconds", 300),
+    timeoutSeconds: readSeconds(inputs, "timeout-seconds", { fallback: 300 }),
   }),
   run: runCheckJob,
 });

@@ -11,7 +11,7 @@ await runAction({
     importToken: inputs.text("import-token"),
     pushRef: inputs.flag("push-ref", false),
     refusePaths: inputs.flag("refuse-paths", true),
-    timeoutSeconds: readSeconds(inputs, "timeout-seconds", 300),
+    timeoutSeconds: readSeconds(inputs, "timeout-seconds", { fallback: 300 }),
   }),
   run: runPlanJob,
 });

@@ -3,7 +3,7 @@ import { createHash } from "node:crypto";
 import { mkdir, readFile, rename, rm, stat, writeFile } from "node:fs/promises";
 import { homedir } from "node:os";
 import path from "node:path";
-import { CollectiveError } from "../errors.ts";
+import { CollectiveError, messageOf } from "../errors.ts";
 import { runIfUnlocked, withFileLock } from "../file-lock.ts";
 import { run, type Command } from "../io.ts";
 import { git, gitCommand } from "../git/git.ts";
@@ -176,9 +176,7 @@ function unreachable(url: string, error: unknown): CollectiveError {
     .split("\n")
     .find((line) => /^(fatal|error|remote|ssh):/.test(line));
   const isLate = error instanceof CollectiveError && error.data["exitCode"] === TIMED_OUT;
-  const message = isLate
-    ? "it did not answer in time"
-    : (said ?? (error instanceof Error ? error.message : String(error)));
+  const message = isLate ? "it did not answer in time" : (said ?? messageOf(error));
   return new CollectiveError("REPOSITORY_UNREACHABLE", `cannot fetch from ${url}: ${message}`, {
     data: { url },
     hint: `try \`git ls-remote ${url}\``,

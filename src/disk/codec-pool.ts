@@ -4,7 +4,7 @@ import { availableParallelism } from "node:os";
 import path from "node:path";
 import { fileURLToPath } from "node:url";
 import { Worker } from "node:worker_threads";
-import { CollectiveError } from "../errors.ts";
+import { CollectiveError, messageOf } from "../errors.ts";
 import type { CodecAnswer, CodecJob, CompressResult, DecodeItem, DecodeResult } from "./codec-messages.ts";
 
 export interface CodecPool {
@@ -117,7 +117,7 @@ function startWorker(state: PoolState): Worker {
     dispatch(state);
   };
   worker.on("error", (error) => {
-    fail(error instanceof Error ? error.message : String(error));
+    fail(messageOf(error));
   });
   worker.on("exit", (code) => {
     fail(`it ended with code ${code}`);

@@ -13,6 +13,7 @@ import type {
 import { CHUNK_BYTES } from "./format.ts";
 import { frameContentSize } from "./zstd-frame.ts";
 import { compressFrame, decompressFrame } from "./zstd.ts";
+import { messageOf } from "../errors.ts";
 
 const port = parentPort;
 if (port === null) throw new Error("codec-worker runs as a worker thread only");
@@ -26,7 +27,7 @@ function answer(job: CodecJob): CodecAnswer {
   try {
     return { result: job.kind === "compress" ? compressChunks(job) : decodeChunks(job) };
   } catch (error) {
-    return { failure: error instanceof Error ? error.message : String(error) };
+    return { failure: messageOf(error) };
   }
 }
 

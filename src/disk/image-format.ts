@@ -3,7 +3,7 @@
  * files, or network addresses, that QEMU would open. Only what cannot is let through.
  */
 import { open, stat } from "node:fs/promises";
-import { CollectiveError } from "../errors.ts";
+import { CollectiveError, messageOf } from "../errors.ts";
 
 /** QEMU's names. */
 export type ImageFormat = "raw" | "qcow2" | "vmdk" | "vdi" | "vpc" | "vhdx";
@@ -52,7 +52,7 @@ export function unsupported(file: string, reason: string): CollectiveError {
 
 /** An image that is not there, or that the user may not read. */
 export function missingImage(file: string, cause: unknown): CollectiveError {
-  const reason = cause instanceof Error ? cause.message : String(cause);
+  const reason = messageOf(cause);
   return new CollectiveError("DISK_IMAGE_MISSING", `cannot read the disk image ${file}: ${reason}`, {
     data: { file },
     hint: "the VM description names it under disks, source",

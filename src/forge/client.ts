@@ -1,6 +1,6 @@
 /** GitHub through octokit: one address, one token, bounded retries, typed errors without the token in them. */
 import { Octokit, RequestError } from "octokit";
-import { CollectiveError } from "../errors.ts";
+import { CollectiveError, messageOf } from "../errors.ts";
 import { hasCode, type FailedRequest } from "./forge-error.ts";
 import { DEFAULT_LIMITS, type Forge, type RetryLimits } from "./forge.ts";
 import { createPace, withRetries } from "./retry.ts";
@@ -122,7 +122,7 @@ function describeFailure(
   error: unknown,
   { method, path, token }: { method: string; path: string; token: string },
 ): FailedRequest {
-  const message = (error instanceof Error ? error.message : String(error)).replaceAll(token, "[token]");
+  const message = messageOf(error).replaceAll(token, "[token]");
   if (!(error instanceof RequestError) || error.response === undefined) {
     return { method, path, status: undefined, message, isAmbiguous: true };
   }

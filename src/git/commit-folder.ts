@@ -1,7 +1,7 @@
 /** One folder of one commit of the repository around it: nothing is read from the working tree, which may not even be there. */
 import { realpath, stat } from "node:fs/promises";
 import path from "node:path";
-import { CollectiveError } from "../errors.ts";
+import { CollectiveError, unlessCode } from "../errors.ts";
 import { gitStatus } from "./git.ts";
 import { gitFolderOf, workTreeTop } from "./folder.ts";
 import { openGitObjects } from "./objects.ts";
@@ -61,8 +61,8 @@ function folderOf({ files, top, commit }: OpenedCommit, inside: string): Omit<Co
     commit,
     pathOf,
     readFile,
-    listFolder: async () => (await unlessMissing(files.listFolder(inside))) ?? [],
-    readFileIfThere: (file, limit) => unlessMissing(readFile(file, limit)),
+    listFolder: async () => (await unlessCode("REPOSITORY_FILE_MISSING", files.listFolder(inside))) ?? [],
+    readFileIfThere: (file, limit) => unlessCode("REPOSITORY_FILE_MISSING", readFile(file, limit)),
   };
 }
 
@@ -98,13 +98,4 @@ async function nearestFolder(folder: string): Promise<string> {
 async function realpathOrSelf(folder: string): Promise<string> {
   const nearest = await nearestFolder(folder);
   return path.join(await realpath(nearest), path.relative(nearest, folder));
-}
-
-async function unlessMissing<Result>(reading: Promise<Result>): Promise<Result | undefined> {
-  try {
-    return await reading;
-  } catch (error) {
-    if (error instanceof CollectiveError && error.code === "REPOSITORY_FILE_MISSING") return undefined;
-    throw error;
-  }
 }

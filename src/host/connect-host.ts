@@ -1,7 +1,7 @@
 /** The manager's side of a host: the contract of host.ts over a unix socket or ssh. */
 import type { Duplex, Readable, Writable } from "node:stream";
 import { ErrorCodes, ResponseError, type MessageConnection } from "vscode-jsonrpc/node";
-import { CollectiveError } from "../errors.ts";
+import { CollectiveError, messageOf } from "../errors.ts";
 import { startProgram } from "../io.ts";
 import { parseHostAddress, type HostAddress } from "./host-address.ts";
 import type { Host } from "./host.ts";
@@ -108,7 +108,7 @@ async function openWire(
       reason: () => Promise.resolve("the host manager ended the connection"),
     };
   } catch (error) {
-    throw unreachable(options.address, error instanceof Error ? error.message : String(error));
+    throw unreachable(options.address, messageOf(error));
   }
 }
 
@@ -155,7 +155,7 @@ function asHostError(error: unknown, address: string): unknown {
     return fromResponseError(error as ResponseError<unknown>);
   }
   if (error instanceof CollectiveError) return error;
-  return unreachable(address, error instanceof Error ? error.message : String(error));
+  return unreachable(address, messageOf(error));
 }
 
 /** True for errors of our own end: the host has said nothing, but whatever led to it may have. */

@@ -12,7 +12,7 @@ import {
   type MessageConnection,
 } from "vscode-jsonrpc/node";
 import { z } from "zod";
-import { CollectiveError, type ErrorCode } from "../errors.ts";
+import { CollectiveError, type ErrorCode, messageOf } from "../errors.ts";
 import { HOST_PROTOCOL } from "./host.ts";
 
 /** Protocol versions this release speaks. */
@@ -58,7 +58,7 @@ export function toResponseError(error: unknown): ResponseError<unknown> {
     const { code, hint, data } = error;
     return new ResponseError(APPLICATION_ERROR, error.message, { code, hint, data });
   }
-  return new ResponseError(APPLICATION_ERROR, error instanceof Error ? error.message : String(error));
+  return new ResponseError(APPLICATION_ERROR, messageOf(error));
 }
 
 /** The error as the host threw it; errors of the connection itself are left to the caller. */

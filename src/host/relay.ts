@@ -1,6 +1,6 @@
 /** Joins standard input and output with a unix socket: what `ssh host cui host connect` runs on the host. */
 import type { Readable, Writable } from "node:stream";
-import { CollectiveError } from "../errors.ts";
+import { CollectiveError, messageOf } from "../errors.ts";
 import { connectUnixSocket } from "./unix-socket.ts";
 
 /** Resolves when either side ends. @throws CollectiveError HOST_UNREACHABLE when nothing listens on the socket. */
@@ -9,7 +9,7 @@ export async function relayToSocket(
   stream: { readonly input: Readable; readonly output: Writable },
 ): Promise<void> {
   const socket = await connectUnixSocket(socketPath).catch((error: unknown) => {
-    const reason = error instanceof Error ? error.message : String(error);
+    const reason = messageOf(error);
     throw new CollectiveError("HOST_UNREACHABLE", `no host manager answers on ${socketPath}: ${reason}`, {
       cause: error,
       hint: "run `cui host serve` on the host, as root",

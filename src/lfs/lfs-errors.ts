@@ -1,6 +1,6 @@
 /** What a Git LFS server's answers mean. */
 import { visible } from "../diagnostics.ts";
-import { CollectiveError, type ErrorCode } from "../errors.ts";
+import { CollectiveError, type ErrorCode, messageOf } from "../errors.ts";
 
 export interface AnsweredError {
   readonly status: number;
@@ -44,7 +44,7 @@ export function unexpectedReply(where: string, why: string): CollectiveError {
 }
 
 export function unreachable(where: string, cause: unknown): CollectiveError {
-  const why = cause instanceof Error ? cause.message : String(cause);
+  const why = messageOf(cause);
   return new CollectiveError("LFS_UNREACHABLE", `${where} cannot be reached: ${why}`, {
     data: { where },
     hint: "check the network and the address; running the command again goes on from what is there",

@@ -1,7 +1,7 @@
 /** Whether a commit may be a version of its appliance: all its mistakes at once. What a publish, and whoever checks one, asks. */
 import type { Diagnostic, DiagnosticCode, TextOf } from "../diagnostics.ts";
 import type { Oid } from "../disk/object-store.ts";
-import { CollectiveError } from "../errors.ts";
+import { CollectiveError, unlessCode, type ErrorCode } from "../errors.ts";
 import { bootFiles } from "../appliance/bytes-to-fetch.ts";
 import { readDiskIndex } from "../appliance/read-disk-index.ts";
 import type { CommitFiles } from "../git/tree.ts";
@@ -126,17 +126,12 @@ async function findDiskImages(files: CommitFiles, image: MachineImage): Promise<
   return diagnostics;
 }
 
+const NO_PLAIN_FILE: readonly ErrorCode[] = ["REPOSITORY_FILE_MISSING", "REPOSITORY_FILE_REFUSED"];
+
 async function exists(files: CommitFiles, file: string): Promise<boolean> {
   const slash = file.lastIndexOf("/");
-  const folder = await unlessMissing(files.listFolder(slash === -1 ? "" : file.slice(0, slash)));
+  const folder = await unlessCode(NO_PLAIN_FILE, files.listFolder(slash === -1 ? "" : file.slice(0, slash)));
   return folder?.some(({ name }) => name === file.slice(slash + 1)) ?? false;
-}
-
-async function unlessMissing<Value>(reading: Promise<Value>): Promise<Value | undefined> {
-  return reading.catch((error: unknown) => {
-    if (error instanceof CollectiveError) return undefined;
-    throw error;
-  });
 }
 
 interface PackOptions {
@@ -157,7 +152,10 @@ async function listPacks({
     const folder = disk.indexPath.slice(0, disk.indexPath.lastIndexOf("/"));
     for (const { oid, sizeBytes } of (await readDiskIndex(image, disk, { mirrors })).packs) {
       const file = `${folder}/packs/${oid}.pack`;
-      const content = await unlessMissing(files.readFile(file, { maxBytes: MAX_POINTER_BYTES }));
+      const content = await unlessCode(
+        [...NO_PLAIN_FILE, "REPOSITORY_FILE_TOO_LARGE"],
+        files.readFile(file, { maxBytes: MAX_POINTER_BYTES }),
+      );
       const pointer = content === undefined ? undefined : parseLfsPointer(content);
       if (pointer?.oid === oid && pointer.sizeBytes === sizeBytes) objects.push({ oid, path: file });
       else {

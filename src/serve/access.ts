@@ -4,6 +4,7 @@ import { stat } from "node:fs/promises";
 import { isGrant, type Grant, type Granter } from "./grant.ts";
 import { Refusal, unauthorized } from "./refusal.ts";
 import { digestOf, readTokens, type TokenEntry, type TokenRights } from "./token-file.ts";
+import { messageOf } from "../errors.ts";
 
 /** Where a request's credentials lead. */
 export interface Caller {
@@ -98,7 +99,7 @@ function tokenReader({ tokensFile, warn }: AccessOptions): () => Promise<readonl
     const current = found === undefined ? "none" : `${found.mtimeNs} ${found.ino} ${found.size}`;
     if (current !== stamp) {
       entries = await readTokens(tokensFile).catch((error: unknown) => {
-        warn(error instanceof Error ? error.message : String(error));
+        warn(messageOf(error));
         return undefined;
       });
       stamp = current;

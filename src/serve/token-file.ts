@@ -9,7 +9,7 @@ import { createHash, randomBytes } from "node:crypto";
 import { readFile } from "node:fs/promises";
 import { parse, stringify } from "yaml";
 import { z } from "zod";
-import { CollectiveError } from "../errors.ts";
+import { CollectiveError, messageOf } from "../errors.ts";
 import { writeFileAtomically } from "../io.ts";
 
 export type TokenRights = "read" | "write";
@@ -48,7 +48,7 @@ const SCHEMA = z.strictObject({
 export async function readTokens(file: string): Promise<readonly TokenEntry[]> {
   const text = await readFile(file, "utf8").catch((error: unknown) => {
     if (error instanceof Error && "code" in error && error.code === "ENOENT") return undefined;
-    throw invalid(file, error instanceof Error ? error.message : String(error), error);
+    throw invalid(file, messageOf(error), error);
   });
   if (text === undefined) return [];
   if (text.length > MAX_FILE_BYTES) throw invalid(file, "it is larger than 1 MiB");
@@ -113,7 +113,7 @@ function parseTokens(text: string, file: string): readonly TokenEntry[] {
 async function writeTokens(file: string, tokens: readonly TokenEntry[]): Promise<void> {
   await writeFileAtomically(file, stringify({ format: 1, tokens }), { mode: 0o600 }).catch(
     (error: unknown) => {
-      throw invalid(file, error instanceof Error ? error.message : String(error), error);
+      throw invalid(file, messageOf(error), error);
     },
   );
 }

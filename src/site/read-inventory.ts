@@ -2,6 +2,7 @@
 import { LineCounter, isCollection, isNode, parseDocument, type Document } from "yaml";
 import type { Diagnostic, Span } from "../diagnostics.ts";
 import { inventorySchema, toInventory, type Inventory } from "./inventory.ts";
+import { messageOf } from "../errors.ts";
 
 /** Of the text, in characters; a file with more bytes is not even read. */
 export const MAX_INVENTORY_BYTES = 4 * 1024 * 1024;
@@ -28,7 +29,7 @@ export function parseInventory(text: string, file: string): ParsedInventory {
   try {
     value = document.toJS({ maxAliasCount: 100 });
   } catch (error) {
-    const message = error instanceof Error ? error.message : String(error);
+    const message = messageOf(error);
     return refused({ code: "INVENTORY_SYNTAX", message, span: { file, start: 0, end: 0 } });
   }
   const result = inventorySchema.safeParse(value);

@@ -1,7 +1,7 @@
 /** One side of a comparison: a site as it is in a commit, or in the working tree. */
 import { readdir } from "node:fs/promises";
 import path from "node:path";
-import { CollectiveError } from "../errors.ts";
+import { CollectiveError, unlessCode } from "../errors.ts";
 import { openCommitFolder } from "../git/commit-folder.ts";
 import type { RootFile } from "../appliance/loaded-appliance.ts";
 import { LOCK_FILE } from "../appliance/lock.ts";
@@ -55,7 +55,7 @@ export async function openCommitSide(folder: string, rev: string): Promise<SiteS
       ),
     readRoot: (file, options) => {
       const lockPath = path.join(folder, path.dirname(file), LOCK_FILE);
-      return unlessMissing(readCommittedRoot(opened, { file, lockPath, ...options }));
+      return unlessCode("REPOSITORY_FILE_MISSING", readCommittedRoot(opened, { file, lockPath, ...options }));
     },
     baseUrl: () => originUrl(opened.top),
     close: () => opened.close(),
@@ -69,19 +69,10 @@ export function openWorkingSide(folder: string): SiteSide {
       (await readBounded(path.join(folder, INVENTORY_FILE), MAX_INVENTORY_BYTES))?.toString("utf8"),
     listCvlFiles: async () => (await readdir(folder)).filter((name) => name.endsWith(".cvl")),
     readRoot: async (file, { displayName }) => {
-      const found = await unlessMissing(readRootFile({ file, cwd: folder }));
+      const found = await unlessCode("REPOSITORY_FILE_MISSING", readRootFile({ file, cwd: folder }));
       return found && { ...found, source: { ...found.source, displayName } };
     },
     baseUrl: () => baseUrlOf(folder),
     close: () => Promise.resolve(),
   };
-}
-
-async function unlessMissing(reading: Promise<RootFile>): Promise<RootFile | undefined> {
-  try {
-    return await reading;
-  } catch (error) {
-    if (error instanceof CollectiveError && error.code === "REPOSITORY_FILE_MISSING") return undefined;
-    throw error;
-  }
 }

@@ -1,7 +1,7 @@
 /** `cui hook`: what git's hooks call, and `cui hook install`, which puts them in place. */
 import path from "node:path";
 import type { Command } from "commander";
-import { CollectiveError } from "../../errors.ts";
+import { CollectiveError, messageOf } from "../../errors.ts";
 import { runKeptHook } from "../../hooks/kept-hook.ts";
 import { renderProblems } from "../../hooks/problem.ts";
 import type { CheckedPush } from "../../hooks/received-push.ts";
@@ -106,7 +106,7 @@ function configurePostReceive(command: Command, context: CliContext): void {
       try {
         await runKeptHook({ file: kept, cwd: context.cwd, args: [], input });
       } catch (error) {
-        context.warn(`warning: ${error instanceof Error ? error.message : String(error)}`);
+        context.warn(`warning: ${messageOf(error)}`);
       }
       try {
         const decision = await decideRollout(context.cwd, parseReceived(input));
@@ -114,7 +114,7 @@ function configurePostReceive(command: Command, context: CliContext): void {
         const log = await startRollout(context.cwd, context.program);
         context.warn(`Rolling out ${decision.branch} at ${decision.commit.slice(0, 12)}; see ${log}`);
       } catch (error) {
-        const message = error instanceof Error ? error.message : String(error);
+        const message = messageOf(error);
         context.warn(`warning: the rollout was not started: ${message}`);
         context.warn(`  hint: start it by hand: cui runner ${context.cwd} --once`);
       }
@@ -128,7 +128,7 @@ async function orRefusal<Result>(what: string, work: () => Promise<Result>): Pro
     return await work();
   } catch (error) {
     if (error instanceof CollectiveError) throw error;
-    const message = error instanceof Error ? error.message : String(error);
+    const message = messageOf(error);
     throw new CollectiveError("HOOK_REFUSED", `the ${what} could not be checked: ${message}`, {
       cause: error,
       hint: "ask who keeps the repository; this may be a defect of cui",

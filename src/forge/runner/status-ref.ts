@@ -1,5 +1,6 @@
 /** What became of a commit, as a ref everybody who can fetch the site can read: `refs/collective/status/<commit>`, a blob of JSON. */
 import { git, gitStatus } from "../../git/git.ts";
+import { messageOf } from "../../errors.ts";
 
 export const STATUS_REFS = "refs/collective/status";
 const ATTEMPTS = 3;
@@ -40,7 +41,7 @@ export async function pushStatusRef(options: {
       await git({ folder: repository, args, timeoutMs: PUSH_TIMEOUT_MS, env: { CUI_RUNNER: dir } });
       return undefined;
     } catch (error) {
-      problem = error instanceof Error ? error.message : String(error);
+      problem = messageOf(error);
     }
   }
   return problem;

@@ -1,6 +1,6 @@
 /** Carries out a plan's actions: each the moment what it needs is done, journaled, with what went wrong said at the end. */
 import type { Action } from "../../plan/plan.ts";
-import { CollectiveError } from "../../errors.ts";
+import { CollectiveError, messageOf } from "../../errors.ts";
 import {
   noteMachine,
   removeMachine,
@@ -134,10 +134,6 @@ const VERBS: Record<VisibleKind, string> = {
   stop: "stop",
   remove: "remove",
 };
-
-function messageOf(error: unknown): string {
-  return error instanceof Error ? error.message : String(error);
-}
 
 function codeOf(error: unknown): string {
   return error instanceof CollectiveError ? `${error.code}: ` : "";

@@ -3,7 +3,7 @@
  * host is idempotent, and the stamp of a domain tells which incarnation runs.
  */
 import type { ComponentPath } from "../../cvl/tree.ts";
-import { CollectiveError } from "../../errors.ts";
+import { CollectiveError, messageOf } from "../../errors.ts";
 import type { Host, MachineId } from "../../host/host.ts";
 import {
   displayName,
@@ -323,8 +323,4 @@ function idOf(operation: Operation, component: ComponentPath): MachineId {
 function versionOf({ description }: Incarnation): string {
   const { version } = description.image.source;
   return version === null ? "the previous version" : `v${version}`;
-}
-
-function messageOf(error: unknown): string {
-  return error instanceof Error ? error.message : String(error);
 }

@@ -1,7 +1,7 @@
 /** Program disks, kernels and initrds are on their hosts before anything is stopped. */
 import pLimit from "p-limit";
 import type { ComponentPath } from "../../cvl/tree.ts";
-import { CollectiveError } from "../../errors.ts";
+import { CollectiveError, messageOf } from "../../errors.ts";
 import type { Fence } from "../../host/host.ts";
 import type { Decision } from "../change/decide.ts";
 import type { MachineImage } from "../../appliance/machine-image.ts";
@@ -45,7 +45,7 @@ export async function prepareImages(options: {
           fetchedBytes === 0 ? "already there" : `${(fetchedBytes / 1024 ** 2).toFixed(1)} MiB fetched`,
         );
       } catch (error) {
-        progress.fail(id, error instanceof Error ? error.message : String(error));
+        progress.fail(id, messageOf(error));
         throw whereItFailed(error, component, goal.host);
       }
     });
