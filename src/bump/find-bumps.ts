@@ -1,7 +1,7 @@
 /** The bumps of an appliance or a site: what is newer, in groups, and what each group makes of the files. */
 import { createHash } from "node:crypto";
 import { CollectiveError } from "../errors.ts";
-import type { ActionClass } from "../plan/plan.ts";
+import type { ActionClass } from "../plan/action-kinds.ts";
 import { readBumpBase, type BumpBase } from "./base.ts";
 import { loadClosure, type ClosureOptions } from "./closure.ts";
 import { findUpdates, type Update } from "./find-updates.ts";

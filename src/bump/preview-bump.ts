@@ -1,5 +1,5 @@
 /** What a bump would do to what runs: the preview its class is judged by. */
-import { ACTION_CLASSES, type ActionClass } from "../plan/plan.ts";
+import { ACTION_CLASSES, type ActionClass } from "../plan/action-kinds.ts";
 import { compareSite, type SiteComparison } from "../preview/preview-site.ts";
 
 export interface BumpPreview {

@@ -17,7 +17,7 @@
 import { z } from "zod";
 import { renderDiagnostic, type Diagnostic } from "../diagnostics.ts";
 import { CollectiveError } from "../errors.ts";
-import { ACTION_CLASSES, type ActionClass } from "../plan/plan.ts";
+import { ACTION_CLASSES, type ActionClass } from "../plan/action-kinds.ts";
 import { parseYamlDocument } from "../appliance/yaml-document.ts";
 import { versionRange, type BlacklistEntry } from "../site/inventory.ts";
 

@@ -1,6 +1,6 @@
 /** `cui bump --pr`: one pull request for each bump, kept up to date; moot ones closed, harmless ones merged. */
 import { CollectiveError } from "../errors.ts";
-import type { ActionClass } from "../plan/plan.ts";
+import type { ActionClass } from "../plan/action-kinds.ts";
 import { bumpBranch } from "../bump/branch.ts";
 import { isBumpCommit } from "../bump/commit.ts";
 import type { Mirrors } from "../appliance/mirrors.ts";

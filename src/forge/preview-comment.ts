@@ -3,7 +3,7 @@ import { inertText } from "../plan/inert-markdown.ts";
 import type { PlannedNetwork } from "../plan/markdown-model.ts";
 import { renderPlanMarkdown } from "../plan/render-markdown.ts";
 import { gravest } from "../plan/diff-networks.ts";
-import type { ActionClass } from "../plan/plan.ts";
+import type { ActionClass } from "../plan/action-kinds.ts";
 
 export interface PreviewText {
   readonly networks: readonly PlannedNetwork[];

@@ -2,17 +2,14 @@
 import type { ComponentPath } from "../cvl/tree.ts";
 import type { MachineDescription, SegmentId } from "../network/description.ts";
 import type { MachineChange } from "./machine-change.ts";
-import type { Action, ActionKind } from "./plan.ts";
+import type { ActionKind, SegmentActionKind } from "./action-kinds.ts";
+import type { Action, MachineAction } from "./plan.ts";
 
 export function actionId(kind: ActionKind, path: ComponentPath, device?: string): string {
   return `${kind} ${path === "" ? "." : path}${device === undefined ? "" : `:${device}`}`;
 }
 
-export function segmentAction(
-  kind: "create-segment" | "remove-segment",
-  segment: SegmentId,
-  after: readonly string[],
-): Action {
+export function segmentAction(kind: SegmentActionKind, segment: SegmentId, after: readonly string[]): Action {
   const text = kind === "create-segment" ? "machines will lie on it" : "no machine lies on it any more";
   return { id: actionId(kind, segment), kind, class: "none", segment, reasons: [{ text }], after };
 }
@@ -32,7 +29,10 @@ export function barrier(name: string, after: readonly string[], component: Compo
 /** The actions of one machine in order: its disks, itself, the disks it lets go of. */
 export function actionsOf(
   change: MachineChange,
-  { after, afterAny }: { readonly after: readonly string[]; readonly afterAny?: Action["afterAny"] },
+  {
+    after,
+    afterAny,
+  }: { readonly after: readonly string[]; readonly afterAny?: readonly (readonly string[])[] },
 ): Action[] {
   const { path, kind } = change;
   const id = actionId(kind, path);
@@ -48,7 +48,7 @@ export function actionsOf(
     after: diskAfter,
   });
   const disksBefore = before.map((disk) => diskAction(disk, []));
-  const main: Action = {
+  const main: MachineAction = {
     id,
     kind,
     class: change.class,
@@ -62,7 +62,7 @@ export function actionsOf(
   return [...disksBefore, main, ...later.map((disk) => diskAction(disk, [id]))];
 }
 
-function quantities(change: MachineChange): Pick<Action, "memoryBytesChange" | "addressesChange"> {
+function quantities(change: MachineChange): Pick<MachineAction, "memoryBytesChange" | "addressesChange"> {
   if (change.kind === "stop") return {};
   const memory = memoryOf(change.wanted) - memoryOf(change.running);
   const addresses = addressesOf(change.wanted) - addressesOf(change.running);

@@ -7,7 +7,8 @@ import type { ComponentPath } from "../cvl/tree.ts";
 import { visible } from "../diagnostics.ts";
 import { CollectiveError } from "../errors.ts";
 import { displayPath } from "../network/paths.ts";
-import { ACTION_CLASSES, type ActionClass, type Plan } from "./plan.ts";
+import { ACTION_CLASSES, type ActionClass } from "./action-kinds.ts";
+import type { Plan } from "./plan.ts";
 
 export const APPROVAL_FORMAT = 1;
 

@@ -3,10 +3,11 @@ import type { ComponentPath } from "../cvl/tree.ts";
 import type { DiagnosticCode } from "../diagnostics.ts";
 import type { MachineDescription } from "../network/description.ts";
 import { formatBytes, formatOrigin } from "./format.ts";
-import type { ActionClass, ActionKind, Reason } from "./plan.ts";
+import type { ActionClass, DataDiskActionKind } from "./action-kinds.ts";
+import type { Reason } from "./plan.ts";
 
 export interface DiskChange {
-  readonly kind: Extract<ActionKind, "create-data-disk" | "resize-data-disk" | "detach-data-disk">;
+  readonly kind: DataDiskActionKind;
   readonly device: string;
   readonly class: ActionClass;
   readonly reasons: readonly Reason[];

@@ -2,7 +2,8 @@
 import type { ComponentPath } from "../cvl/tree.ts";
 import type { MachineDescription } from "../network/description.ts";
 import { diskName, type DiskChange } from "./data-disk-changes.ts";
-import { worse, type MachineChange } from "./machine-change.ts";
+import { worse } from "./action-kinds.ts";
+import type { MachineChange } from "./machine-change.ts";
 
 interface LostDisk {
   readonly path: ComponentPath;

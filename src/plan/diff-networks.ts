@@ -4,17 +4,11 @@ import type { MachineDescription, NetworkDescription } from "../network/descript
 import { markLosses } from "./data-losses.ts";
 import { digestInputs } from "./digest.ts";
 import { forecastOf } from "./forecast.ts";
-import { changeMachine, stopMachine, worse, type MachineChange } from "./machine-change.ts";
+import { worse, type ActionClass } from "./action-kinds.ts";
+import { changeMachine, stopMachine, type MachineChange } from "./machine-change.ts";
 import { orderActions } from "./order-actions.ts";
-import {
-  PLAN_FORMAT,
-  type Action,
-  type ActionClass,
-  type Plan,
-  type PlanFacts,
-  type PlanWarning,
-  type Refusal,
-} from "./plan.ts";
+import { PLAN_FORMAT } from "./plan-schema.ts";
+import type { Action, Plan, PlanFacts, PlanWarning, Refusal } from "./plan.ts";
 import type { Sides } from "./sides.ts";
 import { collectRefusals, collectWarnings } from "./warnings.ts";
 

@@ -2,10 +2,8 @@
 import type { ComponentPath } from "../cvl/tree.ts";
 import type { NetworkDescription } from "../network/description.ts";
 import { isWithin } from "../network/paths.ts";
+import { ACTION_KINDS } from "./action-kinds.ts";
 import type { Action, Forecast, PlanFacts } from "./plan.ts";
-
-const FETCHES: ReadonlySet<string> = new Set(["start", "replace"]);
-const TAKES_DOWN: ReadonlySet<string> = new Set(["replace", "restart", "stop", "remove"]);
 
 export function forecastOf(
   actions: readonly Action[],
@@ -15,7 +13,7 @@ export function forecastOf(
   const fetchBytes: [ComponentPath, number][] = [];
   const fetchUnknown: ComponentPath[] = [];
   for (const { kind, component } of actions) {
-    if (component === undefined || !FETCHES.has(kind)) continue;
+    if (component === undefined || ACTION_KINDS[kind].fetches !== true) continue;
     const bytes = facts.fetchBytes?.get(component);
     if (bytes === undefined) fetchUnknown.push(component);
     else fetchBytes.push([component, bytes]);
@@ -58,7 +56,11 @@ function sums(
 function findOutage(actions: readonly Action[], running: NetworkDescription): Forecast["outage"] {
   const down = new Set<ComponentPath>();
   for (const { kind, component } of actions) {
-    if (component !== undefined && TAKES_DOWN.has(kind) && Object.hasOwn(running.machines, component))
+    if (
+      component !== undefined &&
+      ACTION_KINDS[kind].takesDown === true &&
+      Object.hasOwn(running.machines, component)
+    )
       down.add(component);
   }
   const downAt = createDownFinder(down, running);

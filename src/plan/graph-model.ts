@@ -7,7 +7,8 @@ import {
   type SegmentId,
 } from "../network/description.ts";
 import { ancestorsOf, parentPath } from "../network/paths.ts";
-import type { Action, ActionClass, ActionKind, Plan } from "./plan.ts";
+import { hasStep, type ActionClass, type StepKind } from "./action-kinds.ts";
+import type { Plan } from "./plan.ts";
 
 export interface GraphModel {
   readonly appliance: string;
@@ -44,7 +45,7 @@ export interface GraphMachine {
 }
 
 export interface GraphChange {
-  readonly kind: ActionKind;
+  readonly kind: StepKind;
   readonly class: ActionClass;
 }
 
@@ -67,21 +68,13 @@ export interface GraphNeed {
   readonly services: readonly string[];
 }
 
-const MAIN_KINDS: ReadonlySet<ActionKind> = new Set([
-  "start",
-  "stop",
-  "replace",
-  "restart",
-  "send-parameters",
-  "remove",
-]);
-
 /** With a plan machines carry what happens to them, and those that go are drawn as well. */
 export function buildGraph(network: NetworkDescription, plan?: Plan): GraphModel {
   const ids = nameNodes(network, plan);
-  const changes = new Map<ComponentPath, Action>();
+  const changes = new Map<ComponentPath, GraphChange>();
   for (const action of plan?.actions ?? []) {
-    if (action.component !== undefined && MAIN_KINDS.has(action.kind)) changes.set(action.component, action);
+    const { component, kind } = action;
+    if (component !== undefined && hasStep(kind)) changes.set(component, { kind, class: action.class });
   }
   return {
     appliance: network.appliance,
@@ -112,7 +105,7 @@ function nameNodes(network: NetworkDescription, plan: Plan | undefined): NodeIds
 
 function buildClusters(
   network: NetworkDescription,
-  { ids, changes }: { readonly ids: NodeIds; readonly changes: ReadonlyMap<ComponentPath, Action> },
+  { ids, changes }: { readonly ids: NodeIds; readonly changes: ReadonlyMap<ComponentPath, GraphChange> },
 ): GraphCluster {
   const machines = new Map<ComponentPath, GraphMachine[]>();
   const clusters = new Map<ComponentPath, GraphCluster[]>();

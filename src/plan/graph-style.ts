@@ -1,6 +1,6 @@
 /** Colours of drawings, readable on white and on the dark themes of forges, where a drawing keeps its own light fills. */
+import { ACTION_KINDS } from "./action-kinds.ts";
 import type { GraphChange } from "./graph-model.ts";
-import type { ActionKind } from "./plan.ts";
 
 export interface GraphStyle {
   readonly fill: string;
@@ -42,17 +42,8 @@ export function machineStyle(change: GraphChange | undefined, isGateway: boolean
   }
 }
 
-const WORDS: Readonly<Partial<Record<ActionKind, string>>> = {
-  start: "start",
-  stop: "stop",
-  replace: "replace",
-  restart: "restart",
-  "send-parameters": "new parameters",
-  remove: "remove",
-};
-
 /** `replace`, `remove, class data`. */
 export function describeChange({ kind, class: name }: GraphChange): string {
-  const words = WORDS[kind] ?? kind;
+  const words = ACTION_KINDS[kind].drawn ?? ACTION_KINDS[kind].words;
   return name === "data" ? `${words}, class data` : words;
 }

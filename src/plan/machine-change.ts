@@ -11,17 +11,14 @@ import {
   versionReason,
 } from "./compare.ts";
 import { formatOrigin } from "./format.ts";
-import type { ActionClass, ActionKind, PlanFacts, Reason, VersionStep } from "./plan.ts";
-import { ACTION_CLASSES } from "./plan.ts";
+import type { ActionClass, MachineActionKind } from "./action-kinds.ts";
+import type { PlanFacts, Reason, VersionStep } from "./plan.ts";
 
 export interface MachineChange {
   readonly path: ComponentPath;
   readonly running: MachineDescription | undefined;
   readonly wanted: MachineDescription | undefined;
-  readonly kind: Extract<
-    ActionKind,
-    "start" | "stop" | "replace" | "restart" | "send-parameters" | "remove" | "note"
-  >;
+  readonly kind: Exclude<MachineActionKind, "await">;
   readonly class: ActionClass;
   readonly reasons: readonly Reason[];
   readonly versions: VersionStep | undefined;
@@ -135,11 +132,6 @@ function unchanged(
     disks: [],
     refusals: [],
   };
-}
-
-/** The graver of two classes. */
-export function worse(a: ActionClass, b: ActionClass): ActionClass {
-  return ACTION_CLASSES.indexOf(a) >= ACTION_CLASSES.indexOf(b) ? a : b;
 }
 
 function reason(text: string, place: string | undefined): Reason {

@@ -53,9 +53,7 @@ export function renderCondensed(
 
 const LIST_TITLE = "\n**Destructive changes**\n";
 
-interface Listed extends Action {
-  readonly placed: PlacedAction;
-}
+type Listed = Action & { readonly placed: PlacedAction };
 
 /** Lines of at most `room` characters together, line ends counted, and how many actions they show. */
 function fill(actions: readonly PlacedAction[], room: number): { lines: string[]; shown: number } {

@@ -1,8 +1,9 @@
 /** The collapsed part of one network, in four richnesses: as rich as the comment's limit allows. */
 import { condenseNames } from "./condense-names.ts";
+import { ACTION_KINDS } from "./action-kinds.ts";
 import { formatBytes, formatBytesChange, formatVersions } from "./format.ts";
 import { inertHtml, inertName, inertText, mermaidBlock } from "./inert-markdown.ts";
-import { gravity, isDestructive, KIND_WORDS, subjectOf, type PlannedNetwork } from "./markdown-model.ts";
+import { gravity, isDestructive, subjectOf, type PlannedNetwork } from "./markdown-model.ts";
 import type { Action, Plan } from "./plan.ts";
 import { summarize } from "./render-terminal.ts";
 
@@ -68,7 +69,7 @@ function renderAction(action: Action, plan: Plan): string {
     action.class === "none" ? "" : `class ${action.class}`,
   ].filter((text) => text !== "");
   const tail = facts.length === 0 ? "" : `, ${facts.join(", ")}`;
-  const head = `- **${KIND_WORDS[action.kind]}** ${inertName(subjectOf({ plan, action }))}${tail}`;
+  const head = `- **${ACTION_KINDS[action.kind].words}** ${inertName(subjectOf({ plan, action }))}${tail}`;
   const reasons = action.reasons.map(({ text, place }) => {
     return `  - ${inertText(text)}${place === undefined ? "" : ` ${inertText(place, 120)}`}`;
   });
@@ -95,7 +96,7 @@ export function groupByTitle<Item extends Action>(
   for (const action of actions) {
     const versions = action.versions === undefined ? "" : formatVersions(action.versions);
     const step = versions === "" ? "" : ` ${versions}`;
-    const title = `**${KIND_WORDS[action.kind]}**${step}${action.class === "none" ? "" : `, class ${action.class}`}`;
+    const title = `**${ACTION_KINDS[action.kind].words}**${step}${action.class === "none" ? "" : `, class ${action.class}`}`;
     const found = groups.get(title);
     if (found === undefined) groups.set(title, [action]);
     else found.push(action);

@@ -1,7 +1,8 @@
 /** What a comment on a pull request is made from. */
 import { createHash } from "node:crypto";
 import { displayPath } from "../network/paths.ts";
-import { ACTION_CLASSES, type Action, type ActionKind, type Plan } from "./plan.ts";
+import { ACTION_CLASSES, ACTION_KINDS } from "./action-kinds.ts";
+import type { Action, Plan } from "./plan.ts";
 
 /** One root file of a site and what would happen to its network. */
 export interface PlannedNetwork {
@@ -29,11 +30,9 @@ export interface PlacedAction {
   readonly action: Action;
 }
 
-const DESTRUCTIVE_KINDS: ReadonlySet<ActionKind> = new Set(["remove", "replace", "detach-data-disk"]);
-
 /** Something that is there now is not there afterwards: data, a machine, its program disks. Never left out of a comment. */
 export function isDestructive({ kind, class: name }: Action): boolean {
-  return name === "data" || name === "replace" || DESTRUCTIVE_KINDS.has(kind);
+  return name === "data" || name === "replace" || ACTION_KINDS[kind].isDestructive === true;
 }
 
 /** All actions of all plans that do something, the gravest first, else in the order of networks and plans. */
@@ -51,7 +50,7 @@ export function placedActions(networks: readonly PlannedNetwork[]): readonly Pla
 
 /** Within a class what goes for good comes before what comes back. */
 export function gravity({ kind, class: name }: Action): number {
-  return ACTION_CLASSES.indexOf(name) * 2 + (kind === "remove" || kind === "detach-data-disk" ? 1 : 0);
+  return ACTION_CLASSES.indexOf(name) * 2 + (ACTION_KINDS[kind].isFinal === true ? 1 : 0);
 }
 
 /** `w`, `w:vdb`, the appliance's name for a root machine, `external` for the external segment. */
@@ -72,19 +71,3 @@ export function destructiveDigest(networks: readonly PlannedNetwork[]): string {
     .sort();
   return createHash("sha256").update(lines.join("\n")).digest("hex");
 }
-
-export const KIND_WORDS: Readonly<Record<ActionKind, string>> = {
-  "create-segment": "create segment",
-  "remove-segment": "remove segment",
-  "create-data-disk": "create data disk",
-  "resize-data-disk": "grow data disk",
-  "detach-data-disk": "detach data disk",
-  start: "start",
-  stop: "stop",
-  replace: "replace",
-  restart: "restart",
-  "send-parameters": "send parameters",
-  remove: "remove",
-  await: "await",
-  note: "no change",
-};

@@ -3,7 +3,8 @@ import { visible } from "../diagnostics.ts";
 import { EXTERNAL_SEGMENT } from "../network/description.ts";
 import { displayPath } from "../network/paths.ts";
 import { count, formatBytes, formatBytesChange, formatVersions } from "./format.ts";
-import { ACTION_CLASSES, type Action, type ActionClass, type ActionKind, type Plan } from "./plan.ts";
+import { ACTION_CLASSES, ACTION_KINDS, type ActionClass } from "./action-kinds.ts";
+import type { Action, Plan } from "./plan.ts";
 
 export interface TerminalOptions {
   /** ANSI colours; default none. */
@@ -29,41 +30,13 @@ export function renderPlan(plan: Plan, options: TerminalOptions = {}): string {
   return lines.join("\n");
 }
 
-const KINDS: Readonly<
-  Record<ActionKind, { readonly sign: string; readonly colour: keyof typeof COLOURS; readonly word: string }>
-> = {
-  "create-segment": { sign: "+", colour: "green", word: "create segment" },
-  "remove-segment": { sign: "-", colour: "red", word: "remove segment" },
-  "create-data-disk": { sign: "+", colour: "green", word: "create data disk" },
-  "resize-data-disk": { sign: "^", colour: "yellow", word: "grow data disk" },
-  "detach-data-disk": { sign: "-", colour: "red", word: "detach data disk" },
-  start: { sign: "+", colour: "green", word: "start" },
-  stop: { sign: "-", colour: "red", word: "stop" },
-  replace: { sign: "~", colour: "magenta", word: "replace" },
-  restart: { sign: "~", colour: "yellow", word: "restart" },
-  "send-parameters": { sign: ">", colour: "blue", word: "send parameters" },
-  remove: { sign: "-", colour: "red", word: "remove" },
-  await: { sign: " ", colour: "grey", word: "await" },
-  note: { sign: " ", colour: "grey", word: "no change" },
-};
-
-/** The kinds of the first line, gravest effect first. */
-const SUMMARY: readonly (readonly [ActionKind, string])[] = [
-  ["remove", "to remove"],
-  ["detach-data-disk", "to detach"],
-  ["replace", "to replace"],
-  ["restart", "to restart"],
-  ["stop", "to stop"],
-  ["start", "to start"],
-  ["send-parameters", "to be told new parameters"],
-];
-
 /** `1 machine to replace, 2 machines to be told new parameters (class replace)`. */
 export function summarize(plan: Plan): string {
-  const parts = SUMMARY.flatMap(([kind, words]) => {
+  const parts = Object.entries(ACTION_KINDS).flatMap(([kind, { subject, ahead }]) => {
     const number = plan.actions.filter((action) => action.kind === kind).length;
-    if (number === 0) return [];
-    return [`${count(number, kind === "detach-data-disk" ? "data disk" : "machine")} ${words}`];
+    return number === 0 || ahead === undefined
+      ? []
+      : [`${count(number, subject.replace("-", " "))} ${ahead}`];
   });
   if (parts.length === 0) return "nothing to do";
   return `${parts.join(", ")} (class ${plan.class})`;
@@ -71,16 +44,20 @@ export function summarize(plan: Plan): string {
 
 function renderActions(actions: readonly Action[], plan: Plan, paint: Paint): string[] {
   const sorted = [...actions].sort((a, b) => rank(b.class) - rank(a.class));
-  const rows = sorted.map((action) => ({ action, ...KINDS[action.kind], subject: subjectOf(action, plan) }));
-  const wordWidth = Math.max(...rows.map((row) => row.word.length));
+  const rows = sorted.map((action) => ({
+    action,
+    ...ACTION_KINDS[action.kind],
+    subject: subjectOf(action, plan),
+  }));
+  const wordWidth = Math.max(...rows.map((row) => row.words.length));
   const subjectWidth = Math.min(32, Math.max(...rows.map((row) => row.subject.length)));
-  return rows.flatMap(({ action, sign, colour, word, subject }) => {
+  return rows.flatMap(({ action, sign, colour, words, subject }) => {
     const details = [
       action.versions === undefined ? "" : formatVersions(action.versions),
       fetchOf(action, plan),
       action.class === "none" ? "" : `class ${action.class}`,
     ].filter((text) => text !== "");
-    const head = `${sign} ${word.padEnd(wordWidth)}  ${subject.padEnd(subjectWidth)}`;
+    const head = `${sign} ${words.padEnd(wordWidth)}  ${subject.padEnd(subjectWidth)}`;
     const line = `  ${paint(colour, head.trimEnd())}${" ".repeat(head.length - head.trimEnd().length)}  ${details.join(", ")}`;
     return [line.trimEnd(), ...action.reasons.map((reason) => renderReason(reason, paint))];
   });
@@ -105,7 +82,7 @@ function segmentName(segment: string, plan: Plan): string {
 }
 
 function fetchOf({ kind, component }: Action, { forecast }: Plan): string {
-  if (component === undefined || (kind !== "start" && kind !== "replace")) return "";
+  if (component === undefined || ACTION_KINDS[kind].fetches !== true) return "";
   const bytes = Object.hasOwn(forecast.fetchBytes, component) ? forecast.fetchBytes[component] : undefined;
   return bytes === undefined ? "" : `fetch ${formatBytes(bytes)}`;
 }

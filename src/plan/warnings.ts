@@ -1,11 +1,10 @@
 /** What a reader must know beside the actions, and what forbids them. */
 import type { ComponentPath } from "../cvl/tree.ts";
 import { visible } from "../diagnostics.ts";
+import { ACTION_KINDS } from "./action-kinds.ts";
 import { cut } from "./format.ts";
 import type { MachineChange } from "./machine-change.ts";
 import type { PlanFacts, PlanWarning, Refusal } from "./plan.ts";
-
-const STARTS_SOMETHING: ReadonlySet<string> = new Set(["start", "replace", "restart"]);
 
 export function collectWarnings(
   changes: ReadonlyMap<ComponentPath, MachineChange>,
@@ -20,7 +19,7 @@ export function collectWarnings(
   }
   for (const [component, why] of facts.blacklisted ?? []) {
     const change = changes.get(component);
-    if (change !== undefined && STARTS_SOMETHING.has(change.kind)) continue;
+    if (change !== undefined && ACTION_KINDS[change.kind].needsImage === true) continue;
     warnings.push({
       component,
       message: `${component}: it runs a blacklisted version: ${cut(visible(why), 200)}`,
@@ -44,7 +43,7 @@ export function collectRefusals(
   }
   for (const [component, why] of facts.blacklisted ?? []) {
     const change = changes.get(component);
-    if (change === undefined || !STARTS_SOMETHING.has(change.kind)) continue;
+    if (change === undefined || ACTION_KINDS[change.kind].needsImage !== true) continue;
     refusals.push({
       code: "PLAN_BLACKLISTED",
       severity: "error",

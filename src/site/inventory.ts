@@ -14,14 +14,8 @@
  * ```
  */
 import { z } from "zod";
-import { ACTION_CLASSES, type ActionClass } from "../plan/plan.ts";
-import {
-  parseAddress,
-  parseAddressRange,
-  parseSubnet,
-  isHostAddress,
-  contains,
-} from "../network/ipv4.ts";
+import { ACTION_CLASSES, type ActionClass } from "../plan/action-kinds.ts";
+import { parseAddress, parseAddressRange, parseSubnet, isHostAddress, contains } from "../network/ipv4.ts";
 
 export const INVENTORY_FORMAT = 1;
 

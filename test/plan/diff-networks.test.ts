@@ -4,7 +4,8 @@ import { machinesBelow } from "../../src/network/boot-order.ts";
 import type { NetworkDescription } from "../../src/network/description.ts";
 import { diffNetworks, planRemove, planStart, planStop } from "../../src/plan/diff-networks.ts";
 import { canonicalJson, digestInputs, digestPlan } from "../../src/plan/digest.ts";
-import { ACTION_CLASSES, type Action, type Plan, type PlanFacts } from "../../src/plan/plan.ts";
+import { ACTION_CLASSES } from "../../src/plan/action-kinds.ts";
+import type { Action, Plan, PlanFacts } from "../../src/plan/plan.ts";
 import { restrictPlan } from "../../src/plan/restrict-plan.ts";
 import {
   change,

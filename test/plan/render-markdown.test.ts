@@ -3,7 +3,9 @@ import t from "tap";
 import { condenseNames } from "../../src/plan/condense-names.ts";
 import { inertHtml, inertName, inertText, mermaidBlock } from "../../src/plan/inert-markdown.ts";
 import { destructiveDigest, isDestructive, type PlannedNetwork } from "../../src/plan/markdown-model.ts";
-import type { Action, ActionKind, Forecast, Plan } from "../../src/plan/plan.ts";
+import { ACTION_KINDS, type ActionKind } from "../../src/plan/action-kinds.ts";
+import { actionSchema } from "../../src/plan/plan-schema.ts";
+import type { Action, Forecast, Plan } from "../../src/plan/plan.ts";
 import { diffNetworks } from "../../src/plan/diff-networks.ts";
 import { readPlan } from "../../src/plan/read-plan.ts";
 import { renderMermaid } from "../../src/plan/render-mermaid.ts";
@@ -12,10 +14,16 @@ import { change, makeNetwork, OFFICE } from "../network/fixtures.ts";
 
 const LIMIT = 60_000;
 
-function action(kind: ActionKind, component: string, fields: Partial<Action> = {}): Action {
-  const { device } = fields;
+interface Fields extends Pick<Action, "class" | "reasons" | "after"> {
+  readonly device: string;
+  readonly versions: { readonly from: number | null; readonly to: number | null };
+}
+
+function action(kind: ActionKind, component: string, fields: Partial<Fields> = {}): Action {
+  const device = fields.device ?? (ACTION_KINDS[kind].subject === "data-disk" ? "vdb" : undefined);
   const id = `${kind} ${component}${device === undefined ? "" : `:${device}`}`;
-  return { id, kind, class: "none", component, reasons: [], after: [], ...fields };
+  const given = { ...fields, ...(device === undefined ? {} : { device }) };
+  return actionSchema.parse({ id, kind, class: "none", component, reasons: [], after: [], ...given });
 }
 
 function plan(

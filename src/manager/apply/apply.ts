@@ -1,4 +1,5 @@
 /** Carries out a plan's actions: each the moment what it needs is done, journaled, with what went wrong said at the end. */
+import { ACTION_KINDS, hasStep, type StepKind } from "../../plan/action-kinds.ts";
 import type { Action } from "../../plan/plan.ts";
 import { CollectiveError, messageOf } from "../../errors.ts";
 import {
@@ -31,7 +32,7 @@ export async function applyActions(
   });
   for (const action of actions) {
     const outcome = outcomes.get(action.id);
-    if (outcome?.state === "skipped" && isVisible(action)) {
+    if (outcome?.state === "skipped" && hasStep(action.kind)) {
       operation.progress.skip(
         action.id,
         `not done: ${titleOf(operation, action)}, because ${outcome.because} failed`,
@@ -57,7 +58,9 @@ export function requireAllDone(outcomes: readonly ActionOutcome[]): void {
   if (fatal !== undefined) throw fatal.error;
   const defect = failures.find(({ error }) => !(error instanceof CollectiveError));
   if (defect !== undefined) throw defect.error;
-  const skipped = outcomes.filter(({ action, outcome }) => outcome.state === "skipped" && isVisible(action));
+  const skipped = outcomes.filter(
+    ({ action, outcome }) => outcome.state === "skipped" && hasStep(action.kind),
+  );
   const lines = [
     ...failures.map(({ action, error }) => `\n  ${action.id}: ${codeOf(error)}${messageOf(error)}`),
     ...(skipped.length === 0
@@ -83,15 +86,13 @@ export function requireAllDone(outcomes: readonly ActionOutcome[]): void {
 }
 
 async function runAction(operation: Operation, action: Action): Promise<void> {
-  const { component } = action;
-  if (component === undefined || !isVisible(action)) {
-    if (component !== undefined && action.kind === "note") await noteMachine(operation, action.id, component);
-    if (action.kind === "detach-data-disk") operation.warnings.push(detached(operation, action));
-    return;
-  }
+  const { kind, component } = action;
+  if (kind === "note") await noteMachine(operation, action.id, component);
+  if (kind === "detach-data-disk") operation.warnings.push(detached(operation, action));
+  if (component === undefined || !hasStep(kind)) return;
   operation.progress.begin(action.id, titleOf(operation, action));
   try {
-    await STEPS[action.kind as VisibleKind](operation, action.id, component);
+    await STEPS[kind](operation, action.id, component);
     operation.progress.end(action.id);
   } catch (error) {
     operation.progress.fail(action.id, messageOf(error));
@@ -99,15 +100,13 @@ async function runAction(operation: Operation, action: Action): Promise<void> {
   }
 }
 
-function detached(operation: Operation, { component = "", device = "" }: Action): string {
+function detached(operation: Operation, { component, device }: Extract<Action, { device: string }>): string {
   const host = operation.records.get(component)?.host ?? "";
   return `data disk ${device} of ${displayName(component)} is detached; its data stays on ${host}`;
 }
 
-type VisibleKind = "start" | "replace" | "restart" | "send-parameters" | "stop" | "remove";
-
 /** The other kinds have no step of their own: ports come with a machine, disks are made, grown and let go of at its start. */
-const STEPS: Record<VisibleKind, (operation: Operation, step: string, component: string) => Promise<void>> = {
+const STEPS: Record<StepKind, (operation: Operation, step: string, component: string) => Promise<void>> = {
   start: startMachine,
   replace: replaceMachine,
   restart: replaceMachine,
@@ -116,24 +115,10 @@ const STEPS: Record<VisibleKind, (operation: Operation, step: string, component:
   remove: removeMachine,
 };
 
-function isVisible(action: Action): boolean {
-  return action.kind in STEPS;
-}
-
-function titleOf(operation: Operation, action: Action): string {
-  const component = action.component ?? "";
+function titleOf(operation: Operation, { kind, component = "" }: Action): string {
   const host = operation.goals.get(component)?.host ?? operation.records.get(component)?.host;
-  return `${VERBS[action.kind as VisibleKind]} ${displayName(component)}${host === undefined ? "" : ` on ${host}`}`;
+  return `${ACTION_KINDS[kind].verb ?? kind} ${displayName(component)}${host === undefined ? "" : ` on ${host}`}`;
 }
-
-const VERBS: Record<VisibleKind, string> = {
-  start: "start",
-  replace: "replace",
-  restart: "restart",
-  "send-parameters": "send parameters to",
-  stop: "stop",
-  remove: "remove",
-};
 
 function codeOf(error: unknown): string {
   return error instanceof CollectiveError ? `${error.code}: ` : "";

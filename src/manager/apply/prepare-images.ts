@@ -1,4 +1,5 @@
 /** Program disks, kernels and initrds are on their hosts before anything is stopped. */
+import { ACTION_KINDS } from "../../plan/action-kinds.ts";
 import pLimit from "p-limit";
 import type { ComponentPath } from "../../cvl/tree.ts";
 import { CollectiveError, messageOf } from "../../errors.ts";
@@ -13,7 +14,6 @@ import { requireHost, type Survey } from "../observe/survey.ts";
 import type { Timeline } from "../change/timeline.ts";
 
 const PARALLEL = 8;
-const NEEDS_IMAGE = new Set(["start", "replace", "restart"]);
 
 /** Each image once a host, in parallel; the first failure is thrown when all have ended. */
 export async function prepareImages(options: {
@@ -29,7 +29,7 @@ export async function prepareImages(options: {
   const wanted = new Map<string, () => Promise<void>>();
   for (const { component, kind } of decision.plan.actions) {
     const goal = component === undefined ? undefined : decision.goals.get(component);
-    if (component === undefined || goal === undefined || !NEEDS_IMAGE.has(kind)) continue;
+    if (component === undefined || goal === undefined || ACTION_KINDS[kind].needsImage !== true) continue;
     const { image } = goal.incarnation.description;
     const key = `${goal.host}\0${image.digest}`;
     if (wanted.has(key)) continue;

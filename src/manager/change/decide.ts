@@ -7,6 +7,7 @@ import { CollectiveError } from "../../errors.ts";
 import type { MachineDescription, NetworkDescription } from "../../network/description.ts";
 import { isWithin } from "../../network/paths.ts";
 import { refuseNestedNetworks, requireComplete } from "../../network/missing.ts";
+import { ACTION_KINDS } from "../../plan/action-kinds.ts";
 import { diffNetworks, gravest } from "../../plan/diff-networks.ts";
 import { digestPlan } from "../../plan/digest.ts";
 import { restrictPlan } from "../../plan/restrict-plan.ts";
@@ -220,11 +221,9 @@ function requireGrowth({ survey, networkId }: DecideOptions, machines: readonly 
   }
 }
 
-const STARTING = new Set(["start", "replace", "restart"]);
-
 function touchedMachines(actions: readonly Action[], wanted: NetworkDescription): MachineDescription[] {
   return actions
-    .filter((action) => STARTING.has(action.kind) || action.kind === "send-parameters")
+    .filter((action) => ACTION_KINDS[action.kind].needsImage === true || action.kind === "send-parameters")
     .flatMap((action) => wanted.machines[action.component ?? ""] ?? []);
 }
 
@@ -250,7 +249,7 @@ function chooseHosts(
   }
   for (const stray of actual.strays) requireHost(survey, stray.host, `${stray.component} runs there`);
   const starting = actions
-    .filter((action) => STARTING.has(action.kind))
+    .filter((action) => ACTION_KINDS[action.kind].needsImage === true)
     .flatMap((action) => action.component ?? []);
   const rooms = computeRooms({ networkId, snapshot, survey, starting });
   const machines = starting.flatMap((path) => wanted.machines[path] ?? []);

@@ -1,4 +1,5 @@
 /** `cui plan`: what a start or an update would do now. Takes no lease, changes nothing, asks for no secret. */
+import { ACTION_KINDS } from "../../plan/action-kinds.ts";
 import type { ComponentPath } from "../../cvl/tree.ts";
 import type { Plan } from "../../plan/plan.ts";
 import type { MachineImage } from "../../appliance/machine-image.ts";
@@ -66,8 +67,6 @@ export async function previewNetwork(options: PreviewOptions): Promise<Plan> {
   }
 }
 
-const NEEDS_IMAGE = new Set(["start", "replace"]);
-
 function imagePairs({
   plan,
   description,
@@ -76,7 +75,7 @@ function imagePairs({
   const pairs = new Map<ComponentPath, ImagePair>();
   for (const { component, kind } of plan.actions) {
     const wanted = component === undefined ? undefined : description.machines[component]?.image;
-    if (component === undefined || wanted === undefined || !NEEDS_IMAGE.has(kind)) continue;
+    if (component === undefined || wanted === undefined || ACTION_KINDS[kind].fetches !== true) continue;
     pairs.set(component, { wanted, running: running?.machines[component]?.image });
   }
   return pairs;

@@ -1,6 +1,7 @@
 /** How many persons must stand behind a plan, and what is said when there are too few. */
 import { visible } from "../../diagnostics.ts";
-import { ACTION_CLASSES, type ActionClass, type Plan } from "../../plan/plan.ts";
+import { ACTION_CLASSES, type ActionClass } from "../../plan/action-kinds.ts";
+import type { Plan } from "../../plan/plan.ts";
 import type { ApprovalPolicy } from "../../site/inventory.ts";
 
 /** Somebody who stands behind a change. */

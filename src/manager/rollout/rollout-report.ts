@@ -1,5 +1,6 @@
 /** What became of a rollout: of every network, and of all together. Plain data, but for the plans, which stay here. */
 import { visible } from "../../diagnostics.ts";
+import { ACTION_KINDS } from "../../plan/action-kinds.ts";
 import type { Action, Plan } from "../../plan/plan.ts";
 
 export const STATUS_FORMAT = 1;
@@ -64,19 +65,11 @@ export function reasonLine({ networks }: Pick<RolloutReport, "networks">): strin
     .join("; ");
 }
 
-const DONE: Readonly<Partial<Record<Action["kind"], string>>> = {
-  start: "started",
-  replace: "replaced",
-  restart: "restarted",
-  "send-parameters": "sent parameters to",
-  remove: "removed",
-};
-
 /** `started 3 machines`, `replaced 1 machine, sent parameters to 1 machine`. */
 export function summarizeActions(actions: readonly Action[]): string {
-  const parts = Object.entries(DONE).flatMap(([kind, word]) => {
+  const parts = Object.entries(ACTION_KINDS).flatMap(([kind, { done }]) => {
     const count = actions.filter((action) => action.kind === kind).length;
-    return count === 0 ? [] : [`${word} ${count} machine${count === 1 ? "" : "s"}`];
+    return count === 0 || done === undefined ? [] : [`${done} ${count} machine${count === 1 ? "" : "s"}`];
   });
   return parts.length === 0 ? "nothing to do" : parts.join(", ");
 }
