@@ -27,6 +27,7 @@ import { hostCallSchemas, parseArguments, type HostCall } from "./schema.ts";
 import { createSerializer } from "./serialize.ts";
 import { startMachine } from "./start-machine.ts";
 import { stopMachine } from "./stop-machine.ts";
+import { machineName } from "../network/paths.ts";
 
 const ENDED_EARLY: ReadyReport = { state: "failed", status: "the machine ended", bootMs: 0 };
 
@@ -135,9 +136,13 @@ async function prepareDisks(
 
 async function moveToAttic(context: HostContext, id: MachineId): Promise<void> {
   if ((await context.libvirt.state(domainName(id))) !== undefined) {
-    throw new CollectiveError("HOST_MACHINE_RUNNING", `${id.component} is not stopped; its data disks stay`, {
-      hint: "stop it first: cui stop",
-    });
+    throw new CollectiveError(
+      "HOST_MACHINE_RUNNING",
+      `${machineName(id.component)} is not stopped; its data disks stay`,
+      {
+        hint: "stop it first: cui stop",
+      },
+    );
   }
   await moveDataToAttic(context.folders, id, new Date());
 }
@@ -161,7 +166,7 @@ async function findRun(context: HostContext, id: MachineId): Promise<MachineRun 
 function unknownMachine(id: MachineId): CollectiveError {
   return new CollectiveError(
     "HOST_MACHINE_UNKNOWN",
-    `${id.component || id.networkId} does not run on this host`,
+    `${machineName(id.component)} of ${id.networkId} does not run on this host`,
     {
       hint: "cui status shows where it runs",
     },

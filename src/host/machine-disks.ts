@@ -15,6 +15,7 @@ import {
   type HostFolders,
 } from "./machine-paths.ts";
 import { stderrOf } from "./libvirt.ts";
+import { machineName } from "../network/paths.ts";
 
 const QCOW2_MAGIC = 0x514649fb;
 
@@ -30,7 +31,7 @@ export async function checkImageFiles(folders: HostFolders, { image, id }: Machi
     if (await exists(file)) continue;
     throw new CollectiveError(
       "HOST_IMAGE_MISSING",
-      `the image of ${id.component || "the machine"} is not on this host`,
+      `the image of ${machineName(id.component)} is not on this host`,
       {
         data: { file, source: image.source },
         hint: "cui start and cui update fetch it first; a host's images may have been removed by hand",
@@ -46,7 +47,7 @@ export async function checkDataDisks(folders: HostFolders, { id, dataDisks }: Ma
     if (await exists(file)) continue;
     throw new CollectiveError(
       "HOST_DISK_MISSING",
-      `the data disk ${device} of ${id.component} is not on this host`,
+      `the data disk ${device} of ${machineName(id.component)} is not on this host`,
       {
         data: { file },
         hint: "it may lie on another host, or in the attic; cui status shows where",
@@ -236,7 +237,7 @@ export function diskFullError(cause: unknown): CollectiveError {
 function shrinkError(id: MachineId, disk: DataDiskSpec, found: number): CollectiveError {
   return new CollectiveError(
     "HOST_DISK_SHRINK",
-    `the data disk ${disk.device} of ${id.component} has ${found} bytes and cannot be made ${disk.sizeBytes}`,
+    `the data disk ${disk.device} of ${machineName(id.component)} has ${found} bytes and cannot be made ${disk.sizeBytes}`,
     {
       data: { found, wanted: disk.sizeBytes },
       hint: "data disks only grow: set datadisks to the old size or a larger one",

@@ -11,6 +11,7 @@ import type { Libvirt } from "./libvirt.ts";
 import type { MachinePaths } from "./machine-paths.ts";
 import type { MachineStamp } from "./machine-stamp.ts";
 import { readSetMessage } from "./secret-files.ts";
+import { machineName } from "../network/paths.ts";
 
 export interface GuestCondition {
   readonly state: "starting" | "ready" | "failed";
@@ -287,7 +288,7 @@ class Run implements MachineRun {
       this.current.status === "" ? "it has said nothing yet" : `its last status: ${this.current.status}`;
     return new CollectiveError(
       "HOST_NOT_READY",
-      `${this.stamp.component || "the machine"} was not ready after ${Math.round(timeoutMs / 1000)} s; ${said}`,
+      `${machineName(this.stamp.component)} was not ready after ${Math.round(timeoutMs / 1000)} s; ${said}`,
       {
         data: { consoleLog: this.options.paths.consoleLog, status: this.current.status },
         hint: `its console is in ${this.options.paths.consoleLog} on the host; cui console attaches to it`,

@@ -23,6 +23,11 @@ export function displayPath(path: ComponentPath, appliance: string): string {
   return path === "" ? appliance : path;
 }
 
+/** A machine where a person reads it and no appliance is named: the root machine has an empty path. */
+export function machineName(path: ComponentPath): string {
+  return path === "" ? "the machine" : path;
+}
+
 /** The networks a component lies in, from the innermost to the root. */
 export function ancestorsOf(path: ComponentPath): ComponentPath[] {
   const ancestors: ComponentPath[] = [];

@@ -5,6 +5,7 @@ import type { MachineDescription } from "../network/description.ts";
 import { formatBytes, formatOrigin } from "./format.ts";
 import type { ActionClass, DataDiskActionKind } from "./action-kinds.ts";
 import type { Reason } from "./plan.ts";
+import { machineName } from "../network/paths.ts";
 
 export interface DiskChange {
   readonly kind: DataDiskActionKind;
@@ -81,7 +82,7 @@ function refuseShrinking(
 ): DataDiskComparison["refusals"][number] {
   return {
     code: "PLAN_DATA_DISK_SHRINKS",
-    message: `the data disk ${device} of ${wanted.path} would shrink from ${formatBytes(disk.old)} to ${formatBytes(disk.sizeBytes)}${disk.place === undefined ? "" : ` (${disk.place})`}`,
+    message: `the data disk ${device} of ${machineName(wanted.path)} would shrink from ${formatBytes(disk.old)} to ${formatBytes(disk.sizeBytes)}${disk.place === undefined ? "" : ` (${disk.place})`}`,
     hint: "restore its size: growing a data disk is possible, shrinking is not",
   };
 }

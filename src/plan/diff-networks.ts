@@ -65,11 +65,12 @@ function compareMachines(
 function assemble(sides: Sides, changes: ReadonlyMap<ComponentPath, MachineChange>, facts: PlanFacts): Plan {
   const actions = orderActions(sides, changes);
   const described = sides.wanted ?? sides.running;
-  const warnings: readonly PlanWarning[] = collectWarnings(changes, facts);
-  const refusals: readonly Refusal[] = collectRefusals(changes, facts);
+  const appliance = described?.appliance ?? "";
+  const warnings: readonly PlanWarning[] = collectWarnings(changes, facts, appliance);
+  const refusals: readonly Refusal[] = collectRefusals(changes, facts, appliance);
   return {
     format: PLAN_FORMAT,
-    appliance: described?.appliance ?? "",
+    appliance,
     class: gravest(actions),
     actions,
     forecast: forecastOf(actions, sides.running, facts),

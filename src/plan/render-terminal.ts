@@ -1,7 +1,7 @@
 /** A plan as a person reads it on a terminal: the worst first, every action with its reasons, then the forecast. */
 import { visible } from "../diagnostics.ts";
 import { EXTERNAL_SEGMENT } from "../network/description.ts";
-import { displayPath } from "../network/paths.ts";
+import { displayPath, machineName } from "../network/paths.ts";
 import { count, formatBytes, formatBytesChange, formatVersions } from "./format.ts";
 import { ACTION_CLASSES, ACTION_KINDS, type ActionClass } from "./action-kinds.ts";
 import type { Action, Plan } from "./plan.ts";
@@ -110,7 +110,7 @@ function listOutage(outage: Plan["forecast"]["outage"]): string[] {
   const needed: string[] = [];
   const alone: string[] = [];
   for (const { component, dependents } of outage) {
-    const name = component === "" ? "the machine" : component;
+    const name = machineName(component);
     const others = dependents.filter((path) => !down.has(path));
     if (others.length === 0) alone.push(name);
     else needed.push(`${name}, which ${cutList(others)} ${others.length === 1 ? "needs" : "need"}`);

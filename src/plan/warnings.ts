@@ -1,6 +1,7 @@
 /** What a reader must know beside the actions, and what forbids them. */
 import type { ComponentPath } from "../cvl/tree.ts";
 import { visible } from "../diagnostics.ts";
+import { displayPath } from "../network/paths.ts";
 import { ACTION_KINDS } from "./action-kinds.ts";
 import { cut } from "./format.ts";
 import type { MachineChange } from "./machine-change.ts";
@@ -9,12 +10,14 @@ import type { PlanFacts, PlanWarning, Refusal } from "./plan.ts";
 export function collectWarnings(
   changes: ReadonlyMap<ComponentPath, MachineChange>,
   facts: PlanFacts,
+  appliance: string,
 ): PlanWarning[] {
+  const name = (path: ComponentPath): string => displayPath(path, appliance);
   const warnings: PlanWarning[] = [];
   for (const [component, why] of facts.withdrawn ?? []) {
     warnings.push({
       component,
-      message: `${component}: its version is withdrawn: ${cut(visible(why), 200)}`,
+      message: `${name(component)}: its version is withdrawn: ${cut(visible(why), 200)}`,
     });
   }
   for (const [component, why] of facts.blacklisted ?? []) {
@@ -22,11 +25,11 @@ export function collectWarnings(
     if (change !== undefined && ACTION_KINDS[change.kind].needsImage === true) continue;
     warnings.push({
       component,
-      message: `${component}: it runs a blacklisted version: ${cut(visible(why), 200)}`,
+      message: `${name(component)}: it runs a blacklisted version: ${cut(visible(why), 200)}`,
     });
   }
   for (const change of changes.values()) {
-    const message = describeNewOwner(change);
+    const message = describeNewOwner(change, name(change.path));
     if (message !== undefined) warnings.push({ component: change.path, message });
   }
   return [...warnings, ...(facts.warnings ?? [])];
@@ -35,6 +38,7 @@ export function collectWarnings(
 export function collectRefusals(
   changes: ReadonlyMap<ComponentPath, MachineChange>,
   facts: PlanFacts,
+  appliance: string,
 ): Refusal[] {
   const refusals: Refusal[] = [];
   for (const { path, refusals: found } of changes.values()) {
@@ -47,7 +51,7 @@ export function collectRefusals(
     refusals.push({
       code: "PLAN_BLACKLISTED",
       severity: "error",
-      message: `${component} would start a blacklisted version: ${cut(visible(why), 200)}`,
+      message: `${displayPath(component, appliance)} would start a blacklisted version: ${cut(visible(why), 200)}`,
       span: undefined,
       hint: "choose another version of it",
       component,
@@ -57,12 +61,12 @@ export function collectRefusals(
 }
 
 /** Data disks stay with the component's name, so a different appliance of that name finds the data of the one before. */
-function describeNewOwner({ path, kind, running, wanted }: MachineChange): string | undefined {
+function describeNewOwner({ kind, running, wanted }: MachineChange, name: string): string | undefined {
   if (kind !== "replace" || running === undefined || wanted === undefined) return undefined;
   const [before, after] = [running.image.source.url, wanted.image.source.url];
   const kept = wanted.dataDisks.filter(({ device }) =>
     running.dataDisks.some((disk) => disk.device === device),
   );
   if (before === after || kept.length === 0) return undefined;
-  return `${path}: the data disk ${kept.map((disk) => disk.device).join(", ")} was written by ${cut(visible(before), 100)} and goes to ${cut(visible(after), 100)}`;
+  return `${name}: the data disk ${kept.map((disk) => disk.device).join(", ")} was written by ${cut(visible(before), 100)} and goes to ${cut(visible(after), 100)}`;
 }

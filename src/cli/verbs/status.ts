@@ -10,6 +10,7 @@ import {
 import type { CliContext } from "../context.ts";
 import { nameNetwork, openManager } from "../manager.ts";
 import { renderTable } from "../render-table.ts";
+import { machineName } from "../../network/paths.ts";
 
 interface Flags {
   readonly json?: boolean;
@@ -60,13 +61,13 @@ function renderNetwork(network: NetworkStatus): string {
   const head = ["component", "state", "version", "host", "addresses", "up", "status"];
   lines.push(...renderTable([head, ...network.machines.map(renderMachine)]).map((line) => `  ${line}`));
   for (const { component, host } of network.strays)
-    lines.push(`  ${component} also runs on ${host}, where it should not`);
+    lines.push(`  ${machineName(component)} also runs on ${host}, where it should not`);
   return lines.join("\n");
 }
 
 function renderMachine(machine: MachineStatus): string[] {
   return [
-    machine.component || "(root)",
+    machineName(machine.component),
     machine.state,
     machine.version === null ? "-" : `v${machine.version}`,
     machine.host,

@@ -10,8 +10,9 @@ import {
   startMachine,
   stopMachine,
 } from "./machine-steps.ts";
-import { displayName, type Operation } from "../change/operation.ts";
+import { type Operation } from "../change/operation.ts";
 import { runGraph, type StepOutcome } from "./run-graph.ts";
+import { machineName } from "../../network/paths.ts";
 
 export interface ActionOutcome {
   readonly action: Action;
@@ -102,7 +103,7 @@ async function runAction(operation: Operation, action: Action): Promise<void> {
 
 function detached(operation: Operation, { component, device }: Extract<Action, { device: string }>): string {
   const host = operation.records.get(component)?.host ?? "";
-  return `data disk ${device} of ${displayName(component)} is detached; its data stays on ${host}`;
+  return `data disk ${device} of ${machineName(component)} is detached; its data stays on ${host}`;
 }
 
 /** The other kinds have no step of their own: ports come with a machine, disks are made, grown and let go of at its start. */
@@ -117,7 +118,7 @@ const STEPS: Record<StepKind, (operation: Operation, step: string, component: st
 
 function titleOf(operation: Operation, { kind, component = "" }: Action): string {
   const host = operation.goals.get(component)?.host ?? operation.records.get(component)?.host;
-  return `${ACTION_KINDS[kind].verb ?? kind} ${displayName(component)}${host === undefined ? "" : ` on ${host}`}`;
+  return `${ACTION_KINDS[kind].verb ?? kind} ${machineName(component)}${host === undefined ? "" : ` on ${host}`}`;
 }
 
 function codeOf(error: unknown): string {

@@ -12,7 +12,7 @@ import { decide, type Decision } from "../change/decide.ts";
 import type { Inventory } from "../../site/inventory.ts";
 import { beginJournal } from "../records/journal.ts";
 import { acquireLease, type Lease } from "../records/lease.ts";
-import { DEFAULT_LIMITS, displayName, type Limits, type Operation } from "../change/operation.ts";
+import { DEFAULT_LIMITS, type Limits, type Operation } from "../change/operation.ts";
 import { prepareImages } from "./prepare-images.ts";
 import type { Progress } from "../change/progress.ts";
 import { giveBack } from "../change/give-back.ts";
@@ -28,6 +28,7 @@ import {
 } from "../records/state.ts";
 import { surveyHosts, type ConnectHost, type Survey } from "../observe/survey.ts";
 import { createTimeline, type Timeline, type TimelineSummary } from "../change/timeline.ts";
+import { machineName } from "../../network/paths.ts";
 
 export interface ChangeOptions {
   readonly kind: "start" | "update";
@@ -251,7 +252,7 @@ function settledRecords(state: NetworkState | undefined, actual: Actual): Map<Co
 function unseenWarnings(actual: Actual): string[] {
   return [...actual.machines.values()]
     .filter((machine) => machine.state === "unseen")
-    .map(({ component, host }) => `${displayName(component)} should run on ${host}, which does not answer`);
+    .map(({ component, host }) => `${machineName(component)} should run on ${host}, which does not answer`);
 }
 
 /** `update` is for what runs. */

@@ -5,15 +5,10 @@
 import type { ComponentPath } from "../../cvl/tree.ts";
 import { CollectiveError, messageOf } from "../../errors.ts";
 import type { Host, MachineId } from "../../host/host.ts";
-import {
-  displayName,
-  machineSpec,
-  requireGoal,
-  type MachineGoal,
-  type Operation,
-} from "../change/operation.ts";
+import { machineSpec, requireGoal, type MachineGoal, type Operation } from "../change/operation.ts";
 import type { Incarnation, MachineRecord } from "../records/state.ts";
 import { requireHost } from "../observe/survey.ts";
+import { machineName } from "../../network/paths.ts";
 
 /** Starts a machine that does not serve; one that a manager before us started is waited for. */
 export async function startMachine(
@@ -86,7 +81,7 @@ export async function resendParameters(
     );
     if (!reloaded) {
       operation.warnings.push(
-        `${displayName(component)} got its new parameters but did not confirm them (RELOADED=1)`,
+        `${machineName(component)} got its new parameters but did not confirm them (RELOADED=1)`,
       );
     }
   });
@@ -161,7 +156,7 @@ async function awaitReady(operation: Operation, hostName: string, component: Com
   if (report.state === "ready") return;
   throw new CollectiveError(
     "UTILITY_GUEST_FAILED",
-    `${displayName(component)} says it failed: ${report.status}`,
+    `${machineName(component)} says it failed: ${report.status}`,
     {
       data: { component, status: report.status },
       hint: "look at its console with `cui console`; running the command again starts it anew",
@@ -186,7 +181,7 @@ async function stopOn(operation: Operation, hostName: string, component: Compone
   );
   if (forced) {
     operation.warnings.push(
-      `${displayName(component)} did not shut down within ${operation.limits.stopMs / 1000} s and was destroyed`,
+      `${machineName(component)} did not shut down within ${operation.limits.stopMs / 1000} s and was destroyed`,
     );
   }
 }
@@ -235,7 +230,7 @@ async function takeBack(
 function takenBack(component: ComponentPath, previous: Incarnation, cause: unknown): CollectiveError {
   return new CollectiveError(
     "UTILITY_UPDATE_TAKEN_BACK",
-    `the update of ${displayName(component)} failed and ${versionOf(previous)} runs again, on the data disk as the new version left it: ${messageOf(cause)}`,
+    `the update of ${machineName(component)} failed and ${versionOf(previous)} runs again, on the data disk as the new version left it: ${messageOf(cause)}`,
     { cause, data: { component }, hint: "look at the new version's console output before trying again" },
   );
 }
@@ -243,7 +238,7 @@ function takenBack(component: ComponentPath, previous: Incarnation, cause: unkno
 function notTakenBack(component: ComponentPath, message: string, second: unknown): CollectiveError {
   return new CollectiveError(
     "UTILITY_GUEST_FAILED",
-    `the update of ${displayName(component)} failed (${message}), and what ran before did not come back either: ${messageOf(second)}`,
+    `the update of ${machineName(component)} failed (${message}), and what ran before did not come back either: ${messageOf(second)}`,
     { cause: second, data: { component }, hint: "running the command again goes on from here" },
   );
 }
@@ -313,7 +308,7 @@ function isSame(a: Incarnation, b: Incarnation): boolean {
 }
 
 function hostOf(operation: Operation, name: string, component: ComponentPath): Host {
-  return requireHost(operation.survey, name, `${displayName(component)} belongs on ${name}`);
+  return requireHost(operation.survey, name, `${machineName(component)} belongs on ${name}`);
 }
 
 function idOf(operation: Operation, component: ComponentPath): MachineId {

@@ -8,10 +8,10 @@ import type { Decision } from "../change/decide.ts";
 import type { MachineImage } from "../../appliance/machine-image.ts";
 import type { ShareObjects } from "../../appliance/share-objects.ts";
 import { isLocalUrl } from "../../git/url.ts";
-import { displayName } from "../change/operation.ts";
 import type { Progress } from "../change/progress.ts";
 import { requireHost, type Survey } from "../observe/survey.ts";
 import type { Timeline } from "../change/timeline.ts";
+import { machineName } from "../../network/paths.ts";
 
 const PARALLEL = 8;
 
@@ -34,9 +34,9 @@ export async function prepareImages(options: {
     const key = `${goal.host}\0${image.digest}`;
     if (wanted.has(key)) continue;
     wanted.set(key, async () => {
-      const host = requireHost(survey, goal.host, `${displayName(component)} belongs on ${goal.host}`);
+      const host = requireHost(survey, goal.host, `${machineName(component)} belongs on ${goal.host}`);
       const id = `prepare ${component}`;
-      progress.begin(id, `prepare the image of ${displayName(component)} on ${goal.host}`);
+      progress.begin(id, `prepare the image of ${machineName(component)} on ${goal.host}`);
       try {
         await timeline.measure(`share ${component}`, () => shareFirst(options, { host: goal.host, image }));
         const { fetchedBytes } = await timeline.measure(id, () => host.prepareImage(options.fence, image));
@@ -75,7 +75,7 @@ async function shareFirst(
 /** A host speaks of "this host", a store of a pack: neither knows for whom. */
 function whereItFailed(error: unknown, component: ComponentPath, host: string): unknown {
   if (!(error instanceof CollectiveError)) return error;
-  const message = `${displayName(component)} cannot be prepared on ${host}: ${error.message}`;
+  const message = `${machineName(component)} cannot be prepared on ${host}: ${error.message}`;
   const { code, data, hint } = error;
   return new CollectiveError(code, message, {
     data: { ...data, component, host },

@@ -1,7 +1,7 @@
 /** `cui stop`: what runs is stopped in the reverse of the boot order. Needs neither the CVL file nor a repository. */
 import type { ComponentPath } from "../../cvl/tree.ts";
 import { CollectiveError } from "../../errors.ts";
-import { isWithin } from "../../network/paths.ts";
+import { isWithin, machineName } from "../../network/paths.ts";
 import { planStop } from "../../plan/diff-networks.ts";
 import type { Action, Plan } from "../../plan/plan.ts";
 import type { StateStore } from "../records/state-store.ts";
@@ -132,7 +132,7 @@ function requireReachable(options: { component: ComponentPath; survey: Survey; a
   requireHost(
     options.survey,
     machine.host,
-    `${options.component || "the machine"} may run there and cannot be stopped`,
+    `${machineName(options.component)} may run there and cannot be stopped`,
   );
 }
 

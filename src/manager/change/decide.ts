@@ -5,7 +5,7 @@
 import type { ComponentPath } from "../../cvl/tree.ts";
 import { CollectiveError } from "../../errors.ts";
 import type { MachineDescription, NetworkDescription } from "../../network/description.ts";
-import { isWithin } from "../../network/paths.ts";
+import { isWithin, machineName } from "../../network/paths.ts";
 import { refuseNestedNetworks, requireComplete } from "../../network/missing.ts";
 import { ACTION_KINDS } from "../../plan/action-kinds.ts";
 import { diffNetworks, gravest } from "../../plan/diff-networks.ts";
@@ -214,7 +214,7 @@ function requireGrowth({ survey, networkId }: DecideOptions, machines: readonly 
       if (found === undefined || found.sizeBytes <= sizeBytes) continue;
       throw new CollectiveError(
         "UTILITY_DISK_SHRINK",
-        `the data disk ${device} of ${path || "the machine"} has ${found.sizeBytes} bytes, and datadisks asks for ${sizeBytes}`,
+        `the data disk ${device} of ${machineName(path)} has ${found.sizeBytes} bytes, and datadisks asks for ${sizeBytes}`,
         { hint: "a data disk can grow, not shrink: ask for its size or more; nothing was changed" },
       );
     }
@@ -243,11 +243,12 @@ function chooseHosts(
       requireHost(
         survey,
         known.host,
-        `${kind} ${known.component || "the machine"} is needed and it may run there`,
+        `${kind} ${machineName(known.component)} is needed and it may run there`,
       );
     }
   }
-  for (const stray of actual.strays) requireHost(survey, stray.host, `${stray.component} runs there`);
+  for (const stray of actual.strays)
+    requireHost(survey, stray.host, `${machineName(stray.component)} runs there`);
   const starting = actions
     .filter((action) => ACTION_KINDS[action.kind].needsImage === true)
     .flatMap((action) => action.component ?? []);

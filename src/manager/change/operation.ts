@@ -74,11 +74,6 @@ export function requireGoal(operation: Operation, component: ComponentPath): Mac
   return goal;
 }
 
-/** As a person reads it: the root machine has an empty path. */
-export function displayName(component: ComponentPath): string {
-  return component === "" ? "the machine" : component;
-}
-
 function interfaceSpecs(description: MachineDescription, allocation: NetworkAllocation): InterfaceSpec[] {
   return Object.entries(description.interfaces).map(([name, { segment }]) => {
     const path = interfacePath(description.path, name);

@@ -5,6 +5,7 @@ import type { StateStore } from "../records/state-store.ts";
 import type { Inventory } from "../../site/inventory.ts";
 import { readNetwork } from "../records/state.ts";
 import { requireHost, surveyHosts, type ConnectHost } from "./survey.ts";
+import { machineName } from "../../network/paths.ts";
 
 export interface FoundConsole {
   /** Of the host, as the inventory has it. */
@@ -40,7 +41,7 @@ export async function findConsole(options: {
   const entries = options.inventory.hosts.filter((host) => host.name === record.host);
   const survey = await surveyHosts(entries, options.connect);
   try {
-    const host = requireHost(survey, record.host, `${component || "the machine"} is on ${record.host}`);
+    const host = requireHost(survey, record.host, `${machineName(component)} is on ${record.host}`);
     return { address: entries[0]?.address ?? "", path: await host.consolePath({ networkId, component }) };
   } finally {
     await survey.close();
