@@ -15,7 +15,7 @@ export function versionOfTag(tag: string): number | undefined {
 }
 
 /** Numbers between 1 and the newest that have no tag: readers meet them with a warning. At most the first ten. */
-export function versionGaps(versions: readonly Version[]): readonly number[] {
+export function versionGaps(versions: readonly Pick<Version, "version">[]): readonly number[] {
   const present = new Set(versions.map(({ version }) => version));
   const newest = Math.max(0, ...present);
   const gaps: number[] = [];

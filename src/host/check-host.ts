@@ -4,7 +4,7 @@ import { totalmem } from "node:os";
 import { CollectiveError } from "../errors.ts";
 import { run } from "../io.ts";
 import { findAccelerator, type Accelerator } from "./accelerator.ts";
-import { UEFI_CODE } from "./domain-xml.ts";
+import { hasUefiFirmware, UEFI_CODE } from "./uefi-firmware.ts";
 import { openLibvirt } from "./libvirt.ts";
 import { describeBridge } from "./open-vswitch.ts";
 import { checkInMemory } from "./secret-files.ts";
@@ -72,11 +72,7 @@ async function checkSeedProgram(): Promise<HostCheck> {
 }
 
 async function checkFirmware(): Promise<HostCheck> {
-  const isThere = await readFile(UEFI_CODE).then(
-    () => true,
-    () => false,
-  );
-  return isThere
+  return (await hasUefiFirmware())
     ? { name: "UEFI firmware", result: "ok", detail: UEFI_CODE }
     : {
         name: "UEFI firmware",

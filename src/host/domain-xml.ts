@@ -9,6 +9,7 @@ import type { HostFolders, MachinePaths } from "./machine-paths.ts";
 import { bootFilePath, imagePath } from "./machine-paths.ts";
 import { parseStamp, type MachineStamp } from "./machine-stamp.ts";
 import { domainName, domainUuid, interfaceUuid, portName } from "./names.ts";
+import { UEFI_CODE } from "./uefi-firmware.ts";
 
 const STAMP_NAMESPACE = "urn:collective:machine";
 const STAMP_ELEMENT = "collective:machine";
@@ -16,8 +17,6 @@ const FW_CFG_NAME = "opt/org.collective/parameters";
 const CHANNEL_NAME = "org.collective.guest";
 const AGENT_CHANNEL_NAME = "org.qemu.guest_agent.0";
 
-/** Debian's package ovmf. */
-export const UEFI_CODE = "/usr/share/OVMF/OVMF_CODE_4M.fd";
 export const UEFI_VARIABLES = "/usr/share/OVMF/OVMF_VARS_4M.fd";
 
 export interface DomainOptions {

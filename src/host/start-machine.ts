@@ -2,7 +2,8 @@
 import { mkdir, readFile, rm, statfs } from "node:fs/promises";
 import { CollectiveError } from "../errors.ts";
 import { writeFileAtomically } from "../io.ts";
-import { renderDomain, UEFI_CODE } from "./domain-xml.ts";
+import { renderDomain } from "./domain-xml.ts";
+import { hasUefiFirmware } from "./uefi-firmware.ts";
 import { rememberRun, type HostContext } from "./host-context.ts";
 import type { MachineSpec } from "./host.ts";
 import { stderrOf } from "./libvirt.ts";
@@ -20,6 +21,7 @@ import { readMachines, type FoundMachine } from "./machines.ts";
 import { domainName, machineKey, portName } from "./names.ts";
 import { describeBridge, stampPorts } from "./open-vswitch.ts";
 import { dropParameters, writeParameters } from "./secret-files.ts";
+import { machineName } from "../network/paths.ts";
 
 /** Below this a guest's first writes would fail. */
 const MIN_FREE_BYTES = 64 * 1024 * 1024;
@@ -117,7 +119,7 @@ async function takeBack(
   await dropOverlays(context.folders, id).catch(() => undefined);
 }
 
-/** @throws CollectiveError HOST_DISK_FULL, HOST_MEMORY_FULL, HOST_PROGRAM_MISSING */
+/** @throws CollectiveError HOST_DISK_FULL, HOST_MEMORY_FULL, HOST_FIRMWARE_MISSING. */
 async function checkRoom(context: HostContext, { image }: MachineSpec): Promise<void> {
   const { bavail, bsize } = await statfs(context.folders.directory);
   if (bavail * bsize < MIN_FREE_BYTES) throw diskFullError(undefined);
@@ -130,7 +132,7 @@ async function checkRoom(context: HostContext, { image }: MachineSpec): Promise<
       { data: { needed, available }, hint: "stop something, or lower the host's memory in utility.yaml" },
     );
   }
-  if (image.description.firmware === "uefi" && !(await isReadable(UEFI_CODE))) {
+  if (image.description.firmware === "uefi" && !(await hasUefiFirmware())) {
     throw new CollectiveError("HOST_FIRMWARE_MISSING", "this host has no UEFI firmware", {
       hint: "install the package ovmf",
     });
@@ -151,7 +153,7 @@ async function explainStartError(error: unknown, context: HostContext, spec: Mac
   const lines = text.split("\n").map((line) => line.replace(/^error: /, ""));
   return new CollectiveError(
     "HOST_START_FAILED",
-    `libvirt did not start ${spec.id.component}: ${lines.join("; ")}`,
+    `libvirt did not start ${machineName(spec.id.component)}: ${lines.join("; ")}`,
     {
       cause: error,
       hint: `the log of QEMU is /var/log/libvirt/qemu/${domainName(spec.id)}.log on the host`,
@@ -170,13 +172,6 @@ function portStamp(stamp: MachineStamp): Record<string, string> {
     "collective-version": String(stamp.version ?? ""),
     "collective-plan": stamp.plan,
   };
-}
-
-async function isReadable(file: string): Promise<boolean> {
-  return readFile(file).then(
-    () => true,
-    () => false,
-  );
 }
 
 function mebibytes(bytes: number): number {

@@ -10,7 +10,7 @@ import { openImageTree, type ImageTree } from "../appliance/version-files.ts";
 import { withMirrors, type Mirrors } from "../appliance/mirrors.ts";
 import { writeProgramDisks, type AddedDisk } from "./write-program-disks.ts";
 import { keepInLfs, keepOutOfGit } from "./repository-folder.ts";
-import { newestVersion, versionOfTag } from "../appliance/versions.ts";
+import { versionOfTag } from "../appliance/versions.ts";
 
 export interface AddDisksOptions {
   readonly cwd: string;
@@ -74,16 +74,9 @@ export async function newestReachable(folder: string, mirrors: Mirrors): Promise
   const args = ["for-each-ref", "--merged=HEAD", "--format=%(refname:lstrip=2)", "refs/tags/v*"];
   const { stdout, exitCode } = await gitStatus({ folder, args, allowedExitCodes: [0, 1, 128, 129] });
   if (exitCode !== 0) return undefined;
-  const versions = stdout.split("\n").flatMap((tag) => {
-    const version = versionOfTag(tag);
-    return version === undefined ? [] : [{ version, commit: tag }];
-  });
-  const newest = newestVersion(versions, new Map());
-  if (newest === undefined) return undefined;
-  const commit = await git({
-    folder,
-    args: ["rev-parse", "--verify", `refs/tags/${newest.commit}^{commit}`],
-  });
+  const newest = Math.max(0, ...stdout.split("\n").map((tag) => versionOfTag(tag) ?? 0));
+  if (newest === 0) return undefined;
+  const commit = await git({ folder, args: ["rev-parse", "--verify", `refs/tags/v${newest}^{commit}`] });
   return openImageTree({ url: folder, version: null, commit: commit.trim() }, mirrors);
 }
 

@@ -82,7 +82,7 @@ function mistake(code: DiagnosticCode, message: string, hint?: string): Diagnost
 /** Versions count 1, 2, 3 …: those below must be there. */
 async function checkNumber(mirror: Mirror, version: number): Promise<Diagnostic[]> {
   const below = (await mirror.versions()).filter((entry) => entry.version < version);
-  const gaps = versionGaps([...below, { version, commit: "" }]);
+  const gaps = versionGaps([...below, { version }]);
   if (gaps.length === 0) return [];
   const next = (below.at(-1)?.version ?? 0) + 1;
   const names = gaps.map((gap) => `v${gap}`).join(", ");
