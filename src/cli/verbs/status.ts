@@ -67,7 +67,7 @@ function renderNetwork(network: NetworkStatus): string {
 
 function renderMachine(machine: MachineStatus): string[] {
   return [
-    machineName(machine.component),
+    machine.component || "(root)",
     machine.state,
     machine.version === null ? "-" : `v${machine.version}`,
     machine.host,

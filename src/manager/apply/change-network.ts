@@ -157,12 +157,15 @@ async function decideAndReserve(change: Change): Promise<{ decision: Decision; o
       );
       const limits = { ...DEFAULT_LIMITS, ...change.limits };
       const operation: Operation = {
-        ...change,
-        ...decision,
         fence,
         journal,
+        survey,
         actual,
+        allocation: decision.allocation,
+        goals: decision.goals,
         records,
+        timeline,
+        progress: change.progress,
         limits,
         warnings: unseenWarnings(actual),
         writes: [],

@@ -1,12 +1,23 @@
 /** `cui plan`: what a start or an update would do now. Takes no lease, changes nothing, asks for no secret. */
 import { ACTION_KINDS } from "../../plan/action-kinds.ts";
 import type { ComponentPath } from "../../cvl/tree.ts";
+import type { NetworkDescription } from "../../network/description.ts";
+import { requireComplete } from "../../network/missing.ts";
 import type { Plan } from "../../plan/plan.ts";
 import type { MachineImage } from "../../appliance/machine-image.ts";
 import type { StateStore } from "../records/state-store.ts";
 import { resolveActual } from "../observe/actual.ts";
 import type { Appliance } from "./root-appliance.ts";
-import { decide } from "./decide.ts";
+import { chooseHosts } from "./choose-hosts.ts";
+import {
+  evaluateAsShown,
+  evaluateKept,
+  evaluateWanted,
+  planChange,
+  type ChangeQuestion,
+  type PlannedChange,
+} from "./plan-change.ts";
+import { refuse } from "./refuse.ts";
 import type { Inventory } from "../../site/inventory.ts";
 import { readNetwork } from "../records/state.ts";
 import { surveyHosts, type ConnectHost } from "../observe/survey.ts";
@@ -55,23 +66,34 @@ export async function previewNetwork(options: PreviewOptions): Promise<Plan> {
       survey,
       actual,
       macKey,
-      token: 0,
-      isPreview: true,
     };
-    const first = decide(question);
+    const first = planPreview(question);
     if (options.countBytes === undefined) return first.plan;
     const fetchBytes = await options.countBytes(imagePairs(first));
-    return decide({ ...question, fetchBytes }).plan;
+    return planPreview({ ...question, fetchBytes }).plan;
   } finally {
     await survey.close();
   }
+}
+
+/** As `decide`, but what the plan itself can say is no error: networks inside networks, what it refuses, secrets that are missing. */
+function planPreview(
+  question: ChangeQuestion,
+): Pick<PlannedChange, "plan" | "running"> & { readonly description: NetworkDescription } {
+  const first = evaluateKept(question);
+  refuse(requireComplete(first.network), question.appliance.textOf);
+  const wanted = evaluateWanted(question, first);
+  const description = wanted.evaluated.network;
+  const { plan, running } = planChange(question, wanted, evaluateAsShown(question, wanted).network);
+  if (plan.refusals.length === 0) chooseHosts(question, plan.actions, description);
+  return { plan, running, description };
 }
 
 function imagePairs({
   plan,
   description,
   running,
-}: ReturnType<typeof decide>): Map<ComponentPath, ImagePair> {
+}: ReturnType<typeof planPreview>): Map<ComponentPath, ImagePair> {
   const pairs = new Map<ComponentPath, ImagePair>();
   for (const { component, kind } of plan.actions) {
     const wanted = component === undefined ? undefined : description.machines[component]?.image;

@@ -2,7 +2,6 @@
 import { EXTERNAL_SEGMENT } from "../../network/description.ts";
 import type { StateSnapshot } from "./state-store.ts";
 import { listNetworks, readNetwork } from "./state.ts";
-import { machineName } from "../../network/paths.ts";
 
 /** Network ids by VLAN tag. */
 export function usedTags(snapshot: StateSnapshot): ReadonlyMap<number, string> {
@@ -40,6 +39,6 @@ export function machinesOn(snapshot: StateSnapshot, host: string): string[] {
   return listNetworks(snapshot).flatMap((network) =>
     [...(readNetwork(snapshot, network)?.machines.values() ?? [])]
       .filter((record) => record.host === host)
-      .map((record) => `${network} ${machineName(record.component)}`),
+      .map((record) => `${network} ${record.component || "(root)"}`),
   );
 }

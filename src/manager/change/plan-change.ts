@@ -1,0 +1,209 @@
+/** What a start or an update would do to a network: evaluated with its addresses, compared with what runs. Changes nothing. */
+import type { ComponentPath } from "../../cvl/tree.ts";
+import { CollectiveError } from "../../errors.ts";
+import type { MachineDescription, NetworkDescription } from "../../network/description.ts";
+import { refuseNestedNetworks } from "../../network/missing.ts";
+import { isWithin } from "../../network/paths.ts";
+import { diffNetworks, gravest } from "../../plan/diff-networks.ts";
+import { digestPlan } from "../../plan/digest.ts";
+import type { Action, Plan, PlanFacts } from "../../plan/plan.ts";
+import { restrictPlan } from "../../plan/restrict-plan.ts";
+import type { Inventory } from "../../site/inventory.ts";
+import { blacklistFacts } from "../../site/policy.ts";
+import { isServing, type Actual } from "../observe/actual.ts";
+import type { Survey } from "../observe/survey.ts";
+import { allocate } from "../placement/allocate.ts";
+import { assignedValues } from "../placement/assigned-values.ts";
+import { interfacePath, NOTHING_ALLOCATED, type NetworkAllocation } from "../records/allocation.ts";
+import type { StateSnapshot } from "../records/state-store.ts";
+import { describeRunning, takenByOthers, type Incarnation, type NetworkState } from "../records/state.ts";
+import type { Appliance, Evaluated } from "./root-appliance.ts";
+import { sensitiveMacs, suppliedSecrets } from "./sensitive.ts";
+
+export interface ChangeQuestion {
+  readonly kind: "start" | "update";
+  readonly networkId: string;
+  /** Only this component and what lies below it. */
+  readonly component: ComponentPath | undefined;
+  readonly appliance: Appliance;
+  readonly inventory: Inventory;
+  readonly state: NetworkState | undefined;
+  readonly snapshot: StateSnapshot;
+  readonly survey: Survey;
+  readonly actual: Actual;
+  readonly env: Readonly<Record<string, string | undefined>>;
+  readonly macKey: Uint8Array;
+  /** Bytes to fetch for each machine, for the forecast. */
+  readonly fetchBytes?: ReadonlyMap<ComponentPath, number>;
+}
+
+/** The network as it is wanted. */
+export interface Wanted {
+  /** With every address, also those that this change would take. */
+  readonly evaluated: Evaluated;
+  readonly allocation: NetworkAllocation;
+  /** Sensitive values from the environment, by full path. */
+  readonly supplied: ReadonlyMap<string, readonly string[]>;
+}
+
+export interface PlannedChange {
+  /** Holds the actions that this change is to carry out. */
+  readonly plan: Plan;
+  /** The left side of the plan; null when nothing of the network is known. */
+  readonly running: NetworkDescription | null;
+  /** Components whose changes `start` leaves to `update`. */
+  readonly pending: readonly ComponentPath[];
+  /** Components that stay stopped because they were stopped on purpose. */
+  readonly leftStopped: readonly ComponentPath[];
+}
+
+/** With what the state has assigned already; what a user must mend first shows here. */
+export function evaluateKept({ appliance, inventory, state }: ChangeQuestion): Evaluated {
+  const allocation = state?.record.allocation ?? NOTHING_ALLOCATED;
+  return appliance.evaluate({ assigned: assignedValues({ allocation, inventory, description: undefined }) });
+}
+
+/** Takes addresses and tags that are free, in memory alone. @throws CollectiveError UTILITY_UNKNOWN_COMPONENT, and as `allocate`. */
+export function evaluateWanted(question: ChangeQuestion, first: Evaluated): Wanted {
+  const { networkId, appliance, inventory, state, snapshot } = question;
+  requireComponent(first.network, question.component);
+  const kept = state?.record.allocation ?? NOTHING_ALLOCATED;
+  const taken = takenByOthers(snapshot, networkId);
+  const allocation = allocate({ networkId, description: first.network, kept, taken, inventory });
+  const supplied = suppliedSecrets(first.network, question.env);
+  const evaluated = evaluateWhole({ appliance, allocation, inventory, supplied });
+  return { evaluated, allocation, supplied };
+}
+
+/** The same with the addresses that are kept alone, so that a plan shows `(assigned at start)` for those it would take. */
+export function evaluateAsShown(
+  { appliance, inventory, state }: ChangeQuestion,
+  { supplied }: Wanted,
+): Evaluated {
+  const allocation = state?.record.allocation ?? NOTHING_ALLOCATED;
+  return evaluateWhole({ appliance, allocation, inventory, supplied });
+}
+
+/** Compares what runs with what is wanted, and shows the latter as `shown` has it. */
+export function planChange(
+  question: ChangeQuestion,
+  { evaluated }: Wanted,
+  shown: NetworkDescription,
+): PlannedChange {
+  const { running, facts } = runningSide(question, evaluated);
+  const whole = diffNetworks(running, shown, facts);
+  const restricted = question.component === undefined ? whole : restrictPlan(whole, question.component);
+  const { actions, pending, leftStopped } = chooseActions(question, restricted);
+  const left = new Set([...pending, ...leftStopped]);
+  const plan: Plan = {
+    ...restricted,
+    class: gravest(actions),
+    actions,
+    refusals: [
+      ...refuseNestedNetworks(shown),
+      ...restricted.refusals.filter(({ component }) => component === undefined || !left.has(component)),
+    ],
+    planDigest: digestPlan(restricted, running),
+  };
+  return { plan, running, pending, leftStopped };
+}
+
+/** Every value known: addresses first, then what follows from them (default routes), then the rest. */
+function evaluateWhole(options: {
+  appliance: Appliance;
+  allocation: NetworkAllocation;
+  inventory: Inventory;
+  supplied: ReadonlyMap<string, readonly string[]>;
+}): Evaluated {
+  const { appliance, allocation, inventory, supplied } = options;
+  const addressed = appliance.evaluate({
+    assigned: assignedValues({ allocation, inventory, description: undefined }),
+  });
+  const assigned = assignedValues({ allocation, inventory, description: addressed.network });
+  return appliance.evaluate({ assigned, supplied });
+}
+
+/** What runs, as the plan's left side: with what is stopped, and what only the manager knows. */
+function runningSide(
+  question: ChangeQuestion,
+  wanted: Evaluated,
+): { running: NetworkDescription | null; facts: PlanFacts } {
+  const { state, actual, survey, networkId, appliance } = question;
+  const machines: MachineDescription[] = [];
+  const stopped = new Set<ComponentPath>();
+  const sensitiveChanged = new Set<string>();
+  for (const machine of actual.machines.values()) {
+    const incarnation = machine.runs ?? machine.record.current;
+    if (incarnation === null) continue;
+    machines.push(incarnation.description);
+    if (!isServing(machine)) stopped.add(machine.component);
+    for (const name of changedSecrets(question, wanted, incarnation)) {
+      sensitiveChanged.add(interfacePath(machine.component, name));
+    }
+  }
+  const disks = [...survey.reached.values()].flatMap(({ inventory }) => inventory.dataDisks);
+  const existing = disks.filter((disk) => !disk.inAttic && disk.id.networkId === networkId);
+  return {
+    running: state === undefined || machines.length === 0 ? null : describeRunning(state.record, machines),
+    facts: {
+      stopped,
+      sensitiveChanged,
+      existingDataDisks: new Set(existing.map((disk) => `${disk.id.component}:${disk.device}`)),
+      withdrawn: appliance.withdrawn,
+      blacklisted: blacklistFacts(wanted.network, question.inventory.blacklist),
+      warnings: appliance.warnings,
+      ...(question.fetchBytes === undefined ? {} : { fetchBytes: question.fetchBytes }),
+      ...(appliance.inputs === undefined ? {} : { inputs: appliance.inputs }),
+    },
+  };
+}
+
+function changedSecrets(
+  question: ChangeQuestion,
+  { tree, network }: Evaluated,
+  running: Incarnation,
+): string[] {
+  const machine = network.machines[running.description.path];
+  if (machine === undefined) return [];
+  const macs = sensitiveMacs(machine, { tree, key: question.macKey, networkId: question.networkId });
+  return Object.keys(macs).filter((name) => macs[name] !== running.sensitive[name]);
+}
+
+/** `start` touches only what does not serve; `update` leaves alone what was stopped on purpose. */
+function chooseActions(
+  question: ChangeQuestion,
+  plan: Plan,
+): Pick<PlannedChange, "pending" | "leftStopped"> & { readonly actions: readonly Action[] } {
+  const { kind, component, actual } = question;
+  const pending = new Set<ComponentPath>();
+  const leftStopped = new Set<ComponentPath>();
+  const isWanted = (action: Action): boolean => {
+    const path = action.component;
+    if (path === undefined || action.kind === "await")
+      return kind === "update" || action.kind !== "remove-segment";
+    const machine = actual.machines.get(path);
+    if (kind === "start") {
+      const isIdle = machine === undefined || !isServing(machine);
+      if (isIdle && action.kind !== "remove") return true;
+      if (action.class !== "none") pending.add(path);
+      return false;
+    }
+    const isNamed = component !== undefined && isWithin(path, component);
+    if (machine?.record.phase !== "stopped" || isNamed || action.kind === "remove") return true;
+    leftStopped.add(path);
+    return false;
+  };
+  return { actions: plan.actions.filter(isWanted), pending: [...pending], leftStopped: [...leftStopped] };
+}
+
+function requireComponent(network: NetworkDescription, component: ComponentPath | undefined): void {
+  if (component === undefined || component in network.machines || component in network.networks) return;
+  const known = Object.keys(network.machines).slice(0, 20).join(", ");
+  throw new CollectiveError(
+    "UTILITY_UNKNOWN_COMPONENT",
+    `${network.appliance} has no component ${component}`,
+    {
+      hint: `its machines are ${known}`,
+    },
+  );
+}
