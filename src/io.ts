@@ -11,7 +11,7 @@ import type { Readable, Writable } from "node:stream";
 import { execa } from "execa";
 import { CollectiveError } from "./errors.ts";
 
-/** What to run. `parse` turns standard output into the result; without it the result is the text. */
+/** What to run. `parse` turns what the program printed into the result; without it that is the text on standard output. */
 export interface Command<Result = string> {
   readonly file: string;
   readonly args: readonly string[];
@@ -25,7 +25,7 @@ export interface Command<Result = string> {
   readonly signal?: AbortSignal;
   /** Exit codes that are no failure; default 0 alone. */
   readonly allowedExitCodes?: readonly number[];
-  readonly parse?: (stdout: string, exitCode: number) => Result;
+  readonly parse?: (stdout: string, exitCode: number, stderr: string) => Result;
 }
 
 const DEFAULT_TIMEOUT_MS = 600_000;
@@ -35,11 +35,13 @@ const DEFAULT_TIMEOUT_MS = 600_000;
  * @throws CollectiveError PROCESS_MISSING, PROCESS_TIMED_OUT or PROCESS_FAILED; the message has the program's last error line.
  */
 export async function run<Result = string>(command: Command<Result>): Promise<Result> {
-  const { exitCode, stdout } = await runRaw(command);
-  return command.parse === undefined ? (stdout as Result) : command.parse(stdout, exitCode);
+  const { exitCode, stdout, stderr } = await runRaw(command);
+  return command.parse === undefined ? (stdout as Result) : command.parse(stdout, exitCode, stderr);
 }
 
-async function runRaw(command: Command<unknown>): Promise<{ exitCode: number; stdout: string }> {
+async function runRaw(
+  command: Command<unknown>,
+): Promise<{ exitCode: number; stdout: string; stderr: string }> {
   const result = await execa(command.file, [...command.args], {
     reject: false,
     stripFinalNewline: false,
@@ -52,7 +54,7 @@ async function runRaw(command: Command<unknown>): Promise<{ exitCode: number; st
   });
   const allowed = command.allowedExitCodes ?? [0];
   if (result.exitCode !== undefined && allowed.includes(result.exitCode)) {
-    return { exitCode: result.exitCode, stdout: result.stdout };
+    return { exitCode: result.exitCode, stdout: result.stdout, stderr: result.stderr };
   }
   throw processError(command, result);
 }
@@ -167,6 +169,12 @@ function processError(command: Command<unknown>, result: ProgramResult): Collect
       cause: result.cause,
     },
   );
+}
+
+/** The end of what a failed program printed on standard error; empty for any other error. */
+export function stderrOf(error: unknown): string {
+  const stderr = error instanceof CollectiveError ? error.data["stderr"] : undefined;
+  return typeof stderr === "string" ? stderr : "";
 }
 
 /** A program that is talked to while it runs. */

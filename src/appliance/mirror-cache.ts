@@ -5,7 +5,7 @@ import { homedir } from "node:os";
 import path from "node:path";
 import { CollectiveError, messageOf } from "../errors.ts";
 import { runIfUnlocked, withFileLock } from "../file-lock.ts";
-import { run, type Command } from "../io.ts";
+import { run, type Command, stderrOf } from "../io.ts";
 import { git, gitCommand } from "../git/git.ts";
 import { localFolder, type RepositoryUrl } from "../git/url.ts";
 
@@ -157,11 +157,6 @@ function stampFile(folder: string): string {
 /** git's messages are in English because every call sets LC_ALL=C. */
 function isWithoutHead(error: unknown): boolean {
   return stderrOf(error).includes("couldn't find remote ref HEAD");
-}
-
-function stderrOf(error: unknown): string {
-  const stderr = error instanceof CollectiveError ? error.data["stderr"] : undefined;
-  return typeof stderr === "string" ? stderr : "";
 }
 
 export function repositoryMissing(url: string): CollectiveError {

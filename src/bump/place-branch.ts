@@ -1,7 +1,14 @@
 /** A bump's branch at the remote: made, moved or left, but never over a person's work. */
 import { BUMP_PREFIX } from "./branch.ts";
 import { isBumpCommit, isSameBump } from "./commit.ts";
-import { deleteBumpBranch, pushBumpBranch, readBumpRemote, type BumpRemote } from "./remote.ts";
+import {
+  deleteBumpBranch,
+  pushBumpBranch,
+  readBumpRemote,
+  wordsOf,
+  type BumpPush,
+  type BumpRemote,
+} from "./remote.ts";
 import type { PreparedBump, PreparedBumps } from "./prepare-bumps.ts";
 
 export interface PlacedBranch {
@@ -27,11 +34,11 @@ export async function placeBranch(
       if (!(await isBumpCommit(folder, current))) return { outcome: "edited", commit: current };
     }
     const { result, commit } = await pushOver(folder, bump, current);
-    if (result.outcome === "pushed") {
+    if (result.kind === "ok") {
       return { outcome: current === undefined ? "created" : "updated", commit };
     }
-    if (result.outcome === "refused" || round === MAX_ROUNDS) {
-      return { outcome: "refused", commit: current ?? bump.commit, said: result.said };
+    if (result.kind !== "stale" || round === MAX_ROUNDS) {
+      return { outcome: "refused", commit: current ?? bump.commit, said: wordsOf(result) };
     }
     current = (await readAgain(folder, remote)).bumpBranches.get(bump.branch);
   }
@@ -50,8 +57,8 @@ export async function removeMootBranches(
   const removed: string[] = [];
   for (const [branch, commit] of remote.bumpBranches) {
     if (wanted.has(branch) || !(await isBumpCommit(folder, commit))) continue;
-    const { outcome } = await deleteBumpBranch(folder, branch, commit);
-    if (outcome === "pushed") removed.push(branch);
+    const { kind } = await deleteBumpBranch(folder, branch, commit);
+    if (kind === "ok") removed.push(branch);
   }
   return removed;
 }
@@ -61,10 +68,11 @@ async function pushOver(
   folder: string,
   bump: PreparedBump,
   current: string | undefined,
-): Promise<{ readonly result: Awaited<ReturnType<typeof pushBumpBranch>>; readonly commit: string }> {
+): Promise<{ readonly result: BumpPush; readonly commit: string }> {
   const target = { folder, branch: bump.branch, expected: current };
   const result = await pushBumpBranch({ ...target, commit: bump.commit });
-  if (result.outcome !== "refused" || current === undefined) return { result, commit: bump.commit };
+  if (result.kind !== "forward-only" && result.kind !== "denied") return { result, commit: bump.commit };
+  if (current === undefined) return { result, commit: bump.commit };
   const forward = await bump.commitOnto(current);
   return { result: await pushBumpBranch({ ...target, commit: forward }), commit: forward };
 }

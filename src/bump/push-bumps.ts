@@ -2,7 +2,7 @@
  * `cui bump --push`, where there is no forge: each bump becomes a branch; one whose preview is within the class that is
  * allowed goes to the default branch at once, of an appliance together with the tag of its next version.
  */
-import { pushToDefaultBranch } from "./remote.ts";
+import { pushToDefaultBranch, wordsOf, type BumpPush } from "./remote.ts";
 import { bumpBranch } from "./branch.ts";
 import { placeBranch, removeMootBranches, type PlacedBranch } from "./place-branch.ts";
 import { prepareBumps, type PrepareOptions, type PreparedBump, type PreparedBumps } from "./prepare-bumps.ts";
@@ -40,8 +40,11 @@ export async function pushBumps(options: PrepareOptions): Promise<PushReport> {
       return { found: prepared.found, ...(await pushBranches(options.cwd, prepared, { merged, refused })) };
     }
     const result = await merge(options.cwd, prepared, next);
-    if (result.outcome === "refused") refused.set(next.digest, result.said);
-    if (result.outcome !== "pushed") continue;
+    if (result.kind === "stale") continue;
+    if (result.kind !== "ok") {
+      refused.set(next.digest, wordsOf(result));
+      continue;
+    }
     const version = prepared.nextVersion;
     merged.push({
       bump: next,
@@ -74,7 +77,7 @@ async function merge(
   folder: string,
   { remote, nextVersion }: PreparedBumps,
   { commit }: PreparedBump,
-): ReturnType<typeof pushToDefaultBranch> {
+): Promise<BumpPush> {
   return pushToDefaultBranch({ folder, branch: remote.branch, commit, version: nextVersion });
 }
 

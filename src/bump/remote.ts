@@ -4,6 +4,7 @@ import { CollectiveError } from "../errors.ts";
 import { git, gitStatus } from "../git/git.ts";
 import { configValue } from "../publish/repository-folder.ts";
 import { versionOfTag, type Version } from "../appliance/versions.ts";
+import { push, type PushOptions, type PushResult } from "../git/push.ts";
 
 export interface BumpRemote {
   /** The default branch's name, without `refs/heads/`. */
@@ -52,12 +53,12 @@ export async function readBumpRemote({ folder, prefix, branch }: ReadRemoteOptio
   return { branch: name, tip, versions: ascending, bumpBranches };
 }
 
-export type PushOutcome = "pushed" | "raced" | "refused";
+/** What became of a push to origin that got there. */
+export type BumpPush = Exclude<PushResult, { readonly kind: "unreachable" }>;
 
-export interface PushResult {
-  readonly outcome: PushOutcome;
-  /** What the repository said; empty when it was pushed. */
-  readonly said: string;
+/** What git and the repository said of a push that was not taken; at most five lines, in one. */
+export function wordsOf({ said, remote }: Exclude<BumpPush, { readonly kind: "ok" }>): string {
+  return [...remote, said].slice(-5).join("; ");
 }
 
 /**
@@ -75,9 +76,9 @@ export async function pushBumpBranch({
   readonly commit: string;
   /** Undefined: the branch must not exist. */
   readonly expected: string | undefined;
-}): Promise<PushResult> {
+}): Promise<BumpPush> {
   const ref = `refs/heads/${branch}`;
-  return push(folder, [`--force-with-lease=${ref}:${expected ?? ""}`, "--", "origin", `${commit}:${ref}`]);
+  return pushToOrigin({ folder, refspecs: [`${commit}:${ref}`], lease: { ref, commit: expected } });
 }
 
 /** Pushes the default branch, and the next version's tag with it: both or neither. Never forced. */
@@ -91,19 +92,15 @@ export async function pushToDefaultBranch({
   readonly branch: string;
   readonly commit: string;
   readonly version: number | undefined;
-}): Promise<PushResult> {
+}): Promise<BumpPush> {
   const tag = version === undefined ? [] : [`${commit}:refs/tags/v${version}`];
-  return push(folder, ["--atomic", "--", "origin", `${commit}:refs/heads/${branch}`, ...tag]);
+  return pushToOrigin({ folder, refspecs: [`${commit}:refs/heads/${branch}`, ...tag], atomic: true });
 }
 
 /** Deletes a bump branch that still is at `expected`. */
-export async function deleteBumpBranch(
-  folder: string,
-  branch: string,
-  expected: string,
-): Promise<PushResult> {
+export async function deleteBumpBranch(folder: string, branch: string, expected: string): Promise<BumpPush> {
   const ref = `refs/heads/${branch}`;
-  return push(folder, [`--force-with-lease=${ref}:${expected}`, "--", "origin", `:${ref}`]);
+  return pushToOrigin({ folder, refspecs: [`:${ref}`], lease: { ref, commit: expected } });
 }
 
 async function listRefs(
@@ -146,26 +143,11 @@ async function bring(folder: string, commits: readonly string[]): Promise<void> 
   await git({ folder, args: [...args, "--", "origin", ...missing] });
 }
 
-async function push(folder: string, args: readonly string[]): Promise<PushResult> {
-  try {
-    await git({ folder, args: ["push", "--quiet", "--no-verify", "--no-follow-tags", ...args] });
-    return { outcome: "pushed", said: "" };
-  } catch (error) {
-    if (!(error instanceof CollectiveError) || error.code !== "PROCESS_FAILED") throw error;
-    const stderr = typeof error.data["stderr"] === "string" ? error.data["stderr"] : "";
-    const lines = stderr.split("\n").filter((line) => /^\s*!|^(fatal|error|remote):/.test(line));
-    const said = visible((lines.slice(0, 5).join("; ") || error.message).trim());
-    // What a repository says that lets branches only go forward reads like a race.
-    const isRace =
-      !stderr.includes("denying non-fast-forward") &&
-      /already exists|fetch first|non-fast-forward|cannot lock ref|failed to update ref|stale info/.test(
-        stderr,
-      );
-    if (isRace) return { outcome: "raced", said };
-    if (/rejected|denied|declined|protected/i.test(stderr)) return { outcome: "refused", said };
-    throw new CollectiveError("REPOSITORY_UNREACHABLE", `cannot push to origin: ${said}`, {
-      hint: "check the remote and your access",
-      cause: error,
-    });
-  }
+/** @throws CollectiveError REPOSITORY_UNREACHABLE. */
+async function pushToOrigin(options: Omit<PushOptions, "to">): Promise<BumpPush> {
+  const result = await push({ ...options, to: "origin" });
+  if (result.kind !== "unreachable") return result;
+  throw new CollectiveError("REPOSITORY_UNREACHABLE", `cannot push to origin: ${result.said}`, {
+    hint: "check the remote and your access",
+  });
 }

@@ -2,10 +2,9 @@
 import type { Duplex, Readable, Writable } from "node:stream";
 import { ErrorCodes, ResponseError, type MessageConnection } from "vscode-jsonrpc/node";
 import { CollectiveError, messageOf } from "../errors.ts";
-import { startProgram } from "../io.ts";
+import { startProgram, stderrOf } from "../io.ts";
 import { parseHostAddress, type HostAddress } from "./host-address.ts";
 import type { Host } from "./host.ts";
-import { stderrOf } from "./libvirt.ts";
 import {
   createConnection,
   fromResponseError,

@@ -1,6 +1,6 @@
 /** libvirt through virsh: commands are data, names and files are ours, XML goes in as a file. */
 import { CollectiveError } from "../errors.ts";
-import { run } from "../io.ts";
+import { run, stderrOf } from "../io.ts";
 
 export interface Libvirt {
   /** Makes the definition in `xmlFile` known, or replaces it. */
@@ -75,12 +75,6 @@ function asLibvirtError(error: unknown, uri: string): unknown {
     cause: error,
     hint: "start it (systemctl start libvirtd); running machines are not touched",
   });
-}
-
-/** virsh says what is wrong on standard error, sometimes over several lines. */
-export function stderrOf(error: unknown): string {
-  const text = error instanceof CollectiveError ? error.data["stderr"] : undefined;
-  return typeof text === "string" ? text : "";
 }
 
 /** A domain that ended, or was undefined, in between is what the caller wanted. */

@@ -2,7 +2,7 @@
 import { mkdir, open, readdir, rename, rm, stat } from "node:fs/promises";
 import path from "node:path";
 import { CollectiveError } from "../errors.ts";
-import { run } from "../io.ts";
+import { run, stderrOf } from "../io.ts";
 import type { DataDiskReport, DataDiskSpec, MachineId, MachineSpec } from "./host.ts";
 import {
   atticFolder,
@@ -14,7 +14,6 @@ import {
   machinePaths,
   type HostFolders,
 } from "./machine-paths.ts";
-import { stderrOf } from "./libvirt.ts";
 import { machineName } from "../network/paths.ts";
 
 const QCOW2_MAGIC = 0x514649fb;

@@ -1,6 +1,6 @@
 /** The integration bridge. libvirt makes and removes the ports itself; here they are stamped, and the bridge is looked at. */
 import { CollectiveError } from "../errors.ts";
-import { run } from "../io.ts";
+import { run, stderrOf } from "../io.ts";
 
 export interface BridgeDescription {
   /** Packets go through a process, not the kernel: guests must not leave checksums to the hardware. */
@@ -44,7 +44,7 @@ function vsctl({ switchDatabase }: BridgeLocation, args: readonly string[]): Pro
 }
 
 function bridgeError(error: CollectiveError, bridge: string): CollectiveError {
-  const stderr = typeof error.data["stderr"] === "string" ? error.data["stderr"] : "";
+  const stderr = stderrOf(error);
   if (error.code === "PROCESS_MISSING") {
     return new CollectiveError("HOST_BRIDGE_MISSING", "Open vSwitch is not installed on this host", {
       cause: error,

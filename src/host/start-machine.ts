@@ -1,12 +1,11 @@
 /** Starts one machine: everything is looked at first, what was made is taken back when a later step fails. */
 import { mkdir, readFile, rm, statfs } from "node:fs/promises";
 import { CollectiveError } from "../errors.ts";
-import { writeFileAtomically } from "../io.ts";
+import { writeFileAtomically, stderrOf } from "../io.ts";
 import { renderDomain } from "./domain-xml.ts";
 import { hasUefiFirmware } from "./uefi-firmware.ts";
 import { rememberRun, type HostContext } from "./host-context.ts";
 import type { MachineSpec } from "./host.ts";
-import { stderrOf } from "./libvirt.ts";
 import {
   checkDataDisks,
   checkImageFiles,

@@ -13,6 +13,7 @@ import { listNewPointers } from "../lfs/new-pointers.ts";
 import type { Parent } from "./publish-parent.ts";
 import { configValue } from "./repository-folder.ts";
 import { isHttp, localFolder, type RepositoryUrl } from "../git/url.ts";
+import { push, type PushResult } from "../git/push.ts";
 
 export interface SendOptions {
   readonly folder: string;
@@ -27,11 +28,9 @@ export interface SendOptions {
 export async function sendVersion(options: SendOptions): Promise<number> {
   const { folder, target, parent, version, commit } = options;
   const sentBytes = await sendObjects(options);
-  const args = ["push", "--quiet", "--atomic", "--no-verify", "--no-follow-tags", "--"];
   const refspecs = [`${commit}:refs/heads/${parent.branch}`, `${commit}:refs/tags/v${version}`];
-  await git({ folder, args: [...args, target.url, ...refspecs] }).catch((error: unknown) => {
-    throw pushError(error, options);
-  });
+  const result = await push({ folder, to: target.url, refspecs, atomic: true });
+  if (result.kind !== "ok") throw pushError(result, options);
   return sentBytes;
 }
 
@@ -103,33 +102,24 @@ async function uploadObjects({
   }
 }
 
-/** git says in English what happened: every call sets LC_ALL=C. */
-function pushError(error: unknown, { mirror, version }: SendOptions): unknown {
-  if (!(error instanceof CollectiveError) || error.code !== "PROCESS_FAILED") return error;
-  const stderr = typeof error.data["stderr"] === "string" ? error.data["stderr"] : "";
-  const lines = stderr.split("\n").filter((line) => /^\s*!|^(fatal|error|remote):/.test(line));
-  const said = (lines.find((line) => line.includes("rejected")) ?? lines[0] ?? error.message).trim();
-  const reasons = lines.filter((line) => line.startsWith("remote: ")).map((line) => line.trimEnd());
-  const isRace =
-    /already exists|fetch first|non-fast-forward|cannot lock ref|failed to update ref|stale info/.test(
-      stderr,
-    );
-  const isRefused = isRace || /rejected/.test(stderr);
-  if (!isRefused) {
+function pushError(
+  result: Exclude<PushResult, { kind: "ok" }>,
+  { mirror, version }: SendOptions,
+): CollectiveError {
+  const { kind, said, remote } = result;
+  const data = { url: mirror.url, version, said };
+  if (kind === "forbidden" || kind === "unreachable") {
     return new CollectiveError("REPOSITORY_UNREACHABLE", `cannot push to ${mirror.url}: ${said}`, {
-      data: { url: mirror.url },
+      data,
       hint: "nothing was published; check the URL and your access",
-      cause: error,
     });
   }
-  const message = isRace
-    ? `somebody else published v${version} of ${mirror.url} at the same time`
-    : [`${mirror.url} refused v${version}: ${said}`, ...reasons].join("\n");
-  return new CollectiveError("REPOSITORY_PUBLISH_REFUSED", message, {
-    data: { url: mirror.url, version, said },
-    hint: isRace
-      ? "`git pull --rebase`, then publish again"
-      : "nothing was published; read what the repository says",
-    cause: error,
-  });
+  if (kind === "stale") {
+    const message = `somebody else published v${version} of ${mirror.url} at the same time`;
+    const hint = "`git pull --rebase`, then publish again";
+    return new CollectiveError("REPOSITORY_PUBLISH_REFUSED", message, { data, hint });
+  }
+  const message = [`${mirror.url} refused v${version}: ${said}`, ...remote].join("\n");
+  const hint = "nothing was published; read what the repository says";
+  return new CollectiveError("REPOSITORY_PUBLISH_REFUSED", message, { data, hint });
 }

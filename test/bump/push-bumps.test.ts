@@ -237,9 +237,9 @@ t.test("what somebody pushes at the last moment stays", async (t) => {
   const mine = git(w.bare("Derived"), "rev-parse", branch);
   const commit = git(folder, "rev-parse", "origin/main");
   const target = { folder, branch, commit };
-  t.match(await pushBumpBranch({ ...target, expected: pushed?.commit }), { outcome: "raced" });
-  t.match(await pushBumpBranch({ ...target, expected: undefined }), { outcome: "raced" });
-  t.match(await deleteBumpBranch(folder, branch, pushed?.commit ?? ""), { outcome: "raced" });
+  t.match(await pushBumpBranch({ ...target, expected: pushed?.commit }), { kind: "stale" });
+  t.match(await pushBumpBranch({ ...target, expected: undefined }), { kind: "stale" });
+  t.match(await deleteBumpBranch(folder, branch, pushed?.commit ?? ""), { kind: "stale" });
   t.equal(git(w.bare("Derived"), "rev-parse", branch), mine);
 });
 

@@ -4,6 +4,7 @@ import { git, gitStatus } from "../../git/git.ts";
 import { gitCredentialVariables, ownRepositoryUrl } from "../git-credentials.ts";
 import type { JobContext } from "./job.ts";
 import type { PullRequestEvent } from "./pull-request-event.ts";
+import { push } from "../../git/push.ts";
 
 const FETCH_MS = 120_000;
 
@@ -92,9 +93,9 @@ async function hasCommit(workspace: string, commit: string): Promise<boolean> {
 export async function pushPlanRef(workspace: string, head: string, json: string): Promise<void> {
   const blob = await git({ folder: workspace, args: ["hash-object", "-w", "--stdin"], input: json });
   const refspec = `+${blob.trim()}:refs/collective/plans/${head}`;
-  await git({
-    folder: workspace,
-    args: ["push", "--quiet", "--no-verify", "origin", refspec],
-    timeoutMs: FETCH_MS,
+  const result = await push({ folder: workspace, to: "origin", refspecs: [refspec], timeoutMs: FETCH_MS });
+  if (result.kind === "ok") return;
+  throw new CollectiveError("REPOSITORY_UNREACHABLE", `the plan cannot be pushed: ${result.said}`, {
+    hint: "the job needs `contents: write`, and a checkout that kept its credentials",
   });
 }

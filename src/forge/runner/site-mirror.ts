@@ -9,6 +9,7 @@ import { git, gitStatus } from "../../git/git.ts";
 import { findCommit, isCommitId } from "../../git/history.ts";
 import { APPROVAL_REFS } from "../../git/signatures.ts";
 import { listPlanRefs, PLAN_REFS } from "../plan-refs.ts";
+import { stderrOf } from "../../io.ts";
 
 export interface SiteMirror {
   /** The bare repository. */
@@ -91,8 +92,7 @@ async function ensureRepository(repository: string): Promise<void> {
 }
 
 function unreachable(url: string, branch: string, error: unknown): CollectiveError {
-  const found = error instanceof CollectiveError ? error.data["stderr"] : undefined;
-  const stderr = typeof found === "string" ? found : "";
+  const stderr = stderrOf(error);
   if (stderr.includes(`couldn't find remote ref refs/heads/${branch}`)) return branchMissing(url, branch);
   const said = stderr.split("\n").find((line) => /^(fatal|error|remote|ssh):/.test(line));
   return new CollectiveError("REPOSITORY_UNREACHABLE", `${url} cannot be fetched: ${said ?? "git failed"}`, {

@@ -1,6 +1,6 @@
 /** What became of a commit, as a ref everybody who can fetch the site can read: `refs/collective/status/<commit>`, a blob of JSON. */
 import { git, gitStatus } from "../../git/git.ts";
-import { messageOf } from "../../errors.ts";
+import { push } from "../../git/push.ts";
 
 export const STATUS_REFS = "refs/collective/status";
 const ATTEMPTS = 3;
@@ -28,21 +28,16 @@ export async function pushStatusRef(options: {
   for (let attempt = 0; attempt < ATTEMPTS; attempt++) {
     const before = await remoteRef(repository, url, ref);
     if (before === oid || (before !== "" && options.isFallback === true)) return undefined;
-    const args = [
-      "push",
-      "--quiet",
-      "--no-verify",
-      `--force-with-lease=${ref}:${before}`,
-      "--",
-      url,
-      `${oid}:${ref}`,
-    ];
-    try {
-      await git({ folder: repository, args, timeoutMs: PUSH_TIMEOUT_MS, env: { CUI_RUNNER: dir } });
-      return undefined;
-    } catch (error) {
-      problem = messageOf(error);
-    }
+    const result = await push({
+      folder: repository,
+      to: url,
+      refspecs: [`${oid}:${ref}`],
+      lease: { ref, commit: before === "" ? undefined : before },
+      timeoutMs: PUSH_TIMEOUT_MS,
+      env: { CUI_RUNNER: dir },
+    });
+    if (result.kind === "ok") return undefined;
+    problem = [result.said, ...result.remote].join("; ");
   }
   return problem;
 }
