@@ -4,20 +4,21 @@ import { z } from "zod";
 import type { Diagnostic } from "../diagnostics.ts";
 import type { Lock, LockEntry } from "./loaded-appliance.ts";
 import { parseYamlDocument } from "./yaml-document.ts";
+import { commitIdSchema } from "../git/commit-id-schema.ts";
 
 export const LOCK_FILE = "cvl.lock";
 export const MAX_LOCK_BYTES = 4 * 1024 * 1024;
 /** The pin of an import without `version`. */
 export const NO_PIN = "*";
 
-const objectId = z.string().regex(/^[0-9a-f]{40}$/, "expected 40 hex digits");
+const objectId = z.string().regex(/^(?:[0-9a-f]{40}|[0-9a-f]{64})$/, "expected 40 or 64 hex digits");
 
 const entry = z
   .strictObject({
     url: z.string().min(1).max(2048),
     pin: z.string().regex(/^(\*|[1-9][0-9]{0,8})$/, "expected a version number or *"),
     version: z.int().min(1).max(999_999_999),
-    commit: objectId.optional(),
+    commit: commitIdSchema.optional(),
     tree: objectId.optional(),
     ref: objectId.optional(),
   })

@@ -22,6 +22,7 @@ import {
   type Version,
   type Withdrawn,
 } from "./versions.ts";
+import { findCommit } from "../git/history.ts";
 
 /** A Git LFS object of a commit; `path` is where its pointer lies. */
 export interface WantedObject {
@@ -107,7 +108,9 @@ export async function openMirror(url: string, options: MirrorOptions = {}): Prom
     refOf: async (version) => (await objects.info(`refs/tags/v${version}`))?.oid,
     withdrawn: () => readWithdrawn(remote.url, objects, files),
     branchTip: async (branch) =>
-      branch === undefined ? (await objects.info(DEFAULT_BRANCH_REF))?.oid : branchTip(folder, branch),
+      branch === undefined
+        ? (await objects.info(DEFAULT_BRANCH_REF))?.oid
+        : findCommit(folder, `refs/heads/${branch}`),
     ensureCommit: async (commit) => {
       if ((await objects.info(commit))?.type === "commit") return;
       await fetch();
@@ -155,13 +158,6 @@ async function readWithdrawn(
     };
     return { withdrawn: new Map(), diagnostics: [diagnostic] };
   }
-}
-
-/** Branch names come from the user's own clone and may hold anything git allows: `rev-parse` reads them, not cat-file. */
-async function branchTip(folder: string, branch: string): Promise<string | undefined> {
-  const args = ["rev-parse", "--verify", "--quiet", "--end-of-options", `refs/heads/${branch}^{commit}`];
-  const { stdout, exitCode } = await gitStatus({ folder, args });
-  return exitCode === 0 ? stdout.trim() : undefined;
 }
 
 interface FetchObjectsOptions {

@@ -5,8 +5,9 @@
 import { createHash, randomUUID } from "node:crypto";
 import { rm } from "node:fs/promises";
 import path from "node:path";
-import { git, gitStatus } from "../git/git.ts";
+import { git } from "../git/git.ts";
 import { gitFolderOf } from "../git/folder.ts";
+import { readCommit } from "../git/commits.ts";
 
 const IDENTITY = { name: "Collective", email: "collective@localhost" };
 const TRAILER = "Collective-Bump";
@@ -31,8 +32,8 @@ export async function buildBumpCommit(options: BumpCommitOptions): Promise<strin
   const { folder, base, previous, subject, body } = options;
   const tree = await writeTree(options);
   const parents = previous === undefined ? [base] : [base, previous];
-  const baseSeconds = Number(await git({ folder, args: ["show", "--no-patch", "--format=%ct", base] }));
-  const date = `@${Math.max(baseSeconds, Math.floor(options.date / 1000))} +0000`;
+  const { committedAt = 0 } = (await readCommit(folder, base)) ?? {};
+  const date = `@${Math.max(committedAt, Math.floor(options.date / 1000))} +0000`;
   const env = {
     GIT_AUTHOR_NAME: IDENTITY.name,
     GIT_AUTHOR_EMAIL: IDENTITY.email,
@@ -51,22 +52,16 @@ export async function buildBumpCommit(options: BumpCommitOptions): Promise<strin
  * work from ours; that nothing else is merged by itself is ensured by comparing commits.
  */
 export async function isBumpCommit(folder: string, commit: string): Promise<boolean> {
-  const { tree, parents, message } = await readCommit(folder, commit);
-  return message.trimEnd().endsWith(`\n${TRAILER}: ${sealOf(tree, parents)}`);
+  const found = await readCommit(folder, commit);
+  return found?.message.trimEnd().endsWith(`\n${TRAILER}: ${sealOf(found.tree, found.parents)}`) === true;
 }
 
 /** Whether `commit` says the same as `wanted`: the same files on the same base. */
 export async function isSameBump(folder: string, commit: string, wanted: string): Promise<boolean> {
   if (commit === wanted) return true;
   const [a, b] = await Promise.all([readCommit(folder, commit), readCommit(folder, wanted)]);
+  if (a === undefined || b === undefined) return false;
   return a.tree === b.tree && a.parents[0] === b.parents[0] && (await isBumpCommit(folder, commit));
-}
-
-/** The tree of a commit; undefined when there is no such commit. */
-export async function treeOf(folder: string, commit: string): Promise<string | undefined> {
-  const args = ["rev-parse", "--verify", "--quiet", "--end-of-options", `${commit}^{tree}`];
-  const { stdout, exitCode } = await gitStatus({ folder, args });
-  return exitCode === 0 ? stdout.trim() : undefined;
 }
 
 async function writeTree({ folder, base, files }: BumpCommitOptions): Promise<string> {
@@ -85,18 +80,6 @@ async function writeTree({ folder, base, files }: BumpCommitOptions): Promise<st
   } finally {
     await rm(indexFile, { force: true });
   }
-}
-
-async function readCommit(
-  folder: string,
-  commit: string,
-): Promise<{ readonly tree: string; readonly parents: readonly string[]; readonly message: string }> {
-  const text = await git({ folder, args: ["cat-file", "commit", commit] });
-  const end = text.indexOf("\n\n");
-  const head = text.slice(0, end).split("\n");
-  const values = (name: string): string[] =>
-    head.filter((line) => line.startsWith(`${name} `)).map((line) => line.slice(name.length + 1));
-  return { tree: values("tree")[0] ?? "", parents: values("parent"), message: text.slice(end + 2) };
 }
 
 function sealOf(tree: string, parents: readonly string[]): string {

@@ -1,6 +1,6 @@
 /** Bumps of the default branch as commits that are nowhere yet but in the clone: each with its branch, title and preview. */
 import { bumpBranch, BUMP_PREFIX } from "./branch.ts";
-import { buildBumpCommit, treeOf } from "./commit.ts";
+import { buildBumpCommit } from "./commit.ts";
 import { readBumpRemote, type BumpRemote } from "./remote.ts";
 import type { VersionChange } from "./resolve-update.ts";
 import type { Mirrors } from "../appliance/mirrors.ts";
@@ -8,6 +8,7 @@ import type { BlacklistEntry } from "../site/inventory.ts";
 import { findBumps, isRemote, type FoundBump, type FoundBumps } from "./find-bumps.ts";
 import { repositoryLabel } from "./groups.ts";
 import { previewBump, type BumpPreview } from "./preview-bump.ts";
+import { treeOf } from "../git/history.ts";
 
 export interface PrepareOptions {
   /** A folder of the clone: an appliance's, or a site's. */

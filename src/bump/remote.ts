@@ -2,9 +2,10 @@
 import { visible } from "../diagnostics.ts";
 import { CollectiveError } from "../errors.ts";
 import { git, gitStatus } from "../git/git.ts";
-import { configValue } from "../publish/repository-folder.ts";
 import { versionOfTag, type Version } from "../appliance/versions.ts";
 import { push, type PushOptions, type PushResult } from "../git/push.ts";
+import { configValue } from "../git/config.ts";
+import { isCommitId } from "../git/commit-id.ts";
 
 export interface BumpRemote {
   /** The default branch's name, without `refs/heads/`. */
@@ -126,7 +127,7 @@ async function listRefs(
     const [value = "", name = ""] = line.split("\t");
     if (name === "HEAD" && value.startsWith("ref: refs/heads/"))
       head = value.slice("ref: refs/heads/".length);
-    if (/^[0-9a-f]{40}$/.test(value) && name !== "HEAD") commits.set(name, value);
+    if (isCommitId(value) && name !== "HEAD") commits.set(name, value);
   }
   return { head, commits };
 }

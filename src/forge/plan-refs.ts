@@ -1,7 +1,8 @@
 /** Plans that CI pushed as git refs: `refs/collective/plans/<previewed commit>` is a blob with the approval as JSON. */
 import { git } from "../git/git.ts";
 import { openGitObjects } from "../git/objects.ts";
-import { isCommitId, parentsOf, treeOf } from "../git/history.ts";
+import { parentsOf, treeOf } from "../git/history.ts";
+import { isCommitId } from "../git/commit-id.ts";
 
 export const PLAN_REFS = "refs/collective/plans";
 const MAX_BYTES = 16 * 1024 * 1024;

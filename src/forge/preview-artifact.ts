@@ -17,6 +17,7 @@ import { readApproval, type Approval } from "../plan/approval.ts";
 import type { PlannedNetwork } from "../plan/markdown-model.ts";
 import { readMermaid } from "../plan/read-mermaid.ts";
 import { readPlan } from "../plan/read-plan.ts";
+import { commitIdSchema } from "../git/commit-id-schema.ts";
 
 export interface PreviewArtifact {
   readonly number: number;
@@ -35,7 +36,7 @@ const FORMAT = 1;
 const MOST_NETWORKS = 1000;
 const MOST_BYTES = 64 * 1024 * 1024;
 const MOST_ACTIONS = 500_000;
-const commit = z.string().regex(/^[0-9a-f]{40}$/, "expected a commit");
+const commit = commitIdSchema;
 const text = z.string().max(2000);
 
 const pullSchema = z.object({

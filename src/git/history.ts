@@ -1,19 +1,14 @@
 /** Questions about the history of a repository: full commit ids in, full commit ids out. */
 import { CollectiveError } from "../errors.ts";
 import { git, gitStatus } from "./git.ts";
-
-const COMMIT = /^[0-9a-f]{40}$/;
-
-/** A commit's id as a stranger may write it. */
-export function isCommitId(text: string): boolean {
-  return COMMIT.test(text);
-}
+import { isCommitId, type CommitId } from "./commit-id.ts";
 
 /** What a revision names, as a full id; undefined when the repository has no such commit. */
-export async function findCommit(repository: string, revision: string): Promise<string | undefined> {
+export async function findCommit(repository: string, revision: string): Promise<CommitId | undefined> {
   const args = ["rev-parse", "--verify", "--quiet", "--end-of-options", `${revision}^{commit}`];
   const { stdout, exitCode } = await gitStatus({ folder: repository, args });
-  return exitCode === 0 ? stdout.trim() : undefined;
+  const commit = stdout.trim();
+  return exitCode === 0 && isCommitId(commit) ? commit : undefined;
 }
 
 /** Also true for equal commits; false for a commit that is not here. */
@@ -24,7 +19,7 @@ export async function isAncestor(repository: string, ancestor: string, commit: s
 }
 
 /** In their order; the first is what the branch was at before a merge. */
-export async function parentsOf(repository: string, commit: string): Promise<string[]> {
+export async function parentsOf(repository: string, commit: string): Promise<readonly CommitId[]> {
   const text = await git({ folder: repository, args: ["rev-parse", "--end-of-options", `${commit}^@`] });
   return text.split("\n").filter(isCommitId);
 }
@@ -40,7 +35,7 @@ export async function treeOf(repository: string, commit: string): Promise<string
 export async function stepsBetween(
   repository: string,
   { from, to, limit }: { from: string; to: string; limit: number },
-): Promise<string[]> {
+): Promise<CommitId[]> {
   const args = ["rev-list", "--first-parent", `--max-count=${limit}`, to, `^${from}`];
   const steps = (await git({ folder: repository, args })).split("\n").filter(isCommitId);
   return steps.reverse();

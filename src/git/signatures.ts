@@ -9,7 +9,7 @@ import path from "node:path";
 import { run } from "../io.ts";
 import { git } from "./git.ts";
 import { openGitObjects } from "./objects.ts";
-import { isCommitId } from "./history.ts";
+import { isCommitId } from "./commit-id.ts";
 
 /** Where people put their signed tags: `refs/collective/approvals/<commit>/<anything>`. */
 export const APPROVAL_REFS = "refs/collective/approvals";

@@ -11,7 +11,6 @@ import { openGitObjects } from "../git/objects.ts";
 import { lfsStore } from "../lfs/local-store.ts";
 import { cacheFolder } from "../appliance/mirror-cache.ts";
 import { withMirrors } from "../appliance/mirrors.ts";
-import { configValue } from "../publish/repository-folder.ts";
 import { versionOfTag } from "../appliance/versions.ts";
 import { checkBranches } from "./check-branches.ts";
 import { checkCommit } from "./check-commit.ts";
@@ -21,6 +20,7 @@ import { limitSetting, readLimits } from "./receive-limits.ts";
 import type { CheckedPush, ReceivedPush } from "./received-push.ts";
 import { versionOfRef, type RefUpdate } from "./ref-updates.ts";
 import { checkVersions } from "./version-rules.ts";
+import { configValue } from "../git/config.ts";
 
 export interface CheckPushOptions {
   /** The repository. */

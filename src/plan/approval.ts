@@ -9,6 +9,7 @@ import { CollectiveError } from "../errors.ts";
 import { displayPath } from "../network/paths.ts";
 import { ACTION_CLASSES, type ActionClass } from "./action-kinds.ts";
 import type { Plan } from "./plan.ts";
+import { commitIdSchema } from "../git/commit-id-schema.ts";
 
 export const APPROVAL_FORMAT = 1;
 
@@ -31,7 +32,7 @@ export interface ApprovedNetwork {
 }
 
 const LARGEST_TEXT = 16 * 1024 * 1024;
-const commit = z.string().regex(/^[0-9a-f]{40}$/, "expected a commit");
+const commit = commitIdSchema;
 const name = z.string().max(1000);
 
 const schema = z.object({

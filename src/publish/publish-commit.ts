@@ -2,9 +2,10 @@
 import { randomUUID } from "node:crypto";
 import { copyFile, stat, utimes } from "node:fs/promises";
 import path from "node:path";
-import { git, gitStatus } from "../git/git.ts";
+import { git } from "../git/git.ts";
 import { gitFolderOf } from "../git/folder.ts";
-import { configValue } from "./repository-folder.ts";
+import { configValue } from "../git/config.ts";
+import { treeOf } from "../git/history.ts";
 
 export interface BuiltCommit {
   readonly commit: string;
@@ -61,14 +62,6 @@ async function copyIndex(from: string, to: string): Promise<void> {
   await copyFile(from, to);
   const seconds = Math.floor(before.mtimeMs / 1000);
   await utimes(to, seconds, seconds);
-}
-
-async function treeOf(folder: string, commit: string): Promise<string> {
-  const { stdout } = await gitStatus({
-    folder,
-    args: ["rev-parse", "--verify", "--quiet", `${commit}^{tree}`],
-  });
-  return stdout.trim();
 }
 
 /** Who never told git their name can publish all the same. */

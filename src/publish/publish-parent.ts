@@ -4,6 +4,7 @@ import { git, gitStatus } from "../git/git.ts";
 import type { Mirror } from "../appliance/mirror.ts";
 import { DEFAULT_BRANCH_REF } from "../appliance/mirror-cache.ts";
 import type { Version } from "../appliance/versions.ts";
+import { findCommit, isAncestor } from "../git/history.ts";
 
 export interface Parent {
   /** The branch that is pushed, on both sides. */
@@ -30,7 +31,7 @@ export interface FindParentOptions {
 
 /** @throws CollectiveError REPOSITORY_PUBLISH_REFUSED when the repository has what the folder's history lacks. */
 export async function findParent({ folder, mirror, newest }: FindParentOptions): Promise<Parent> {
-  const head = await commitOf(folder, "HEAD");
+  const head = await findCommit(folder, "HEAD");
   const branch = head === undefined ? await remoteBranch(mirror) : await currentBranch(folder);
   const remoteTip = await mirror.branchTip(branch);
   if (remoteTip !== undefined) await bringCommit(folder, mirror, `refs/heads/${branch}`);
@@ -40,16 +41,9 @@ export async function findParent({ folder, mirror, newest }: FindParentOptions):
   if (remoteTip === undefined || (await isAncestor(folder, remoteTip, head))) {
     return { ...common, commit: head, isFromRemote: false, isOneAhead: false };
   }
-  if (remoteTip !== newest?.commit || (await commitOf(folder, `${remoteTip}^`)) !== head)
+  if (remoteTip !== newest?.commit || (await findCommit(folder, `${remoteTip}^`)) !== head)
     throw behind(mirror, branch);
   return { ...common, commit: remoteTip, isFromRemote: false, isOneAhead: true };
-}
-
-/** The commit a name stands for in a folder's repository. */
-export async function commitOf(folder: string, name: string): Promise<string | undefined> {
-  const args = ["rev-parse", "--verify", "--quiet", "--end-of-options", `${name}^{commit}`];
-  const { stdout, exitCode } = await gitStatus({ folder, args });
-  return exitCode === 0 ? stdout.trim() : undefined;
 }
 
 async function currentBranch(folder: string): Promise<string> {
@@ -82,14 +76,9 @@ async function bringCommit(folder: string, mirror: Mirror, ref: string): Promise
   await git({ folder, args: [...args, mirror.folder, ref] });
 }
 
-async function isAncestor(folder: string, ancestor: string, commit: string): Promise<boolean> {
-  const args = ["merge-base", "--is-ancestor", ancestor, commit];
-  return (await gitStatus({ folder, args })).exitCode === 0;
-}
-
 /** A version the user tagged but never pushed is published as it is, or not at all. */
 async function refuseTag(folder: string, head: string, version: number): Promise<void> {
-  const tagged = await commitOf(folder, `refs/tags/v${version}`);
+  const tagged = await findCommit(folder, `refs/tags/v${version}`);
   if (tagged === undefined || tagged === head) return;
   throw new CollectiveError(
     "REPOSITORY_PUBLISH_REFUSED",

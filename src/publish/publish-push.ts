@@ -11,9 +11,9 @@ import type { Mirror } from "../appliance/mirror.ts";
 import type { BuiltCommit } from "./publish-commit.ts";
 import { listNewPointers } from "../lfs/new-pointers.ts";
 import type { Parent } from "./publish-parent.ts";
-import { configValue } from "./repository-folder.ts";
 import { isHttp, localFolder, type RepositoryUrl } from "../git/url.ts";
 import { push, type PushResult } from "../git/push.ts";
+import { configValue } from "../git/config.ts";
 
 export interface SendOptions {
   readonly folder: string;

@@ -4,6 +4,7 @@ import path from "node:path";
 import { writeFileAtomically } from "../io.ts";
 import { git, gitStatus } from "../git/git.ts";
 import { gitFolderOf } from "../git/folder.ts";
+import { configValue } from "../git/config.ts";
 
 export interface InitFolderOptions {
   /** Sets `origin` where there is none: a URL or an absolute path. */
@@ -62,12 +63,6 @@ export async function keepOutOfGit(folder: string, images: readonly string[]): P
     file,
     lines.filter((line) => !isIgnored(line)),
   );
-}
-
-/** The value of a setting as git sees it in `folder`. */
-export async function configValue(folder: string, name: string): Promise<string | undefined> {
-  const { stdout, exitCode } = await gitStatus({ folder, args: ["config", "--get", name] });
-  return exitCode === 0 ? stdout.replace(/\n$/, "") : undefined;
 }
 
 /** The current branch, and every version. */

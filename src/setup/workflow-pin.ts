@@ -1,6 +1,7 @@
 /** Which release of Collective's actions a workflow uses: a full commit, found once, when the workflow is written. */
 import { CollectiveError } from "../errors.ts";
 import { git } from "../git/git.ts";
+import { isCommitId } from "../git/commit-id.ts";
 
 export interface ActionsPin {
   /** `acme/collective` */
@@ -31,7 +32,7 @@ export async function resolveActionsPin(text: string, server: string): Promise<A
       },
     );
   }
-  if (/^[0-9a-f]{40}$/.test(name)) return { repository, commit: name, name: "pinned" };
+  if (isCommitId(name)) return { repository, commit: name, name: "pinned" };
   const url = `${server.replace(/\/$/, "")}/${repository}`;
   const wanted = [`refs/tags/${name}^{}`, `refs/tags/${name}`, `refs/heads/${name}`];
   const listing = await git({ folder: ".", args: ["ls-remote", "--", url, ...wanted] }).catch(

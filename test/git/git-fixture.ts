@@ -6,6 +6,7 @@ import { tmpdir } from "node:os";
 import path from "node:path";
 import { serialize } from "node:v8";
 import type { Test } from "tap";
+import { isCommitId, type CommitId } from "../../src/git/commit-id.ts";
 
 // For the code under test as for the tests' own calls.
 process.env["GIT_CONFIG_GLOBAL"] = path.resolve("test/git/gitconfig");
@@ -29,6 +30,13 @@ export function git(folder: string, ...args: readonly string[]): string {
     stdio: ["ignore", "pipe", "pipe"],
     timeout: 300_000,
   }).replace(/\n$/, "");
+}
+
+/** The commit a name stands for. */
+export function commitIdOf(folder: string, name = "HEAD"): CommitId {
+  const commit = git(folder, "rev-parse", "--verify", `${name}^{commit}`);
+  if (isCommitId(commit)) return commit;
+  throw new Error(`no commit id: ${commit}`);
 }
 
 /** Whether git succeeds. */

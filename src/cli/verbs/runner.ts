@@ -6,12 +6,12 @@ import { createLog } from "../../forge/runner/run-log.ts";
 import { runRunner, siteUrlOf, workFolderName } from "../../forge/runner/run-runner.ts";
 import { siteFolderOf } from "../../forge/site-source.ts";
 import { connectHost } from "../../host/connect-host.ts";
-import { isCommitId } from "../../git/history.ts";
 import { openStateStore, stateDirectoryOf } from "../../manager/records/state-store.ts";
 import { shareObjects } from "../../appliance/share-objects.ts";
 import { loadMacKey } from "../../manager/change/sensitive.ts";
 import type { CliContext } from "../context.ts";
 import { createProgressView } from "../render-progress.ts";
+import { isCommitId } from "../../git/commit-id.ts";
 
 interface Flags {
   readonly once?: boolean;

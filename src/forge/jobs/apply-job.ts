@@ -5,7 +5,7 @@
 import { visible } from "../../diagnostics.ts";
 import { CollectiveError } from "../../errors.ts";
 import { connectHost } from "../../host/connect-host.ts";
-import { findCommit, isAncestor, isCommitId } from "../../git/history.ts";
+import { findCommit, isAncestor } from "../../git/history.ts";
 import { openStateStore, stateDirectoryOf, tidyStateStore } from "../../manager/records/state-store.ts";
 import { originUrl } from "../../appliance/root-file.ts";
 import { applyCommit, type ApplyResult } from "../../manager/rollout/apply-commit.ts";
@@ -24,6 +24,7 @@ import { renderRollout } from "../render-rollout.ts";
 import { reportRollout, type RolloutNotice } from "../report-rollout.ts";
 import { refusesPaths, siteFolderOf } from "../site-source.ts";
 import type { JobContext, JobResult } from "./job.ts";
+import { isCommitId, type CommitId } from "../../git/commit-id.ts";
 
 export interface ApplyInputs {
   /** The site's folder in the repository, `.` for its top. */
@@ -73,7 +74,7 @@ interface Known {
   readonly job: JobContext;
   readonly forge: Forge;
   readonly repository: RepositoryName;
-  readonly commit: string;
+  readonly commit: CommitId;
   readonly branch: string;
 }
 
@@ -81,7 +82,7 @@ type Notify = (state: RolloutNotice["state"], text: string) => Promise<number | 
 
 async function rollOut(
   { inputs, job, forge, repository, commit, branch }: Known,
-  { tip, parts, notify }: { tip: string; parts: ApplyParts; notify: Notify },
+  { tip, parts, notify }: { tip: CommitId; parts: ApplyParts; notify: Notify },
 ): Promise<ApplyResult> {
   const { workspace, env } = job;
   const stateDirectory = stateDirectoryOf(env);
@@ -113,7 +114,7 @@ async function rollOut(
 }
 
 /** A push says what was pushed; anything else what it runs for. Both only name a commit, which the forge is asked about. */
-function commitOf({ event, env }: JobContext): string {
+function commitOf({ event, env }: JobContext): CommitId {
   const { after } = (typeof event === "object" && event !== null ? event : {}) as { after?: unknown };
   const commit = typeof after === "string" ? after : (env["GITHUB_SHA"] ?? "");
   if (isCommitId(commit)) return commit;
@@ -125,11 +126,12 @@ function commitOf({ event, env }: JobContext): string {
 /** The newest commit of the branch. @throws CollectiveError ROLLOUT_OFF_BRANCH when the commit is not on it. */
 async function tipOf(
   forge: Forge,
-  { repository, branch, commit }: { repository: RepositoryName; branch: string; commit: string },
-): Promise<string> {
+  { repository, branch, commit }: { repository: RepositoryName; branch: string; commit: CommitId },
+): Promise<CommitId> {
   const { data } = await forge.rest.repos.getBranch({ ...repositoryParameters(repository), branch });
   const tip = data.commit.sha;
-  if (tip === commit || (await isAncestorOnForge(forge, { repository, older: commit, newer: tip })))
+  if (tip === commit) return commit;
+  if (isCommitId(tip) && (await isAncestorOnForge(forge, { repository, older: commit, newer: tip })))
     return tip;
   throw new CollectiveError(
     "ROLLOUT_OFF_BRANCH",

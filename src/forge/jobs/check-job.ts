@@ -14,6 +14,7 @@ import type { JobContext, JobResult } from "./job.ts";
 import { printAnnotations } from "./print-annotations.ts";
 import { pullRequestCommits } from "./pull-request-commits.ts";
 import { readPullRequestEvent, type PullRequestEvent } from "./pull-request-event.ts";
+import { isCommitId } from "../../git/commit-id.ts";
 
 export interface CheckInputs {
   readonly format: CheckOptions["format"];
@@ -88,7 +89,7 @@ interface RunReport {
 async function reportRun(job: JobContext, report: RunReport): Promise<boolean> {
   const { pull, markdown, annotations, isFailed, title } = report;
   const sha = pull?.head ?? job.env["GITHUB_SHA"] ?? "";
-  if (pull?.isFork === true || !/^[0-9a-f]{40}$/.test(sha)) return false;
+  if (pull?.isFork === true || !isCommitId(sha)) return false;
   try {
     const forge = job.forge();
     const repository = parseRepositoryName(job.env["GITHUB_REPOSITORY"] ?? "");

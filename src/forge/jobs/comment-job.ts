@@ -17,6 +17,7 @@ import { parseRepositoryName } from "../repository-name.ts";
 import { upsertStickyComment } from "../sticky-comment.ts";
 import type { JobContext, JobResult } from "./job.ts";
 import { checkName, commentKey } from "./plan-job.ts";
+import { commitIdSchema } from "../../git/commit-id-schema.ts";
 
 export interface CommentInputs {
   /** Where the artifact was unpacked. */
@@ -29,7 +30,7 @@ export interface CommentInputs {
 const schema = z.object({
   workflow_run: z.object({
     event: z.string().max(100),
-    head_sha: z.string().regex(/^[0-9a-f]{40}$/),
+    head_sha: commitIdSchema,
     head_branch: z.string().min(1).max(1024).nullable(),
     head_repository: z.object({ owner: z.object({ login: z.string().max(100) }) }).nullable(),
   }),

@@ -8,6 +8,7 @@ import type { Version } from "../../appliance/versions.ts";
 import type { VersionSource } from "../../preview/describe-version.ts";
 import { alreadyExists, hasCode, isAmbiguous } from "../forge-error.ts";
 import { repositoryParameters, type Forge, type RepositoryName } from "../forge.ts";
+import { findCommit, isAncestor } from "../../git/history.ts";
 
 /** Besides machine images, what an appliance consists of; a new README is no new version. */
 const VERSIONED = [":(glob)**/*.cvl", ":(glob)**/cvl.lock"];
@@ -25,12 +26,12 @@ export async function findNextVersion({ mirrors, url, commit }: VersionSource): 
   const tagged = versions.findLast((entry) => entry.commit === commit);
   if (tagged !== undefined) return { kind: "tagged", version: tagged.version };
   const tip = await mirror.branchTip();
-  if (tip === undefined || !(await isAncestor(mirror, commit, tip))) {
+  if (tip === undefined || !(await isBefore(mirror, commit, tip))) {
     return { kind: "none", why: "the commit is not on the default branch any more" };
   }
   const newest = versions.at(-1);
   if (newest === undefined) return { kind: "next", version: 1 };
-  if (await isAncestor(mirror, commit, newest.commit)) {
+  if (await isBefore(mirror, commit, newest.commit)) {
     return { kind: "none", why: `v${newest.version} is later than this commit` };
   }
   if (!(await differs(mirrors, mirror, { newest, commit }))) {
@@ -79,15 +80,12 @@ async function readTag(
   return (await forge.rest.repos.getCommit({ ...target, ref: `tags/v${version}` })).data.sha;
 }
 
-async function isAncestor(mirror: Mirror, commit: string, of: string): Promise<boolean> {
-  const args = ["merge-base", "--is-ancestor", commit, of];
-  const { exitCode } = await gitStatus({ folder: mirror.folder, args });
-  if (exitCode === 128) {
-    throw new CollectiveError("REPOSITORY_COMMIT_MISSING", `${mirror.url} has no commit ${commit}`, {
-      hint: "the branch was moved meanwhile; the push that moved it has a run of its own",
-    });
-  }
-  return exitCode === 0;
+/** @throws CollectiveError REPOSITORY_COMMIT_MISSING. */
+async function isBefore(mirror: Mirror, commit: string, of: string): Promise<boolean> {
+  if ((await findCommit(mirror.folder, commit)) !== undefined) return isAncestor(mirror.folder, commit, of);
+  throw new CollectiveError("REPOSITORY_COMMIT_MISSING", `${mirror.url} has no commit ${commit}`, {
+    hint: "the branch was moved meanwhile; the push that moved it has a run of its own",
+  });
 }
 
 async function differs(

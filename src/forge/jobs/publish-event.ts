@@ -3,6 +3,7 @@ import { z } from "zod";
 import { CollectiveError } from "../../errors.ts";
 import { versionOfTag } from "../../appliance/versions.ts";
 import type { JobContext } from "./job.ts";
+import { commitIdSchema } from "../../git/commit-id-schema.ts";
 
 export type PublishTrigger =
   | {
@@ -18,7 +19,8 @@ export type PublishTrigger =
   /** A tag that names no version, a branch that is not the default one. */
   | { readonly kind: "other"; readonly ref: string };
 
-const objectId = z.string().regex(/^[0-9a-f]{40}$/);
+/** Of an annotated tag these are ids of tag objects. */
+const objectId = z.string().regex(/^(?:[0-9a-f]{40}|[0-9a-f]{64})$/);
 const NOTHING = "0".repeat(40);
 
 const push = z.object({
@@ -42,7 +44,7 @@ export function readPublishTrigger({ event, env }: Pick<JobContext, "event" | "e
   }
   if (name === "workflow_dispatch") {
     const parsed = dispatch.safeParse(event);
-    const commit = objectId.safeParse(env["GITHUB_SHA"]);
+    const commit = commitIdSchema.safeParse(env["GITHUB_SHA"]);
     if (parsed.success && commit.success) {
       const run = { ref: env["GITHUB_REF"] ?? "", before: NOTHING, after: commit.data };
       return triggerOf(run, parsed.data.repository.default_branch);

@@ -2,7 +2,6 @@
 import type { Diagnostic } from "../../diagnostics.ts";
 import { CollectiveError } from "../../errors.ts";
 import type { Oid } from "../../disk/object-store.ts";
-import { gitStatus } from "../../git/git.ts";
 import { describeVersionDifference } from "../../preview/version-difference.ts";
 import type { Version, Withdrawn } from "../../appliance/versions.ts";
 import { checkVersion, requiredObjects, type CheckedVersion } from "../../publish/check-version.ts";
@@ -20,6 +19,7 @@ import type { JobResult } from "./job.ts";
 import { printDiagnostics } from "./print-diagnostics.ts";
 import type { PublishWork } from "./publish-work.ts";
 import { markReleases, readWithdrawn } from "./withdrawn-releases.ts";
+import { findCommit } from "../../git/history.ts";
 
 /** The event dependents are sent; their workflows run bump on it. */
 export const PUBLISHED_EVENT = "collective-published";
@@ -99,9 +99,7 @@ export async function movedTag(
   if (before !== undefined && before !== pushed) return moved(version, `it pointed at ${before} before`);
   const found = await mirror.commitOf(version);
   if (found === undefined) return moved(version, "it is gone");
-  const args = ["rev-parse", "--verify", "--quiet", "--end-of-options", `${pushed}^{commit}`];
-  const { stdout } = await gitStatus({ folder: mirror.folder, args });
-  if (stdout.trim() === found.commit) return undefined;
+  if ((await findCommit(mirror.folder, pushed)) === found.commit) return undefined;
   return moved(version, `${pushed} was pushed, and it points at ${found.commit}`);
 }
 

@@ -5,6 +5,8 @@ import { gitCredentialVariables, ownRepositoryUrl } from "../git-credentials.ts"
 import type { JobContext } from "./job.ts";
 import type { PullRequestEvent } from "./pull-request-event.ts";
 import { push } from "../../git/push.ts";
+import { isCommitId } from "../../git/commit-id.ts";
+import { readCommit } from "../../git/commits.ts";
 
 const FETCH_MS = 120_000;
 
@@ -26,8 +28,8 @@ export async function pullRequestCommits(
   env: JobContext["env"],
 ): Promise<PreviewedCommits> {
   const checkedOut = env["GITHUB_SHA"];
-  const isCommit = /^[0-9a-f]{40}$/.test(checkedOut ?? "");
-  const parents = isCommit && checkedOut !== undefined ? await parentsOf(workspace, checkedOut) : [];
+  const isCommit = checkedOut !== undefined && isCommitId(checkedOut);
+  const parents = isCommit ? ((await readCommit(workspace, checkedOut))?.parents ?? []) : [];
   const [first, second, ...more] = parents;
   const isMerge = second === pull.head && more.length === 0;
   const commits =
@@ -37,14 +39,6 @@ export async function pullRequestCommits(
   for (const commit of [commits.base, commits.head])
     await ensureCommit(workspace, commit, { number: pull.number, env });
   return commits;
-}
-
-/** Empty where the commit is not here: a shallow checkout knows the parents of its own commit by name. */
-async function parentsOf(workspace: string, commit: string): Promise<readonly string[]> {
-  const { stdout, exitCode } = await gitStatus({ folder: workspace, args: ["cat-file", "commit", commit] });
-  if (exitCode !== 0) return [];
-  const [header = ""] = stdout.split("\n\n", 1);
-  return [...header.matchAll(/^parent ([0-9a-f]{40})$/gm)].map((match) => match[1] ?? "");
 }
 
 async function ensureCommit(

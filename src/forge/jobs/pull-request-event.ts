@@ -4,6 +4,7 @@ import { CollectiveError } from "../../errors.ts";
 import type { RepositoryName } from "../forge.ts";
 import { parseRepositoryName } from "../repository-name.ts";
 import type { JobContext } from "./job.ts";
+import { commitIdSchema } from "../../git/commit-id-schema.ts";
 
 export interface PullRequestEvent {
   readonly repository: RepositoryName;
@@ -15,7 +16,7 @@ export interface PullRequestEvent {
   readonly isFork: boolean;
 }
 
-const commit = z.string().regex(/^[0-9a-f]{40}$/);
+const commit = commitIdSchema;
 const repo = z.object({ full_name: z.string().max(200) });
 
 const schema = z.object({

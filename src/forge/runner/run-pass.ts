@@ -24,6 +24,7 @@ import type { RunnerForge } from "./runner-forge.ts";
 import type { SiteMirror } from "./site-mirror.ts";
 import { pushStatusRef } from "./status-ref.ts";
 import { inWorkFolder } from "./work-folder-lock.ts";
+import type { CommitId } from "../../git/commit-id.ts";
 
 export interface PassOptions extends Pick<
   RolloutOptions,
@@ -106,11 +107,11 @@ async function inventoryAt({ mirror, folder }: PassOptions, commit: string): Pro
 async function commitsToTake(
   { mirror }: PassOptions,
   last: string | undefined,
-  tip: string,
-): Promise<readonly string[]> {
+  tip: CommitId,
+): Promise<readonly CommitId[]> {
   if (last === undefined || last === tip) return [tip];
   const steps = await stepsBetween(mirror.folder, { from: last, to: tip, limit: MOST_STEPS }).catch(() => []);
-  const planned: string[] = [];
+  const planned: CommitId[] = [];
   for (const commit of steps.slice(0, -1)) {
     if ((await findPlanRef(mirror.folder, commit)) !== undefined) planned.push(commit);
   }
@@ -118,8 +119,8 @@ async function commitsToTake(
 }
 
 async function takeCommit(
-  options: PassOptions & { readonly branch: string; readonly tip: string },
-  commit: string,
+  options: PassOptions & { readonly branch: string; readonly tip: CommitId },
+  commit: CommitId,
 ): Promise<PassResult["outcome"]> {
   const { mirror, log } = options;
   const short = commit.slice(0, 12);

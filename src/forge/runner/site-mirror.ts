@@ -6,17 +6,18 @@ import { mkdir, rename, rm, stat, writeFile } from "node:fs/promises";
 import path from "node:path";
 import { CollectiveError } from "../../errors.ts";
 import { git, gitStatus } from "../../git/git.ts";
-import { findCommit, isCommitId } from "../../git/history.ts";
+import { findCommit } from "../../git/history.ts";
 import { APPROVAL_REFS } from "../../git/signatures.ts";
 import { listPlanRefs, PLAN_REFS } from "../plan-refs.ts";
 import { stderrOf } from "../../io.ts";
+import { isCommitId, type CommitId } from "../../git/commit-id.ts";
 
 export interface SiteMirror {
   /** The bare repository. */
   readonly folder: string;
   readonly url: string;
   /** Resolves to the tip of the branch. @throws CollectiveError REPOSITORY_UNREACHABLE, REPOSITORY_REVISION_MISSING. */
-  fetch(branch: string): Promise<string>;
+  fetch(branch: string): Promise<CommitId>;
   /** The branch a clone of the repository begins with. */
   defaultBranch(): Promise<string | undefined>;
   /** Tries to have the commits that were previewed too, so that a squash is recognized by its files. */

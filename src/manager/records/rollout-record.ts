@@ -9,8 +9,9 @@ import { z } from "zod";
 import { CollectiveError } from "../../errors.ts";
 import type { StateSnapshot, StateStore } from "./state-store.ts";
 import { STATE_FORMAT, toFile } from "./state.ts";
+import { commitIdSchema } from "../../git/commit-id-schema.ts";
 
-const commit = z.string().regex(/^[0-9a-f]{40}$/);
+const commit = commitIdSchema;
 
 const schema = z.object({
   format: z.literal(STATE_FORMAT),

@@ -25,6 +25,7 @@ import {
 } from "../records/rollout-record.ts";
 import { reasonLine, type RolloutReport } from "./rollout-report.ts";
 import { readSiteAt, type SiteAtCommit } from "../../site/site-at-commit.ts";
+import type { CommitId } from "../../git/commit-id.ts";
 
 /** What is known of who approved a commit, and of what. */
 export interface Evidence {
@@ -36,10 +37,11 @@ export interface Evidence {
 
 export interface ApplyCommitOptions extends Omit<
   RolloutOptions,
-  "site" | "policy" | "previewPolicy" | "approval" | "standing" | "refusePaths"
+  "commit" | "site" | "policy" | "previewPolicy" | "approval" | "standing" | "refusePaths"
 > {
+  readonly commit: CommitId;
   /** The newest commit of the protected branch. */
-  readonly tip: string;
+  readonly tip: CommitId;
   /** Asked once the rollout is ours; who may sign is in the policy. */
   readonly findEvidence: (policy: Inventory) => Promise<Evidence>;
   /** Whether imports of paths of this machine are refused under the policy in force. */
@@ -127,7 +129,7 @@ async function policyCommitOf(
   { repository, commit }: ApplyCommitOptions,
   record: RolloutRecord | undefined,
   isAgain: boolean,
-): Promise<string | null> {
+): Promise<CommitId | null> {
   if (record !== undefined) return isAgain ? record.evaluated.policy : record.evaluated.commit;
   return (await parentsOf(repository, commit))[0] ?? null;
 }

@@ -14,7 +14,8 @@ import { SILENT } from "../../../src/manager/change/progress.ts";
 import type { NetworkReport } from "../../../src/manager/rollout/rollout-report.ts";
 import { loadMacKey } from "../../../src/manager/change/sensitive.ts";
 import type { ConnectHost } from "../../../src/manager/observe/survey.ts";
-import { git, makeVersions, writeFiles } from "../../git/git-fixture.ts";
+import type { CommitId } from "../../../src/git/commit-id.ts";
+import { git, makeVersions, writeFiles, commitIdOf } from "../../git/git-fixture.ts";
 import { createMemoryHost, type MemoryHost } from "../memory-host.ts";
 
 export const UTILITY = `format: 1
@@ -83,7 +84,7 @@ export interface SiteFixture {
   readonly host: MemoryHost;
   readonly connect: ConnectHost;
   /** Commits files in the clone (null removes one) and pushes main; resolves to the commit. */
-  commit(files: Readonly<Record<string, string | null>>, message?: string): string;
+  commit(files: Readonly<Record<string, string | null>>, message?: string): CommitId;
   /** Rolls a commit out, by default the tip of main. */
   apply(
     options?: Partial<ApplyCommitOptions> & { approval?: Approval; standing?: Standing },
@@ -132,10 +133,10 @@ export async function createSite(
       git(work, "add", "--all");
       git(work, "commit", "--quiet", "--allow-empty", "--message", message);
       git(work, "push", "--quiet", "--force", "origin", "HEAD:main");
-      return git(work, "rev-parse", "HEAD");
+      return commitIdOf(work);
     },
     apply: ({ approval, standing = NOBODY, ...options } = {}) => {
-      const tip = git(bare, "rev-parse", "main");
+      const tip = commitIdOf(bare, "main");
       return applyCommit({
         ...{ repository: work, folder: "", commit: tip, tip, siteName: bare, refusePaths: () => false },
         ...{ store, connect: site.connect, cache, env: {}, progress: SILENT, waitMs: 120_000 },

@@ -5,7 +5,7 @@ import type { Host } from "../../../src/host/host.ts";
 import type { StateStore } from "../../../src/manager/records/state-store.ts";
 import { previewSite } from "../../../src/preview/preview-site.ts";
 import { readRolloutRecord } from "../../../src/manager/records/rollout-record.ts";
-import { git } from "../../git/git-fixture.ts";
+import { git, commitIdOf } from "../../git/git-fixture.ts";
 import { createMemoryHost } from "../memory-host.ts";
 import { createMemoryStore } from "../memory-store.ts";
 import { createDeath } from "../apply/mortal-manager.ts";
@@ -243,7 +243,7 @@ test("what is not to be started is not, what was stopped stays so, libraries and
 
 test("nothing older than what was rolled out is applied, and no rewritten branch", async (t) => {
   const site = await createSite(t);
-  const old = git(site.work, "rev-parse", "HEAD");
+  const old = commitIdOf(site.work);
   await site.apply();
   const commit = site.commit({ "office.cvl": officeText({ title: "new" }) });
   t.equal((await site.apply()).report?.outcome, "done");
@@ -303,7 +303,7 @@ test("a host that does not answer is tried again", async (t) => {
 
 test("a rollout killed at any moment goes on, between networks too", async (t) => {
   const site = await createSite(t, { "office.cvl": officeText(), "shop.cvl": shopText() });
-  const old = git(site.work, "rev-parse", "HEAD");
+  const old = commitIdOf(site.work);
   const commit = site.commit({ "office.cvl": officeText({ web: 2 }), "shop.cvl": shopText(2) });
   let deaths = 0;
   for (let at = 0; ; at += 8) {
