@@ -1,4 +1,4 @@
-/** Machine images of two versions held against each other: what an update replaces, and what it fetches for that. */
+/** Machine images of two versions compared with each other: what an update replaces, and what it fetches for that. */
 import { bytesToFetch } from "../disk/forecast.ts";
 import { indexDigest, type DiskIndex } from "../disk/disk-index.ts";
 import { CollectiveError } from "../errors.ts";

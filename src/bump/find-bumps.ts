@@ -47,7 +47,7 @@ export interface FoundBumps {
   readonly rules: BumpRules;
   /** Undefined for an appliance. */
   readonly inventory: Inventory | undefined;
-  /** The gravest class that is merged by itself; undefined: none. */
+  /** The most severe class that is merged by itself; undefined: none. */
   readonly automerge: ActionClass | undefined;
   readonly bumps: readonly FoundBump[];
   /** Groups whose new versions do not go together, and why. */

@@ -4,7 +4,7 @@ import { compareSite, type SiteComparison } from "../preview/preview-site.ts";
 
 export interface BumpPreview {
   readonly networks: SiteComparison["networks"];
-  /** The gravest of all networks; undefined: something cannot be planned or is refused, so nobody knows. */
+  /** The most severe of all networks; undefined: something cannot be planned or is refused, so nobody knows. */
   readonly class: ActionClass | undefined;
 }
 
@@ -27,11 +27,11 @@ export async function previewBump(options: PreviewBumpOptions): Promise<BumpPrev
     cache,
     refusePaths,
   });
-  let gravest = 0;
+  let highest = 0;
   for (const { plan } of networks)
-    gravest = Math.max(gravest, plan === null ? 0 : ACTION_CLASSES.indexOf(plan.class));
+    highest = Math.max(highest, plan === null ? 0 : ACTION_CLASSES.indexOf(plan.class));
   const isKnown = isApplicable && networks.length > 0;
-  return { networks, class: isKnown ? ACTION_CLASSES[gravest] : undefined };
+  return { networks, class: isKnown ? ACTION_CLASSES[highest] : undefined };
 }
 
 /** Whether a bump may be merged by itself. */

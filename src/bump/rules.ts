@@ -11,7 +11,7 @@
  * groups:
  *   - { name: office, urls: ["https://appliances.example.org/*"] }
  * labels: [dependencies]
- * automerge: parameters   # the gravest class; of a site `approval.automerge` of utility.yaml says it
+ * automerge: parameters   # the most severe class; of a site `approval.automerge` of utility.yaml says it
  * ```
  */
 import { z } from "zod";

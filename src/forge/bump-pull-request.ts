@@ -61,17 +61,17 @@ export async function listBumpPullRequests(
 }
 
 /** Where a group stands before anything is done: `open` and `free` go on, the rest is left as it is. */
-export interface BumpStanding {
+export interface BumpState {
   readonly state: "open" | "free" | "declined" | "limited";
   /** The pull request that is open, or was declined. */
   readonly pull?: BumpPull;
 }
 
 /** Asked before the branch is pushed: a declined or limited bump needs none. */
-export async function bumpStanding(
+export async function bumpState(
   forge: Forge,
   bump: Pick<Bump, "repository" | "group" | "base" | "digest" | "limit">,
-): Promise<BumpStanding> {
+): Promise<BumpState> {
   const newest = await newestPull(forge, bump);
   if (newest?.state === "open") return { state: "open", pull: newest };
   if (newest !== undefined && wasDeclined(newest, bump)) return { state: "declined", pull: newest };
@@ -92,7 +92,7 @@ export async function closeMootPullRequest(
 
 /** Opens, updates or leaves the group's pull request. */
 export async function upsertBumpPullRequest(forge: Forge, bump: Bump): Promise<BumpResult> {
-  const { state, pull } = await bumpStanding(forge, bump);
+  const { state, pull } = await bumpState(forge, bump);
   if (state === "declined" || state === "limited") {
     return { outcome: state, ...(pull === undefined ? {} : linkOf(pull)) };
   }

@@ -3,26 +3,26 @@ import { readApproval } from "../plan/approval.ts";
 import { findPlanRef } from "./plan-refs.ts";
 import { distinctSigners, signaturesOf } from "../git/signatures.ts";
 import type { Evidence } from "../manager/rollout/apply-commit.ts";
-import type { Standing } from "../manager/rollout/approval-policy.ts";
+import type { Approvals } from "../manager/rollout/approval-policy.ts";
 import type { Inventory } from "../site/inventory.ts";
 
 /** @throws CollectiveError INVALID_INPUT when the plan ref holds no approval: it was not made by a plan job. */
 export async function gitEvidence(repository: string, commit: string, policy: Inventory): Promise<Evidence> {
   const plan = await findPlanRef(repository, commit);
   const approval = plan === undefined ? undefined : readApproval(plan.json, plan.ref);
-  const standing = await signedStanding(repository, commit, policy);
+  const approvals = await signedApprovals(repository, commit, policy);
   if (plan === undefined || approval?.head !== plan.commit) {
     const notCounted = plan === undefined ? [] : [`${plan.ref} (speaks of another commit)`];
     return {
       approval: undefined,
-      standing: { ...standing, notCounted: [...standing.notCounted, ...notCounted] },
+      approvals: { ...approvals, notCounted: [...approvals.notCounted, ...notCounted] },
       source: "no plan was recorded",
     };
   }
-  return { approval, standing, source: plan.ref };
+  return { approval, approvals, source: plan.ref };
 }
 
-async function signedStanding(repository: string, commit: string, policy: Inventory): Promise<Standing> {
+async function signedApprovals(repository: string, commit: string, policy: Inventory): Promise<Approvals> {
   const { valid, refused } = await signaturesOf({
     repository,
     commit,

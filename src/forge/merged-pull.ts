@@ -1,8 +1,8 @@
-/** The pull request a commit of the protected branch came from: what was previewed for it, and who stands behind it. */
+/** The pull request a commit of the protected branch came from: what was previewed for it, and who approved it. */
 import { visible } from "../diagnostics.ts";
 import { readApproval, type Approval } from "../plan/approval.ts";
 import type { Evidence } from "../manager/rollout/apply-commit.ts";
-import type { Person, Standing } from "../manager/rollout/approval-policy.ts";
+import type { Person, Approvals } from "../manager/rollout/approval-policy.ts";
 import { hasCode } from "./forge-error.ts";
 import { repositoryParameters, type Forge, type RepositoryName } from "./forge.ts";
 import { collectPages } from "./pages.ts";
@@ -44,9 +44,9 @@ export async function mergedPullEvidence(
   const pull = await findPull(forge, options);
   if (pull === undefined) return undefined;
   const found = (await approvalOfCheck(forge, options, pull)) ?? (await approvalOfRef(forge, options, pull));
-  const standing = await standingBehind(forge, options, pull);
+  const approvals = await approvalsOf(forge, options, pull);
   const source = found?.source ?? `no plan of #${pull.number} was recorded`;
-  return { approval: found?.approval, standing, source };
+  return { approval: found?.approval, approvals, source };
 }
 
 async function findPull(forge: Forge, options: MergedPullOptions): Promise<Pull | undefined> {
@@ -111,7 +111,7 @@ function readFor(json: string, source: string, pull: Pull): FoundApproval | unde
 }
 
 /** The author and who approved of the head as it was merged; each with the right to write, none of them a program. */
-async function standingBehind(forge: Forge, options: MergedPullOptions, pull: Pull): Promise<Standing> {
+async function approvalsOf(forge: Forge, options: MergedPullOptions, pull: Pull): Promise<Approvals> {
   const persons: Person[] = [];
   const notCounted: string[] = [];
   const consider = async (user: User | null, association: string, how: string): Promise<void> => {

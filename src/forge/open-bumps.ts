@@ -16,7 +16,7 @@ import {
 import { isWithin } from "../bump/preview-bump.ts";
 import { renderBumpBody } from "./bump-body.ts";
 import {
-  bumpStanding,
+  bumpState,
   closeMootPullRequest,
   listBumpPullRequests,
   upsertBumpPullRequest,
@@ -103,7 +103,7 @@ async function openBump(
   const { found, remote, nextVersion } = prepared;
   const { group, digest } = bump;
   const about = { repository, group, digest, base: remote.branch, limit: found.rules.limit };
-  const { state, pull } = await bumpStanding(forge, about);
+  const { state, pull } = await bumpState(forge, about);
   const link = pull === undefined ? {} : { number: pull.number, url: pull.html_url };
   if (state === "declined")
     return { bump, outcome: state, ...link, note: "somebody closed it for these versions" };

@@ -2,7 +2,7 @@
 import { inertText } from "../plan/inert-markdown.ts";
 import type { PlannedNetwork } from "../plan/markdown-model.ts";
 import { renderPlanMarkdown } from "../plan/render-markdown.ts";
-import { gravest } from "../plan/diff-networks.ts";
+import { mostSevere } from "../plan/diff-networks.ts";
 import type { ActionClass } from "../plan/action-kinds.ts";
 
 export interface PreviewText {
@@ -41,9 +41,9 @@ export function renderPreviewComment(preview: PreviewText): string {
   ].join("\n");
 }
 
-/** The gravest class of all plans. */
+/** The most severe class of all plans. */
 export function previewClass(networks: readonly PlannedNetwork[]): ActionClass {
-  return gravest(networks.flatMap(({ plan }) => plan?.actions ?? []));
+  return mostSevere(networks.flatMap(({ plan }) => plan?.actions ?? []));
 }
 
 /** Whether anything happens to a running network, or might: one that cannot be planned counts. */

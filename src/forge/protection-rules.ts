@@ -1,4 +1,4 @@
-/** What `cui protect` wants of a repository, and how wishes and what is there are held against each other. */
+/** What `cui protect` wants of a repository, and how wishes and what is there are compared with each other. */
 
 /** A value of a rule's parameters: JSON. */
 export type Setting =

@@ -1,6 +1,6 @@
 /**
  * What people approved of a site's change: for each network the input digest, and of every component the class of what would
- * happen to it. Pure data, made by the preview of a pull request and held against the plan that is about to be carried out.
+ * happen to it. Pure data, made by the preview of a pull request and compared with the plan that is about to be carried out.
  */
 import { z } from "zod";
 import type { ComponentPath } from "../cvl/tree.ts";
@@ -27,7 +27,7 @@ export interface ApprovedNetwork {
   readonly file: string;
   readonly object?: string | undefined;
   readonly inputDigest: string;
-  /** The gravest class of each component's actions; components to which nothing happens are left out. */
+  /** The most severe class of each component's actions; components to which nothing happens are left out. */
   readonly components: Readonly<Record<ComponentPath, ActionClass>>;
 }
 
@@ -56,7 +56,7 @@ export function approvedNetwork(root: Pick<ApprovedNetwork, "file" | "object">, 
   return { ...root, inputDigest: plan.inputDigest, components: componentClasses(plan) };
 }
 
-/** The gravest class of each component's actions, in the order of names; none is left out. */
+/** The most severe class of each component's actions, in the order of names; none is left out. */
 export function componentClasses(plan: Plan): Record<ComponentPath, ActionClass> {
   const classes = new Map<ComponentPath, ActionClass>();
   for (const { component, class: found } of plan.actions) {

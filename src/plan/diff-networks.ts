@@ -42,8 +42,8 @@ export function planRemove(running: NetworkDescription, facts: PlanFacts = {}): 
   return diffNetworks(running, nothing, facts);
 }
 
-/** The gravest class of some actions. */
-export function gravest(actions: readonly Action[]): ActionClass {
+/** The most severe class of some actions. */
+export function mostSevere(actions: readonly Action[]): ActionClass {
   return actions.reduce<ActionClass>((found, action) => worse(found, action.class), "none");
 }
 
@@ -71,7 +71,7 @@ function assemble(sides: Sides, changes: ReadonlyMap<ComponentPath, MachineChang
   return {
     format: PLAN_FORMAT,
     appliance,
-    class: gravest(actions),
+    class: mostSevere(actions),
     actions,
     forecast: forecastOf(actions, sides.running, facts),
     warnings,

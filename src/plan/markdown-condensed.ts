@@ -1,5 +1,5 @@
 /**
- * The form of a comment when nothing richer fits: destructive changes of all networks as compact lists, the gravest first, as
+ * The form of a comment when nothing richer fits: destructive changes of all networks as compact lists, the most severe first, as
  * many as fit. How many there are is always exact, how many are not shown stands in the very first line, and a digest of the
  * whole list tells whether the plan elsewhere is the one meant.
  */
@@ -30,18 +30,18 @@ export function renderCondensed(
   { limit, headline, wholePlan }: CondensedOptions,
 ): string {
   const actions = placedActions(networks);
-  const grave = actions.filter(({ action }) => isDestructive(action));
-  const others = actions.length - grave.length;
+  const destructive = actions.filter(({ action }) => isDestructive(action));
+  const others = actions.length - destructive.length;
   // The first line is reserved at its longest, whether it will be needed or not.
-  const reserved = [renderHidden(grave.length, wholePlan), ...headline];
+  const reserved = [renderHidden(destructive.length, wholePlan), ...headline];
   const foot = [
     "",
-    `${count(networks.length, "network")}, ${count(grave.length, "destructive change")}, ${count(others, "other")}.`,
+    `${count(networks.length, "network")}, ${count(destructive.length, "destructive change")}, ${count(others, "other")}.`,
     `SHA-256 of the list of all destructive changes: \`${destructiveDigest(networks)}\`. The whole plan: ${wholePlan}`,
   ];
   const room = limit - lengthOf(reserved) - lengthOf(foot) - LIST_TITLE.length - 2;
-  const { lines, shown } = fill(grave, room);
-  const hidden = grave.length - shown;
+  const { lines, shown } = fill(destructive, room);
+  const hidden = destructive.length - shown;
   return [
     ...(hidden === 0 ? [] : [renderHidden(hidden, wholePlan)]),
     ...headline,

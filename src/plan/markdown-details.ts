@@ -3,7 +3,7 @@ import { condenseNames } from "./condense-names.ts";
 import { ACTION_KINDS } from "./action-kinds.ts";
 import { formatBytes, formatBytesChange, formatVersions } from "./format.ts";
 import { inertHtml, inertName, inertText, mermaidBlock } from "./inert-markdown.ts";
-import { gravity, isDestructive, subjectOf, type PlannedNetwork } from "./markdown-model.ts";
+import { severityOf, isDestructive, subjectOf, type PlannedNetwork } from "./markdown-model.ts";
 import type { Action, Plan } from "./plan.ts";
 import { summarize } from "./render-terminal.ts";
 
@@ -40,15 +40,17 @@ export function* renderDiagram({ diagram }: PlannedNetwork): Iterable<string> {
 }
 
 function* renderPlanDetails(plan: Plan, richness: Richness): Iterable<string> {
-  const actions = plan.actions.filter(({ kind }) => kind !== "await").sort((a, b) => gravity(b) - gravity(a));
-  const grave = actions.filter(isDestructive);
+  const actions = plan.actions
+    .filter(({ kind }) => kind !== "await")
+    .sort((a, b) => severityOf(b) - severityOf(a));
+  const destructive = actions.filter(isDestructive);
   const others = actions.filter((action) => !isDestructive(action));
   yield* notes(
     "**refused** ",
     plan.refusals.map(({ message }) => message),
   );
-  if (richness.destructive === "reasons") for (const action of grave) yield renderAction(action, plan);
-  else yield* renderNames(grave, plan);
+  if (richness.destructive === "reasons") for (const action of destructive) yield renderAction(action, plan);
+  else yield* renderNames(destructive, plan);
   if (richness.others === "reasons") for (const action of others) yield renderAction(action, plan);
   else if (richness.others === "names") yield* renderNames(others, plan);
   else yield* renderCounts(others);

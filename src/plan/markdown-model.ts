@@ -35,7 +35,7 @@ export function isDestructive({ kind, class: name }: Action): boolean {
   return name === "data" || name === "replace" || ACTION_KINDS[kind].isDestructive === true;
 }
 
-/** All actions of all plans that do something, the gravest first, else in the order of networks and plans. */
+/** All actions of all plans that do something, the most severe first, else in the order of networks and plans. */
 export function placedActions(networks: readonly PlannedNetwork[]): readonly PlacedAction[] {
   return networks
     .flatMap((network) =>
@@ -45,11 +45,11 @@ export function placedActions(networks: readonly PlannedNetwork[]): readonly Pla
             .filter(({ kind }) => kind !== "await")
             .map((action) => ({ network, plan: network.plan as Plan, action })),
     )
-    .sort((a, b) => gravity(b.action) - gravity(a.action));
+    .sort((a, b) => severityOf(b.action) - severityOf(a.action));
 }
 
 /** Within a class what goes for good comes before what comes back. */
-export function gravity({ kind, class: name }: Action): number {
+export function severityOf({ kind, class: name }: Action): number {
   return ACTION_CLASSES.indexOf(name) * 2 + (ACTION_KINDS[kind].isFinal === true ? 1 : 0);
 }
 

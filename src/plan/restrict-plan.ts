@@ -1,7 +1,7 @@
 /** The part of a plan that concerns one component: `cui update acme.cvl w`, `cui stop acme.cvl g`. */
 import type { ComponentPath } from "../cvl/tree.ts";
 import { isWithin } from "../network/paths.ts";
-import { gravest } from "./diff-networks.ts";
+import { mostSevere } from "./diff-networks.ts";
 import { restrictForecast } from "./forecast.ts";
 import type { Action, Plan, Refusal } from "./plan.ts";
 
@@ -25,7 +25,7 @@ export function restrictPlan(plan: Plan, component: ComponentPath): Plan {
   }
   return {
     ...plan,
-    class: gravest(actions),
+    class: mostSevere(actions),
     actions,
     forecast: restrictForecast(plan.forecast, actions),
     warnings: plan.warnings.filter(

@@ -78,7 +78,7 @@ export interface Inventory {
   readonly rollout: RolloutPolicy;
 }
 
-/** Who must stand behind a plan before it is carried out. */
+/** Who must approve a plan before it is carried out. */
 export interface ApprovalPolicy {
   /** Persons a plan of a class needs, the author counted; a class that is not named needs as many as the next milder one that is. */
   readonly persons: Readonly<Partial<Record<ActionClass, number>>>;

@@ -1,4 +1,4 @@
-/** The actions that workflows and documents use, held against what is known of them: pinned-actions.yaml, and actions/ for our own. */
+/** The actions that workflows and documents use, compared with what is known of them: pinned-actions.yaml, and actions/ for our own. */
 import { existsSync, readFileSync } from "node:fs";
 import { parse } from "yaml";
 import { z } from "zod";

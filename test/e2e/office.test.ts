@@ -104,8 +104,8 @@ await t.test("a network of real machines", { skip: missing ?? false, timeout: 4_
     const before = await askOffice(office);
     await writeSite(office, { domain: "acme.example", motd: "Closed on Monday" });
     const plan = await office.cui("plan", "AcmeOffice.cvl", "--json");
-    const { class: gravest } = JSON.parse(plan) as { class: string };
-    t.equal(gravest, "parameters");
+    const { class: found } = JSON.parse(plan) as { class: string };
+    t.equal(found, "parameters");
     await office.cui("update", "AcmeOffice.cvl");
     const after = await askOffice(office);
     t.match(after.web.text, "Closed on Monday");

@@ -31,7 +31,7 @@ function planOf(classes: readonly (readonly [string, Action["class"]])[], inputD
   };
 }
 
-t.test("a component's class is the gravest of its actions", (t) => {
+t.test("a component's class is the most severe of its actions", (t) => {
   const plan = planOf([
     ["w", "restart"],
     ["w", "data"],
@@ -50,7 +50,7 @@ t.test("what is as approved or milder has no objections", (t) => {
   t.end();
 });
 
-t.test("another input digest, a graver class and a component nobody saw are objected to", (t) => {
+t.test("another input digest, a more severe class and a component nobody saw are objected to", (t) => {
   const approved = approvedNetwork({ file: "acme.cvl" }, planOf([["w", "parameters"]]));
   const found = objections(
     planOf(
@@ -77,7 +77,7 @@ t.test("an approval survives JSON, and anything else is refused", (t) => {
   for (const bad of ["", "{}", "[]", JSON.stringify({ ...approval, format: 2 }), '{"format":1']) {
     t.throws(() => readApproval(bad, "the record"), { code: "INVALID_INPUT" });
   }
-  const graver = JSON.stringify(approval).replace('"data"', '"everything"');
-  t.throws(() => readApproval(graver, "the record"), { code: "INVALID_INPUT" });
+  const unknown = JSON.stringify(approval).replace('"data"', '"everything"');
+  t.throws(() => readApproval(unknown, "the record"), { code: "INVALID_INPUT" });
   t.end();
 });

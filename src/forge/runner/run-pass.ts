@@ -129,10 +129,10 @@ async function takeCommit(
     ...{ repository: mirror.folder, siteName: mirror.url, commit, waitMs: WAIT_MS },
     refusePaths: (policy) => refusesPaths(mirror.url, policy),
     findEvidence: (policy) => findEvidence(options, commit, policy),
-    onBegin: async ({ source, standing }) => {
-      const names = standing.persons.map(({ name }) => name).join(", ");
+    onBegin: async ({ source, approvals }) => {
+      const names = approvals.persons.map(({ name }) => name).join(", ");
       log(
-        `${short}: is rolled out; plan: ${source}; behind it: ${names === "" ? "nobody who is known" : names}`,
+        `${short}: is rolled out; plan: ${source}; approved by: ${names === "" ? "nobody who is known" : names}`,
       );
       await notify(options, { commit, state: "running", text: "is rolled out" });
     },

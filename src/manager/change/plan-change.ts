@@ -4,7 +4,7 @@ import { CollectiveError } from "../../errors.ts";
 import type { MachineDescription, NetworkDescription } from "../../network/description.ts";
 import { refuseNestedNetworks } from "../../network/missing.ts";
 import { isWithin } from "../../network/paths.ts";
-import { diffNetworks, gravest } from "../../plan/diff-networks.ts";
+import { diffNetworks, mostSevere } from "../../plan/diff-networks.ts";
 import { digestPlan } from "../../plan/digest.ts";
 import type { Action, Plan, PlanFacts } from "../../plan/plan.ts";
 import { restrictPlan } from "../../plan/restrict-plan.ts";
@@ -97,7 +97,7 @@ export function planChange(
   const left = new Set([...pending, ...leftStopped]);
   const plan: Plan = {
     ...restricted,
-    class: gravest(actions),
+    class: mostSevere(actions),
     actions,
     refusals: [
       ...refuseNestedNetworks(shown),

@@ -1,4 +1,4 @@
-/** What really runs of a network: the state's records held against what the hosts report. The hosts are right. */
+/** What really runs of a network: the state's records compared with what the hosts report. The hosts are right. */
 import type { ComponentPath } from "../../cvl/tree.ts";
 import type { GuestState, MachineReport } from "../../host/host.ts";
 import type { Incarnation, MachineRecord, NetworkState } from "../records/state.ts";

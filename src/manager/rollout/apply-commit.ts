@@ -13,7 +13,7 @@ import type { Approval } from "../../plan/approval.ts";
 import { canonicalJson } from "../../plan/digest.ts";
 import { isAncestor, parentsOf, requireWholeHistory } from "../../git/history.ts";
 import type { StateStore } from "../records/state-store.ts";
-import type { Standing } from "./approval-policy.ts";
+import type { Approvals } from "./approval-policy.ts";
 import type { Inventory } from "../../site/inventory.ts";
 import { acquireLease, type Lease } from "../records/lease.ts";
 import { rolloutSite, type RolloutOptions } from "./rollout.ts";
@@ -30,14 +30,14 @@ import type { CommitId } from "../../git/commit-id.ts";
 /** What is known of who approved a commit, and of what. */
 export interface Evidence {
   readonly approval: Approval | undefined;
-  readonly standing: Standing;
+  readonly approvals: Approvals;
   /** Where the approval was found: `the check run of #12`; for people. */
   readonly source: string;
 }
 
 export interface ApplyCommitOptions extends Omit<
   RolloutOptions,
-  "commit" | "site" | "policy" | "previewPolicy" | "approval" | "standing" | "refusePaths"
+  "commit" | "site" | "policy" | "previewPolicy" | "approval" | "approvals" | "refusePaths"
 > {
   readonly commit: CommitId;
   /** The newest commit of the protected branch. */
@@ -107,9 +107,9 @@ async function applyUnderLease(options: ApplyCommitOptions): Promise<ApplyResult
   }
   await options.onBegin?.(evidence);
   const previewPolicy = await previewPolicyOf(options, { evidence, policyCommit });
-  const { approval, standing } = evidence;
+  const { approval, approvals } = evidence;
   const refusePaths = options.refusePaths(policy);
-  const parts = { site, policy, previewPolicy, approval, standing, refusePaths };
+  const parts = { site, policy, previewPolicy, approval, approvals, refusePaths };
   const report = await rolloutSite({ ...options, ...parts });
   const evaluated: RolloutRecord["evaluated"] = {
     commit,
@@ -166,8 +166,8 @@ async function previewPolicyOf(
   return undefined;
 }
 
-function digestEvidence({ approval, standing }: Evidence): string {
-  const persons = standing.persons.map(({ name }) => name).sort();
+function digestEvidence({ approval, approvals }: Evidence): string {
+  const persons = approvals.persons.map(({ name }) => name).sort();
   return createHash("sha256")
     .update(canonicalJson({ approval: approval ?? null, persons }))
     .digest("hex");

@@ -1,6 +1,6 @@
 /**
- * Carries out a commit of a site: every root network of it is decided again from git, held against what was approved and who
- * stands behind it, and only then changed. A network that is refused or fails does not hold up the others.
+ * Carries out a commit of a site: every root network of it is decided again from git, compared with what was approved and who
+ * approved it, and only then changed. A network that is refused or fails does not hold up the others.
  */
 import pLimit from "p-limit";
 import { CollectiveError } from "../../errors.ts";
@@ -9,7 +9,7 @@ import type { Plan } from "../../plan/plan.ts";
 import type { ShareObjects } from "../../appliance/share-objects.ts";
 import type { StateSnapshot, StateStore } from "../records/state-store.ts";
 import type { Appliance } from "../change/root-appliance.ts";
-import { shortage, type Standing } from "./approval-policy.ts";
+import { shortage, type Approvals } from "./approval-policy.ts";
 import { changeNetwork } from "../apply/change-network.ts";
 import type { Inventory } from "../../site/inventory.ts";
 import { loadSiteAppliance } from "../change/load-site-appliance.ts";
@@ -30,7 +30,7 @@ export interface RolloutOptions extends SitePlace {
   /** What the approved preview was computed under, for its input digest alone; default `policy`. */
   readonly previewPolicy?: Inventory | undefined;
   readonly approval?: Approval | undefined;
-  readonly standing: Standing;
+  readonly approvals: Approvals;
   /** How the state calls the site: its URL or folder. */
   readonly siteName: string;
   /** Refuse imports of paths of this machine. */
@@ -146,7 +146,7 @@ async function judge(options: RolloutOptions, { root, plan }: { root: SiteRoot; 
   if (!hasWork(plan)) return;
   const reasons = [
     ...approvalReasons(options.approval, { root, plan }),
-    ...[shortage(options.policy.approval, plan, options.standing) ?? []].flat(),
+    ...[shortage(options.policy.approval, plan, options.approvals) ?? []].flat(),
   ];
   if (reasons.length === 0) return;
   throw new CollectiveError("ROLLOUT_REFUSED", reasons.join("; "), {

@@ -224,7 +224,7 @@ t.test("persons: the author and who approves of the head, with the right to writ
   server.addUser(BOB_TOKEN, { login: "bob" });
   server.addUser(EVE_TOKEN, { login: "eve", role: "read" });
   type Review = readonly [token: string, state: string, age?: "old"];
-  const standing = async (reviews: readonly Review[], token = PERSON_TOKEN): Promise<string> => {
+  const approvals = async (reviews: readonly Review[], token = PERSON_TOKEN): Promise<string> => {
     const branch = `t${server.state.nextId()}`;
     const head = await server.commit("acme/site", branch, { "a.cvl": branch });
     const pull = { ...site, title: "Change", head: branch, base: "main" };
@@ -244,31 +244,31 @@ t.test("persons: the author and who approves of the head, with the right to writ
     const evidence = await mergedPullEvidence(forgeOf(server, JOB_TOKEN), {
       ...{ repository, commit: head, branch: "main", folder: "", planApp: "github-actions" },
     });
-    const { persons = [], notCounted = [] } = evidence?.standing ?? {};
+    const { persons = [], notCounted = [] } = evidence?.approvals ?? {};
     return [...persons.map(({ name, how }) => `${name} ${how}`), ...notCounted].join(", ");
   };
-  t.equal(await standing([]), "alice author");
-  t.equal(await standing([[BOB_TOKEN, "APPROVED"]]), "alice author, bob approved");
-  t.equal(await standing([[PERSON_TOKEN, "APPROVED"]]), "alice author", "nobody counts twice");
-  t.equal(await standing([[EVE_TOKEN, "APPROVED"]]), "alice author, eve (no right to write)");
-  t.equal(await standing([[BOB_TOKEN, "APPROVED", "old"]]), "alice author, bob (approved an older commit)");
+  t.equal(await approvals([]), "alice author");
+  t.equal(await approvals([[BOB_TOKEN, "APPROVED"]]), "alice author, bob approved");
+  t.equal(await approvals([[PERSON_TOKEN, "APPROVED"]]), "alice author", "nobody counts twice");
+  t.equal(await approvals([[EVE_TOKEN, "APPROVED"]]), "alice author, eve (no right to write)");
+  t.equal(await approvals([[BOB_TOKEN, "APPROVED", "old"]]), "alice author, bob (approved an older commit)");
   const changed = [
     [BOB_TOKEN, "APPROVED"],
     [BOB_TOKEN, "CHANGES_REQUESTED"],
   ] as const;
-  t.equal(await standing(changed), "alice author, bob (asks for changes)");
-  t.equal(await standing([...changed].reverse()), "alice author, bob approved");
+  t.equal(await approvals(changed), "alice author, bob (asks for changes)");
+  t.equal(await approvals([...changed].reverse()), "alice author, bob approved");
   t.equal(
-    await standing([
+    await approvals([
       [BOB_TOKEN, "APPROVED"],
       [BOB_TOKEN, "COMMENTED"],
     ]),
     "alice author, bob approved",
   );
-  t.equal(await standing([[BOB_TOKEN, "DISMISSED"]]), "alice author, bob (the approval was dismissed)");
-  t.equal(await standing([[JOB_TOKEN, "APPROVED"]]), "alice author, github-actions[bot] (a program)");
+  t.equal(await approvals([[BOB_TOKEN, "DISMISSED"]]), "alice author, bob (the approval was dismissed)");
+  t.equal(await approvals([[JOB_TOKEN, "APPROVED"]]), "alice author, github-actions[bot] (a program)");
   t.equal(
-    await standing([[BOB_TOKEN, "APPROVED"]], JOB_TOKEN),
+    await approvals([[BOB_TOKEN, "APPROVED"]], JOB_TOKEN),
     "bob approved, github-actions[bot] (a program)",
   );
   const direct = await server.commit("acme/site", "main", { "b.cvl": "" });

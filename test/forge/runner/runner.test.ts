@@ -222,7 +222,7 @@ test("the two-person rule holds with SSH signatures, and no forged approval coun
   t.equal(await once(), "refused");
   t.match(
     statusOf(site, commit).reason,
-    /^refused office\.cvl: 2 persons are needed for class replace, 1 stands behind it: alice@example\.org \(signed the commit\)/,
+    /^refused office\.cvl: 2 persons are needed for class replace, 1 approved it: alice@example\.org \(signed the commit\)/,
   );
 
   approve(eve!.key, { name: "approve-eve", commit });
@@ -245,7 +245,7 @@ test("the two-person rule holds with SSH signatures, and no forged approval coun
   git(site.work, "push", "--quiet", "origin", `${forged}:refs/collective/approvals/${commit}/forged`);
   t.equal(await once({ retry: true }), "refused");
   const { reason } = statusOf(site, commit);
-  t.match(reason, /1 stands behind it: alice/);
+  t.match(reason, /1 approved it: alice/);
   for (const why of [
     "approve-eve (not signed by a key of approval.signers)",
     "release (its name does not begin with approve-)",

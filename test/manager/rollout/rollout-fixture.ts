@@ -9,7 +9,7 @@ import {
   type ApplyCommitOptions,
   type ApplyResult,
 } from "../../../src/manager/rollout/apply-commit.ts";
-import type { Standing } from "../../../src/manager/rollout/approval-policy.ts";
+import type { Approvals } from "../../../src/manager/rollout/approval-policy.ts";
 import { SILENT } from "../../../src/manager/change/progress.ts";
 import type { NetworkReport } from "../../../src/manager/rollout/rollout-report.ts";
 import { loadMacKey } from "../../../src/manager/change/sensitive.ts";
@@ -70,7 +70,7 @@ Shop extends VANAppliance {
 `;
 }
 
-export const NOBODY: Standing = { persons: [], notCounted: [] };
+export const NOBODY: Approvals = { persons: [], notCounted: [] };
 
 export interface SiteFixture {
   readonly folder: string;
@@ -87,7 +87,7 @@ export interface SiteFixture {
   commit(files: Readonly<Record<string, string | null>>, message?: string): CommitId;
   /** Rolls a commit out, by default the tip of main. */
   apply(
-    options?: Partial<ApplyCommitOptions> & { approval?: Approval; standing?: Standing },
+    options?: Partial<ApplyCommitOptions> & { approval?: Approval; approvals?: Approvals },
   ): Promise<ApplyResult>;
   /** What was done since the last time. */
   calls(): string[];
@@ -135,13 +135,13 @@ export async function createSite(
       git(work, "push", "--quiet", "--force", "origin", "HEAD:main");
       return commitIdOf(work);
     },
-    apply: ({ approval, standing = NOBODY, ...options } = {}) => {
+    apply: ({ approval, approvals = NOBODY, ...options } = {}) => {
       const tip = commitIdOf(bare, "main");
       return applyCommit({
         ...{ repository: work, folder: "", commit: tip, tip, siteName: bare, refusePaths: () => false },
         ...{ store, connect: site.connect, cache, env: {}, progress: SILENT, waitMs: 120_000 },
         loadMacKey: () => loadMacKey(stateDirectory),
-        findEvidence: () => Promise.resolve({ approval, standing, source: "the test" }),
+        findEvidence: () => Promise.resolve({ approval, approvals, source: "the test" }),
         limits: { readyMs: 2000, stopMs: 200, reloadMs: 100 },
         ...options,
       });

@@ -107,24 +107,24 @@ test("policy comes from what the branch was before, not from the commit", async 
   const strict = `${UTILITY}approval: { persons: { replace: 2 } }\n`;
   const site = await createSite(t, { "office.cvl": officeText(), "utility.yaml": strict });
   t.equal((await site.apply()).report?.outcome, "refused", "a start counts as a replacement");
-  t.equal((await site.apply({ standing: two })).report?.outcome, "done");
+  t.equal((await site.apply({ approvals: two })).report?.outcome, "done");
   const base = git(site.work, "rev-parse", "HEAD");
 
   site.commit({ "office.cvl": officeText({ web: 2 }), "utility.yaml": UTILITY });
   const loosened = await site.apply();
   t.match(
     reportOf(loosened, "office.cvl").reasons[0],
-    /^2 persons are needed for class replace, nobody stands behind it/,
+    /^2 persons are needed for class replace, nobody approved it/,
   );
   t.equal((await site.apply({ retry: true })).report?.outcome, "refused", "nor when it is looked at again");
   const one = { persons: [two.persons[0]!], notCounted: ["carol (asks for changes)"] };
   t.match(
-    reportOf(await site.apply({ standing: one }), "office.cvl").reasons[0],
-    /1 stands behind it: alice \(author\); not counted: carol/,
+    reportOf(await site.apply({ approvals: one }), "office.cvl").reasons[0],
+    /1 approved it: alice \(author\); not counted: carol/,
   );
   const before = await previewed(site, git(site.work, "rev-parse", "HEAD"), base);
-  t.equal((await site.apply({ standing: one, approval: before })).report?.outcome, "refused");
-  t.equal((await site.apply({ standing: two })).report?.outcome, "done");
+  t.equal((await site.apply({ approvals: one, approval: before })).report?.outcome, "refused");
+  t.equal((await site.apply({ approvals: two })).report?.outcome, "done");
 
   const forbidden = `${UTILITY}blacklist:\n  - { url: "${site.folder}/repos/Web", versions: 1 }\n`;
   site.commit({ "utility.yaml": forbidden });
@@ -159,7 +159,7 @@ test("an approval made under an older policy is good as long as the policy in fo
   git(site.work, "push", "--quiet", "origin", "main");
   const refused = reportOf(await site.apply({ approval: real }), "office.cvl");
   t.match(refused.reasons[0], /^2 persons are needed/, "its digest is still right, its persons are too few");
-  const done = await site.apply({ approval: real, standing: two });
+  const done = await site.apply({ approval: real, approvals: two });
   t.equal(done.report?.outcome, "done", reportOf(done, "office.cvl").reasons.join());
 
   const forged = await site.apply({
