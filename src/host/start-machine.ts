@@ -1,4 +1,4 @@
-/** Starts one machine: everything is looked at first, what was made is taken back when a later step fails. */
+/** Starts one machine: everything is looked at first, what was made is removed when a later step fails. */
 import { mkdir, readFile, rm, statfs } from "node:fs/promises";
 import { CollectiveError } from "../errors.ts";
 import { writeFileAtomically, stderrOf } from "../io.ts";
@@ -77,7 +77,7 @@ async function startChecked(context: HostContext, start: Start): Promise<void> {
     await context.libvirt.start(name);
     await stampPorts(context, portsOf(spec), portStamp(stamp));
   } catch (error) {
-    await takeBack(context, { spec, keepsOverlays });
+    await removeMade(context, { spec, keepsOverlays });
     throw await explainStartError(error, context, spec);
   }
   rememberRun(
@@ -104,7 +104,7 @@ async function makeFolders(paths: MachinePaths): Promise<void> {
 }
 
 /** Data disks stay; overlays of a run that may go on later stay, too. */
-async function takeBack(
+async function removeMade(
   context: HostContext,
   run: { spec: MachineSpec; keepsOverlays: boolean },
 ): Promise<void> {

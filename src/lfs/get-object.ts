@@ -38,7 +38,7 @@ export async function getObject(
   let link = await links.linkTo(object);
   let reply = await get(http, link, part);
   if (reply.status === 401 || reply.status === 403) {
-    // It ran out early, or was taken back: once, a new one.
+    // It ran out early, or was revoked: once, a new one.
     reply.body.on("error", () => undefined).destroy();
     links.forget(object.oid, link);
     link = await links.linkTo(object);

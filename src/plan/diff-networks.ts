@@ -36,7 +36,7 @@ export function planStop(running: NetworkDescription, facts: PlanFacts = {}): Pl
   return assemble({ running, wanted: null }, changes, facts);
 }
 
-/** Removes everything: data goes to the attic, addresses and segments are given back. */
+/** Removes everything: data goes to the attic, addresses and segments are released. */
 export function planRemove(running: NetworkDescription, facts: PlanFacts = {}): Plan {
   const nothing = { ...running, machines: {}, segments: {}, networks: {}, nestedNetworks: [], missing: [] };
   return diffNetworks(running, nothing, facts);

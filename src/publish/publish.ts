@@ -84,7 +84,7 @@ interface RepositoryOptions extends Pick<PublishOptions, "onWait"> {
   readonly target: RepositoryUrl;
 }
 
-/** Makes the folder a repository where it is none, and takes that back when nothing was published. */
+/** Makes the folder a repository where it is none, and removes it again when nothing was published. */
 async function inRepository(
   { folder, target, onWait }: RepositoryOptions,
   work: () => Promise<PublishReport>,
@@ -162,7 +162,7 @@ async function previousVersion(
   return openImageTree({ url: mirror.url, ...newest }, mirrors);
 }
 
-/** A folder that has no history of its own must not take back what was withdrawn. */
+/** A folder that has no history of its own must not lose what was withdrawn. */
 async function keepWithdrawn(folder: string, mirror: Mirror, parent: Parent): Promise<void> {
   if (!parent.isFromRemote || parent.commit === undefined) return;
   const limit = { maxBytes: MAX_WITHDRAWN_BYTES };

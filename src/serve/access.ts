@@ -89,7 +89,7 @@ function findToken(entries: readonly TokenEntry[], token: string): TokenEntry | 
   return found;
 }
 
-/** Reads the file again whenever it changed, so that adding and taking back need no restart. */
+/** Reads the file again whenever it changed, so that adding and revoking need no restart. */
 function tokenReader({ tokensFile, warn }: AccessOptions): () => Promise<readonly TokenEntry[]> {
   let stamp = "";
   let entries: readonly TokenEntry[] | undefined = [];
@@ -104,7 +104,7 @@ function tokenReader({ tokensFile, warn }: AccessOptions): () => Promise<readonl
       });
       stamp = current;
     }
-    // Neither "unknown token" (git would forget it) nor the old list (a token may just have been taken back).
+    // Neither "unknown token" (git would forget it) nor the old list (a token may just have been revoked).
     if (entries === undefined)
       throw new Refusal(503, "the token file cannot be used", { "Retry-After": "30" });
     return entries;

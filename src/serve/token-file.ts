@@ -68,7 +68,7 @@ export async function addToken(file: string, name: string, rights: TokenRights):
   }
   if (entries.some((entry) => entry.name === name)) {
     throw new CollectiveError("SERVE_TOKEN_NAME", `there is a token called ${name} already`, {
-      hint: `\`cui serve token remove ${name}\` takes it back`,
+      hint: `\`cui serve token remove ${name}\` revokes it`,
     });
   }
   const token = `cui_${randomBytes(32).toString("base64url")}`;

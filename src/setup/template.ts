@@ -98,7 +98,7 @@ export function usesBase(template: Template): boolean {
 }
 
 /**
- * Writes a template into a folder that is absent or empty; when that fails, what was written is taken back.
+ * Writes a template into a folder that is absent or empty; when that fails, what was written is removed.
  * @throws CollectiveError INIT_FOLDER_NOT_EMPTY, INIT_TEMPLATES_MISSING
  */
 export async function writeTemplate(

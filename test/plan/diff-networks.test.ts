@@ -427,7 +427,7 @@ t.test("the forecast: bytes, memory, addresses, outage with those who depend on 
   t.end();
 });
 
-t.test("stop: every machine in the reverse of the boot order, nothing is given back", (t) => {
+t.test("stop: every machine in the reverse of the boot order, nothing is released", (t) => {
   t.same(lines(planStop(makeNetwork(OFFICE))), [
     "restart stop w",
     "restart stop d < stop w",

@@ -110,7 +110,7 @@ t.test("git-lfs goes on where an interrupted download ended", async (t) => {
   await until(() => served.log.some((line) => line.includes(`GET /DNS.git/info/lfs/objects/${oid} 206`)));
 });
 
-t.test("tokens: wrong, missing, reading only, taken back, a broken file", async (t) => {
+t.test("tokens: wrong, missing, reading only, revoked, a broken file", async (t) => {
   const served = await serveHere(t);
   const { clone } = await makeClone(served);
   const push = (token: string | undefined): Promise<string | undefined> =>

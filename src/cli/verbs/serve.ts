@@ -165,7 +165,7 @@ function configureTokens(command: Command, context: CliContext): void {
       if (flags.json === true) context.print(JSON.stringify(entries, undefined, 2));
       else for (const { name, rights } of entries) context.print(`${rights.padEnd(5)}  ${name}`);
     });
-  withFile(token.command("remove").description("take a token back, at once"))
+  withFile(token.command("remove").description("revoke a token, at once"))
     .argument("<name>", "as in the list")
     .addHelpText("after", "\nExample:\n  cui serve token remove ci --tokens tokens.yaml\n")
     .action(async (name: string, flags: TokenFlags) => {

@@ -60,7 +60,7 @@ function renderNetwork(network: NetworkStatus): string {
     );
   const head = ["component", "state", "version", "host", "addresses", "up", "status"];
   lines.push(...renderTable([head, ...network.machines.map(renderMachine)]).map((line) => `  ${line}`));
-  for (const { component, host } of network.strays)
+  for (const { component, host } of network.orphans)
     lines.push(`  ${machineName(component)} also runs on ${host}, where it should not`);
   return lines.join("\n");
 }

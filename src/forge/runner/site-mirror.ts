@@ -1,6 +1,6 @@
 /**
  * The runner's own copy of a site's repository: a bare one in its work folder, never checked out, fetched with the protected
- * branch, the plans and the approvals. Nothing is ever taken back from it, so that what a rewound branch dropped is still known.
+ * branch, the plans and the approvals. Nothing is ever removed from it, so that what a rewound branch dropped is still known.
  */
 import { mkdir, rename, rm, stat, writeFile } from "node:fs/promises";
 import path from "node:path";

@@ -15,7 +15,7 @@ import { acquireLease, type Lease } from "../records/lease.ts";
 import { DEFAULT_LIMITS, type Limits, type Operation } from "../change/operation.ts";
 import { prepareImages } from "./prepare-images.ts";
 import type { Progress } from "../change/progress.ts";
-import { giveBack } from "../change/give-back.ts";
+import { releaseRemoved } from "../change/release-removed.ts";
 import {
   machineFile,
   networkFile,
@@ -115,7 +115,7 @@ async function changeWith(change: Change): Promise<ChangeResult> {
   const outcomes = await change.timeline.measure("apply", () =>
     applyActions(operation, decision.plan.actions),
   );
-  if (change.kind === "update") await giveBack(change.lease, decision.description);
+  if (change.kind === "update") await releaseRemoved(change.lease, decision.description);
   await Promise.all([...operation.writes, change.lease.release()]);
   requireAllDone(outcomes);
   return {

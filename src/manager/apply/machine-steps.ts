@@ -55,7 +55,7 @@ export async function replaceMachine(
     await awaitReady(operation, goal.host, component);
   } catch (error) {
     if (isFatal(error)) throw error;
-    await takeBack(operation, { step, record, goal, error });
+    await rollBack(operation, { step, record, goal, error });
   }
   end(operation, step, { ...record, phase: "running", current: next, next: null });
 }
@@ -168,7 +168,7 @@ async function awaitReady(operation: Operation, hostName: string, component: Com
 async function stopLeftovers(operation: Operation, component: ComponentPath): Promise<void> {
   const known = operation.actual.machines.get(component);
   const hosts = new Set(
-    operation.actual.strays.filter((stray) => stray.component === component).map((stray) => stray.host),
+    operation.actual.orphans.filter((orphan) => orphan.component === component).map((orphan) => orphan.host),
   );
   if (known !== undefined && ["starting", "failed", "stopping"].includes(known.state)) hosts.add(known.host);
   await Promise.all([...hosts].map((host) => stopOn(operation, host, component)));
@@ -186,8 +186,8 @@ async function stopOn(operation: Operation, hostName: string, component: Compone
   }
 }
 
-/** After a failed replacement: the previous incarnation again, on the same data disk. Always throws, saying what runs now. */
-async function takeBack(
+/** Rolls a failed replacement back: the previous incarnation again, on the same data disk. Always throws, saying what runs now. */
+async function rollBack(
   operation: Operation,
   options: { step: string; record: MachineRecord; goal: MachineGoal; error: unknown },
 ): Promise<never> {
@@ -216,7 +216,7 @@ async function takeBack(
       current: previous.incarnation,
       next: null,
     });
-    throw notTakenBack(component, message, second);
+    throw notRolledBack(component, message, second);
   }
   await failed(operation, step, message, {
     ...record,
@@ -224,18 +224,18 @@ async function takeBack(
     current: previous.incarnation,
     next: null,
   });
-  throw takenBack(component, previous.incarnation, error);
+  throw rolledBack(component, previous.incarnation, error);
 }
 
-function takenBack(component: ComponentPath, previous: Incarnation, cause: unknown): CollectiveError {
+function rolledBack(component: ComponentPath, previous: Incarnation, cause: unknown): CollectiveError {
   return new CollectiveError(
-    "UTILITY_UPDATE_TAKEN_BACK",
+    "UTILITY_UPDATE_ROLLED_BACK",
     `the update of ${machineName(component)} failed and ${versionOf(previous)} runs again, on the data disk as the new version left it: ${messageOf(cause)}`,
     { cause, data: { component }, hint: "look at the new version's console output before trying again" },
   );
 }
 
-function notTakenBack(component: ComponentPath, message: string, second: unknown): CollectiveError {
+function notRolledBack(component: ComponentPath, message: string, second: unknown): CollectiveError {
   return new CollectiveError(
     "UTILITY_GUEST_FAILED",
     `the update of ${machineName(component)} failed (${message}), and what ran before did not come back either: ${messageOf(second)}`,

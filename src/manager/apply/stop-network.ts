@@ -100,22 +100,22 @@ function chooseActions(
   const machines = [...actual.machines.values()].flatMap(
     ({ runs, record }) => runs?.description ?? record.current?.description ?? record.next?.description ?? [],
   );
-  const strays = new Set(actual.strays.map((stray) => stray.component));
+  const orphans = new Set(actual.orphans.map((orphan) => orphan.component));
   const stopped = new Set(
     [...actual.machines.values()]
       .filter(
         ({ component: path, record, state: live }) =>
-          record.phase === "stopped" && live === "absent" && !strays.has(path),
+          record.phase === "stopped" && live === "absent" && !orphans.has(path),
       )
       .map((machine) => machine.component),
   );
   const plan: Plan = planStop(describeRunning(state.record, machines), { stopped });
   const described = new Set(machines.map((machine) => machine.path));
-  const unknown = [...strays].filter((path) => !described.has(path)).map(strayAction);
+  const unknown = [...orphans].filter((path) => !described.has(path)).map(orphanAction);
   return [...plan.actions, ...unknown].filter((action) => isChosen(action.component ?? ""));
 }
 
-function strayAction(component: ComponentPath): Action {
+function orphanAction(component: ComponentPath): Action {
   return {
     id: `stop ${component === "" ? "." : component}`,
     kind: "stop",

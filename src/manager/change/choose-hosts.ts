@@ -29,8 +29,8 @@ export function chooseHosts(
       );
     }
   }
-  for (const stray of actual.strays)
-    requireHost(survey, stray.host, `${machineName(stray.component)} runs there`);
+  for (const orphan of actual.orphans)
+    requireHost(survey, orphan.host, `${machineName(orphan.component)} runs there`);
   const starting = actions
     .filter((action) => ACTION_KINDS[action.kind].needsImage === true)
     .flatMap((action) => action.component ?? []);

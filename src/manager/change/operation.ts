@@ -17,7 +17,7 @@ export interface MachineGoal {
   readonly incarnation: Incarnation;
   /** Clear: handed to the host, never kept or shown. */
   readonly parameterLines: readonly string[];
-  /** What it is taken back to when it does not become ready; undefined for a machine that did not run. */
+  /** What it is rolled back to when it does not become ready; undefined for a machine that did not run. */
   readonly previous:
     { readonly incarnation: Incarnation; readonly parameterLines: readonly string[] } | undefined;
 }

@@ -16,14 +16,14 @@ export interface ActualMachine {
 }
 
 /** A domain of the network that the state does not expect where it is: it is stopped before anything is started in its place. */
-export interface Stray {
+export interface Orphan {
   readonly component: ComponentPath;
   readonly host: string;
 }
 
 export interface Actual {
   readonly machines: ReadonlyMap<ComponentPath, ActualMachine>;
-  readonly strays: readonly Stray[];
+  readonly orphans: readonly Orphan[];
 }
 
 export function resolveActual(networkId: string, state: NetworkState | undefined, survey: Survey): Actual {
@@ -31,15 +31,15 @@ export function resolveActual(networkId: string, state: NetworkState | undefined
   for (const record of state?.machines.values() ?? []) {
     machines.set(record.component, resolveMachine({ networkId, record, survey }));
   }
-  const strays: Stray[] = [];
+  const orphans: Orphan[] = [];
   for (const [host, { inventory }] of survey.reached) {
     for (const report of inventory.machines) {
       if (report.id.networkId !== networkId || isOff(report.state)) continue;
       const known = machines.get(report.id.component);
-      if (known?.host !== host || known.runs === null) strays.push({ component: report.id.component, host });
+      if (known?.host !== host || known.runs === null) orphans.push({ component: report.id.component, host });
     }
   }
-  return { machines, strays };
+  return { machines, orphans };
 }
 
 /** True when the machine serves, as far as can be seen: what a plan may take for running. */

@@ -29,7 +29,7 @@ export interface NetworkStatus {
   readonly appliance: string;
   readonly machines: readonly MachineStatus[];
   /** Domains of the network that the state does not expect where they are. */
-  readonly strays: readonly { readonly component: ComponentPath; readonly host: string }[];
+  readonly orphans: readonly { readonly component: ComponentPath; readonly host: string }[];
   /** Who works on it now. */
   readonly busy: Pick<LeaseHolder, "command" | "since" | "pid" | "user" | "host"> | null;
 }
@@ -85,7 +85,7 @@ function statusOf(options: {
     file: state.record.file,
     appliance: state.record.appliance,
     machines: [...actual.machines.values()].map((machine) => machineStatus(machine, { interfaces, now })),
-    strays: actual.strays,
+    orphans: actual.orphans,
     busy:
       holder === null
         ? null

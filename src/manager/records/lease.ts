@@ -29,7 +29,7 @@ export interface Lease {
    * @throws CollectiveError UTILITY_LEASE_LOST when another manager took the lease over.
    */
   commit(change: (snapshot: StateSnapshot) => StateChange | undefined): Promise<StateSnapshot>;
-  /** Gives the lease back; one that was lost, or given back before, is left alone. */
+  /** Releases the lease; one that was lost, or released before, is left alone. */
   release(): Promise<void>;
 }
 

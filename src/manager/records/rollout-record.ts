@@ -1,5 +1,5 @@
 /**
- * How far a site's commits were carried out, as a file of the state, so that nothing is repeated, skipped or taken back:
+ * How far a site's commits were carried out, as a file of the state, so that nothing is repeated, skipped or rolled back:
  *
  * ```
  * rollouts/@root.json        of a site at the top of its repository; rollouts/<folder>.json of one below

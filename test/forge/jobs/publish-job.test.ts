@@ -294,7 +294,7 @@ t.test("the default branch: what is withdrawn is marked, and newest is what is n
     t.strictSame(server.writes(), []);
   });
 
-  await t.test("a line that is taken back makes it good again", async (t) => {
+  await t.test("a line that is removed makes it good again", async (t) => {
     withdraw("format: 1\nwithdrawn: []\n");
     t.equal((await run(world, "refs/heads/main")).outputs["marked"], "v2");
     t.match(release(server, "v2"), { name: "v2", prerelease: false });

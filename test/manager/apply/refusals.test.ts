@@ -360,13 +360,13 @@ test("a guest that does not become ready: what needs it waits, the rest goes on,
   }
 });
 
-test("an update that does not become ready takes the previous version back and says so", async (t) => {
+test("an update that does not become ready rolls back to the previous version and says so", async (t) => {
   const manager = await memoryManager(t, [{ name: "h1", guests: { "w@2": { boot: "failed" } } }]);
   await manager.start();
   manager.calls();
   await t.rejects(manager.update({ versions: { Web: 2, DNS: 2 } }), {
     code: "UTILITY_INCOMPLETE",
-    message: /replace w: UTILITY_UPDATE_TAKEN_BACK: the update of w failed and v1 runs again/,
+    message: /replace w: UTILITY_UPDATE_ROLLED_BACK: the update of w failed and v1 runs again/,
   });
   t.same(manager.hosts["h1"]?.running(), ["d@2", "f@1", "w@1"]);
   t.equal((await manager.status())["w"]?.version, 1);
@@ -462,5 +462,5 @@ test("a manager that a host refuses for its token tries nothing more", async (t)
     code: "UTILITY_INCOMPLETE",
     message: /HOST_FENCED/,
   });
-  t.same(manager.calls(), ["stop w", "!start w@2"], "it does not take anything back");
+  t.same(manager.calls(), ["stop w", "!start w@2"], "it rolls nothing back");
 });

@@ -1,4 +1,4 @@
-/** After an operation: what removed components held is given back. */
+/** After an operation: what removed components held is released. */
 import type { NetworkDescription } from "../../network/description.ts";
 import type { NetworkAllocation } from "../records/allocation.ts";
 import type { Lease } from "../records/lease.ts";
@@ -8,7 +8,7 @@ import { networkFile, readNetwork, toFile, type MachineRecord, type NetworkState
  * An allocation ends when its component is neither described nor kept in the state; a segment's when no interface that is kept
  * lies on it.
  */
-export async function giveBack(lease: Lease, description: NetworkDescription): Promise<void> {
+export async function releaseRemoved(lease: Lease, description: NetworkDescription): Promise<void> {
   await lease.commit((snapshot) => {
     const state = readNetwork(snapshot, lease.networkId);
     if (state === undefined) return undefined;
