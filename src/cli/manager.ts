@@ -11,7 +11,7 @@ import {
 import { shareObjects, type ShareObjects } from "../appliance/share-objects.ts";
 import { connectHost } from "../host/connect-host.ts";
 import { createTimeline, type Timeline } from "../manager/change/timeline.ts";
-import type { ConnectHost } from "../manager/observe/survey.ts";
+import type { ConnectHost } from "../manager/observe/observe-hosts.ts";
 import type { CliContext } from "./context.ts";
 
 export interface Manager {

@@ -45,7 +45,7 @@ export async function startMachine(context: HostContext, spec: MachineSpec): Pro
       },
     );
   }
-  await checkRoom(context, spec);
+  await checkCapacity(context, spec);
   await checkImageFiles(context.folders, spec);
   await checkDataDisks(context.folders, spec);
   await startChecked(context, { spec, stamp, found, userspaceBridge: bridge.userspace });
@@ -119,7 +119,7 @@ async function removeMade(
 }
 
 /** @throws CollectiveError HOST_DISK_FULL, HOST_MEMORY_FULL, HOST_FIRMWARE_MISSING. */
-async function checkRoom(context: HostContext, { image }: MachineSpec): Promise<void> {
+async function checkCapacity(context: HostContext, { image }: MachineSpec): Promise<void> {
   const { bavail, bsize } = await statfs(context.folders.directory);
   if (bavail * bsize < MIN_FREE_BYTES) throw diskFullError(undefined);
   const available = await availableMemory();

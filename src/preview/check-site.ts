@@ -17,7 +17,7 @@ import { WITHDRAWN_FILE, parseWithdrawn } from "../appliance/versions.ts";
 import { parseVmDescription } from "../appliance/vm-description.ts";
 import { hasErrors } from "../site/describe-network.ts";
 import { parseInventory } from "../site/read-inventory.ts";
-import { PREVIEW_LIMITS, withinLimits, type Allowance, type PreviewLimits } from "./preview-limits.ts";
+import { PREVIEW_LIMITS, withinLimits, type Budget, type PreviewLimits } from "./preview-limits.ts";
 import { INVENTORY_FILE } from "../site/site.ts";
 
 export interface CheckOptions {
@@ -46,19 +46,19 @@ const MAX_AT_ONCE = 8;
 /** Checks what git tracks below the folder. @throws CollectiveError PREVIEW_TOO_LARGE, PREVIEW_TIMED_OUT. */
 export async function checkSite(options: CheckOptions): Promise<CheckedFiles> {
   const limits = { ...PREVIEW_LIMITS, ...options.limits };
-  return withinLimits(limits, (allowance) => checkWithin(options, allowance), options.signal);
+  return withinLimits(limits, (budget) => checkWithin(options, budget), options.signal);
 }
 
-async function checkWithin(options: CheckOptions, allowance: Allowance): Promise<CheckedFiles> {
+async function checkWithin(options: CheckOptions, budget: Budget): Promise<CheckedFiles> {
   const files = await listFiles(options.folder);
-  allowance.requireRoots(files.filter(isCvl).length);
+  budget.requireRoots(files.filter(isCvl).length);
   const { cache, fetchEnv } = options;
   const results = await withMirrors(
     (mirrors) => {
       const limit = pLimit(MAX_AT_ONCE);
-      return Promise.all(files.map((file) => limit(checkFile, file, { ...options, allowance, mirrors })));
+      return Promise.all(files.map((file) => limit(checkFile, file, { ...options, budget, mirrors })));
     },
-    { cache, fetchEnv, signal: allowance.signal },
+    { cache, fetchEnv, signal: budget.signal },
   );
   const seen = new Map<string, Diagnostic>();
   for (const { diagnostics } of results) {
@@ -88,7 +88,7 @@ function isCvl(file: string): boolean {
 }
 
 interface FileOptions extends CheckOptions {
-  readonly allowance: Allowance;
+  readonly budget: Budget;
   readonly mirrors: Mirrors;
 }
 
@@ -106,15 +106,15 @@ function checkerOf(file: string): Checker | "cvl" | undefined {
 }
 
 async function checkFile(file: string, options: FileOptions): Promise<Checked> {
-  const { allowance, folder } = options;
-  allowance.requireTime();
+  const { budget, folder } = options;
+  budget.requireTime();
   const absolute = path.join(folder, file);
   const info = await lstat(absolute).catch(() => undefined);
   if (info === undefined) return { diagnostics: [], textOf: () => undefined };
-  const maxBytes = Math.min(allowance.bytesLeft(), MAX_FILE_CHARACTERS);
+  const maxBytes = Math.min(budget.bytesLeft(), MAX_FILE_CHARACTERS);
   if (!info.isFile()) return refused(file, "is no plain file");
   if (info.size > maxBytes) return refused(file, `has ${info.size} bytes, and at most ${maxBytes} are read`);
-  allowance.spendBytes(info.size);
+  budget.spendBytes(info.size);
   const checker = checkerOf(file);
   if (checker === "cvl") return checkCvl(file, options);
   const text = await readFile(absolute, "utf8");

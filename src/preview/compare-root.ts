@@ -13,7 +13,7 @@ import { forecastFetch } from "./fetch-forecast.ts";
 import type { Inventory } from "../site/inventory.ts";
 import { planWarnings } from "./plan-warnings.ts";
 import { blacklistFacts, policyOf } from "../site/policy.ts";
-import type { Allowance } from "./preview-limits.ts";
+import type { Budget } from "./preview-limits.ts";
 import type { Root, RootPair } from "../site/site-roots.ts";
 import type { SiteSide } from "../site/site-side.ts";
 
@@ -36,7 +36,7 @@ export interface CompareRootOptions {
   /** Whose allow, approval and blacklist hold. */
   readonly policy: Inventory;
   readonly mirrors: Mirrors;
-  readonly allowance: Allowance;
+  readonly budget: Budget;
   readonly refusePaths: boolean;
   readonly fetch: boolean;
   readonly baseUrl: () => Promise<string>;
@@ -58,7 +58,7 @@ export async function compareRoot(
     describeSide("base", pair.base, options),
     describeSide("head", pair.head, options),
   ]);
-  options.allowance.requireTime();
+  options.budget.requireTime();
   const decisive = after ?? before;
   if (decisive === undefined) return pair.isListed ? notThere(pair) : undefined;
   if (!pair.isListed && [before, after].every((side) => side === undefined || isLibrary(side)))
@@ -72,7 +72,7 @@ export async function compareRoot(
     return { ...known, plan: null, problems: problemsOf(decisive), diagnostics };
   }
   const plan = await planOf(before, after, options);
-  options.allowance.requireTime();
+  options.budget.requireTime();
   const isDrawable = Object.keys(decisive.network.machines).length <= MOST_DRAWN;
   return {
     ...known,
@@ -97,15 +97,15 @@ async function describeSide(
   { file, object }: Root,
   options: CompareRootOptions,
 ): Promise<DescribedSide | undefined> {
-  const { allowance, policy, isSite } = options;
-  allowance.requireTime();
+  const { budget, policy, isSite } = options;
+  budget.requireTime();
   try {
     const root = await options.sides[name].readRoot(file, {
       displayName: options.nameOf(file, name),
-      maxBytes: allowance.bytesLeft(),
+      maxBytes: budget.bytesLeft(),
     });
     if (root === undefined) return undefined;
-    allowance.spendBytes(Buffer.byteLength(root.source.text) + (root.lockText?.length ?? 0));
+    budget.spendBytes(Buffer.byteLength(root.source.text) + (root.lockText?.length ?? 0));
     const described = await describeNetwork({
       file,
       root,

@@ -19,7 +19,7 @@ export const PREVIEW_LIMITS: PreviewLimits = {
 export const UNLIMITED: PreviewLimits = { rootFiles: Infinity, totalBytes: Infinity, timeMs: 2 ** 31 - 1 };
 
 /** What is left of the limits; each call throws when there is nothing left. */
-export interface Allowance {
+export interface Budget {
   /** Aborted at the deadline: ends programs under way. */
   readonly signal: AbortSignal;
   /** @throws CollectiveError PREVIEW_TIMED_OUT. */
@@ -35,7 +35,7 @@ export interface Allowance {
 /** Runs `work` within `limits`; what it still does after the deadline is of no interest. `signal` cancels it from outside. */
 export async function withinLimits<Result>(
   limits: PreviewLimits,
-  work: (allowance: Allowance) => Promise<Result>,
+  work: (budget: Budget) => Promise<Result>,
   signal?: AbortSignal,
 ): Promise<Result> {
   const deadline = Date.now() + limits.timeMs;
@@ -45,7 +45,7 @@ export async function withinLimits<Result>(
   }, limits.timeMs);
   const stop = signal === undefined ? timer.signal : AbortSignal.any([timer.signal, signal]);
   let bytesLeft = limits.totalBytes;
-  const allowance: Allowance = {
+  const budget: Budget = {
     signal: stop,
     requireTime: () => {
       stop.throwIfAborted();
@@ -67,7 +67,7 @@ export async function withinLimits<Result>(
       reject(stop.reason as Error);
     });
   });
-  const working = work(allowance);
+  const working = work(budget);
   working.catch(() => undefined); // after the deadline nobody listens
   try {
     return await Promise.race([working, aborted]);

@@ -13,7 +13,7 @@ import {
   type SideName,
 } from "./compare-root.ts";
 import { EMPTY_INVENTORY, type Inventory } from "../site/inventory.ts";
-import { PREVIEW_LIMITS, withinLimits, type Allowance, type PreviewLimits } from "./preview-limits.ts";
+import { PREVIEW_LIMITS, withinLimits, type Budget, type PreviewLimits } from "./preview-limits.ts";
 import { changedPolicy } from "../site/policy.ts";
 import { checkedInventory, INVENTORY_FILE } from "../site/site.ts";
 import { parseInventory } from "../site/read-inventory.ts";
@@ -73,10 +73,10 @@ const MAX_AT_ONCE = 16;
  */
 export async function compareSite(options: CompareOptions): Promise<SiteComparison> {
   const limits = { ...PREVIEW_LIMITS, ...options.limits };
-  return withinLimits(limits, (allowance) => compareWithin(options, allowance), options.signal);
+  return withinLimits(limits, (budget) => compareWithin(options, budget), options.signal);
 }
 
-async function compareWithin(options: CompareOptions, allowance: Allowance): Promise<SiteComparison> {
+async function compareWithin(options: CompareOptions, budget: Budget): Promise<SiteComparison> {
   const { folder } = options;
   const opened: SiteSide[] = [];
   const open = async (rev: string): Promise<SiteSide> => {
@@ -88,7 +88,7 @@ async function compareWithin(options: CompareOptions, allowance: Allowance): Pro
     const base = options.base === null ? NO_SIDE : await open(options.base);
     const head = options.head === undefined ? openWorkingSide(folder) : await open(options.head);
     const policySide = options.policyCommit === undefined ? base : await open(options.policyCommit);
-    return await compareSides(options, { base, head, policySide, allowance });
+    return await compareSides(options, { base, head, policySide, budget });
   } finally {
     for (const side of opened) await side.close();
   }
@@ -98,19 +98,19 @@ interface OpenedSides {
   readonly base: SiteSide;
   readonly head: SiteSide;
   readonly policySide: SiteSide;
-  readonly allowance: Allowance;
+  readonly budget: Budget;
 }
 
 async function compareSides(
   options: CompareOptions,
-  { base, head, policySide, allowance }: OpenedSides,
+  { base, head, policySide, budget }: OpenedSides,
 ): Promise<SiteComparison> {
   const policy = await readPolicy(policySide);
   const inventories = {
     base: await readInventory(base, "base", options),
     head: await readInventory(head, "head", options),
   };
-  allowance.spendBytes((inventories.base?.text.length ?? 0) + (inventories.head?.text.length ?? 0));
+  budget.spendBytes((inventories.base?.text.length ?? 0) + (inventories.head?.text.length ?? 0));
   const pairs =
     options.root === undefined
       ? await pairRoots({
@@ -119,12 +119,12 @@ async function compareSides(
           listFiles: async () => [...(await base.listCvlFiles()), ...(await head.listCvlFiles())],
         })
       : [pairOf(options.root)];
-  allowance.requireRoots(pairs.length);
+  budget.requireRoots(pairs.length);
   const compared = await compareAll(pairs, {
     ...options,
     sides: { base, head },
     policy: policy ?? EMPTY_INVENTORY,
-    allowance,
+    budget,
     isSite: options.isSite ?? (inventories.base !== undefined || inventories.head !== undefined),
   });
   const networks = [...brokenInventory(inventories.head), ...compared];
@@ -140,9 +140,9 @@ async function compareSides(
 
 async function compareAll(
   pairs: readonly RootPair[],
-  options: CompareOptions & Pick<CompareRootOptions, "sides" | "policy" | "allowance" | "isSite">,
+  options: CompareOptions & Pick<CompareRootOptions, "sides" | "policy" | "budget" | "isSite">,
 ): Promise<readonly PreviewedNetwork[]> {
-  const { sides, allowance } = options;
+  const { sides, budget } = options;
   let baseUrl: Promise<string> | undefined;
   return withMirrors(
     async (mirrors) => {
@@ -151,7 +151,7 @@ async function compareAll(
         folder: options.folder,
         sides,
         policy: options.policy,
-        allowance,
+        budget,
         isSite: options.isSite,
         mirrors,
         refusePaths: options.refusePaths === true,
@@ -164,7 +164,7 @@ async function compareAll(
       const found = await Promise.all(pairs.map((pair) => limit(compareRoot, pair, root)));
       return found.filter((network) => network !== undefined);
     },
-    { cache: options.cache, signal: allowance.signal, fetchEnv: options.fetchEnv },
+    { cache: options.cache, signal: budget.signal, fetchEnv: options.fetchEnv },
   );
 }
 

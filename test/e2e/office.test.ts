@@ -44,10 +44,14 @@ const REFUSALS: readonly Refusal[] = [
     inventory: () =>
       `${WITHOUT_HOSTS}${POOL}hosts: [{ name: far, address: "unix:/nonexistent/host.sock", memory: 4GiB }]\n`,
   },
-  { name: "no host at all", code: "UTILITY_NO_ROOM", inventory: () => `${WITHOUT_HOSTS}${POOL}hosts: []\n` },
+  {
+    name: "no host at all",
+    code: "UTILITY_NO_CAPACITY",
+    inventory: () => `${WITHOUT_HOSTS}${POOL}hosts: []\n`,
+  },
   {
     name: "hosts without room",
-    code: "UTILITY_NO_ROOM",
+    code: "UTILITY_NO_CAPACITY",
     inventory: (text) => text.replaceAll(/memory: *[^,}\n]+/g, "memory: 64MiB"),
   },
   {

@@ -10,7 +10,7 @@ import { parseAddress } from "../../src/network/ipv4.ts";
 import { networkStatus, type MachineStatus } from "../../src/manager/observe/network-status.ts";
 import { SILENT } from "../../src/manager/change/progress.ts";
 import { loadMacKey } from "../../src/manager/change/sensitive.ts";
-import type { ConnectHost } from "../../src/manager/observe/survey.ts";
+import type { ConnectHost } from "../../src/manager/observe/observe-hosts.ts";
 import { stopNetwork, type StopOptions, type StopResult } from "../../src/manager/apply/stop-network.ts";
 import { CollectiveError } from "../../src/errors.ts";
 import type { Host } from "../../src/host/host.ts";

@@ -13,7 +13,7 @@ import type { Progress } from "../../manager/change/progress.ts";
 import { reasonLine, rolloutToJson } from "../../manager/rollout/rollout-report.ts";
 import { shareObjects } from "../../appliance/share-objects.ts";
 import { loadMacKey } from "../../manager/change/sensitive.ts";
-import type { ConnectHost } from "../../manager/observe/survey.ts";
+import type { ConnectHost } from "../../manager/observe/observe-hosts.ts";
 import { hasCode } from "../forge-error.ts";
 import { repositoryParameters, type Forge, type RepositoryName } from "../forge.ts";
 import { gitEvidence } from "../git-evidence.ts";

@@ -4,7 +4,7 @@ import { CollectiveError } from "../../errors.ts";
 import type { Plan } from "../../plan/plan.ts";
 import type { ShareObjects } from "../../appliance/share-objects.ts";
 import type { StateChange, StateSnapshot, StateStore } from "../records/state-store.ts";
-import { isServing, resolveActual, type Actual } from "../observe/actual.ts";
+import { isServing, observeNetwork, type ObservedNetwork } from "../observe/observe-network.ts";
 import type { Appliance } from "../change/root-appliance.ts";
 import { applyActions, requireAllDone, type ActionOutcome } from "./apply.ts";
 import { reservations } from "../placement/capacity.ts";
@@ -26,7 +26,7 @@ import {
   type NetworkRecord,
   type NetworkState,
 } from "../records/state.ts";
-import { surveyHosts, type ConnectHost, type Survey } from "../observe/survey.ts";
+import { observeHosts, type ConnectHost, type ObservedHosts } from "../observe/observe-hosts.ts";
 import { createTimeline, type Timeline, type TimelineSummary } from "../change/timeline.ts";
 import { machineName } from "../../network/paths.ts";
 
@@ -86,26 +86,26 @@ export async function changeNetwork(options: ChangeOptions): Promise<ChangeResul
       takeOver: options.takeOver ?? false,
     }),
   );
-  let survey: Survey | undefined;
+  let observedHosts: ObservedHosts | undefined;
   try {
     const [appliance, found, macKey] = await allOrFirstError([
       loading,
       timeline.measure(
         "hosts",
-        async () => (survey = await surveyHosts(options.inventory.hosts, options.connect)),
+        async () => (observedHosts = await observeHosts(options.inventory.hosts, options.connect)),
       ),
       options.loadMacKey(),
     ]);
-    return await changeWith({ ...options, timeline, lease, survey: found, appliance, macKey });
+    return await changeWith({ ...options, timeline, lease, observedHosts: found, appliance, macKey });
   } finally {
-    await Promise.allSettled([lease.release(), survey?.close()]);
+    await Promise.allSettled([lease.release(), observedHosts?.close()]);
   }
 }
 
 interface Change extends ChangeOptions {
   readonly timeline: Timeline;
   readonly lease: Lease;
-  readonly survey: Survey;
+  readonly observedHosts: ObservedHosts;
   readonly appliance: Appliance;
   readonly macKey: Uint8Array;
 }
@@ -132,21 +132,21 @@ async function changeWith(change: Change): Promise<ChangeResult> {
 
 /** Images are on the hosts before the state says that anything will change: what goes wrong until then leaves no trace. */
 async function decideAndReserve(change: Change): Promise<{ decision: Decision; operation: Operation }> {
-  const { networkId, lease, survey, timeline, store } = change;
+  const { networkId, lease, observedHosts, timeline, store } = change;
   const fence = { networkId, token: lease.token };
   for (let attempt = 0; attempt < MAX_DECISIONS; attempt++) {
     const snapshot = await store.read();
     const state = readNetwork(snapshot, networkId);
-    const actual = resolveActual(networkId, state, survey);
-    requireKnown(change, actual);
+    const observed = observeNetwork(networkId, state, observedHosts);
+    requireKnown(change, observed);
     const decision = await timeline.measure("decide", () =>
       Promise.resolve(
-        decide({ ...change, component: change.component, state, snapshot, actual, token: lease.token }),
+        decide({ ...change, component: change.component, state, snapshot, observed, token: lease.token }),
       ),
     );
     await prepareImages({ ...change, fence, decision });
     await change.onDecided?.(decision.plan);
-    const records = settledRecords(state, actual);
+    const records = settledRecords(state, observed);
     try {
       const journal = await timeline.measure("reserve", () =>
         beginJournal({
@@ -159,15 +159,15 @@ async function decideAndReserve(change: Change): Promise<{ decision: Decision; o
       const operation: Operation = {
         fence,
         journal,
-        survey,
-        actual,
+        observedHosts,
+        observed,
         allocation: decision.allocation,
         goals: decision.goals,
         records,
         timeline,
         progress: change.progress,
         limits,
-        warnings: unseenWarnings(actual),
+        warnings: unseenWarnings(observed),
         writes: [],
       };
       return { decision, operation };
@@ -237,9 +237,12 @@ function readAllocation(text: string): unknown {
 }
 
 /** Records as the hosts show them: what a manager that died left behind is settled by the stamps of what runs. */
-function settledRecords(state: NetworkState | undefined, actual: Actual): Map<ComponentPath, MachineRecord> {
+function settledRecords(
+  state: NetworkState | undefined,
+  observed: ObservedNetwork,
+): Map<ComponentPath, MachineRecord> {
   const records = new Map(state?.machines);
-  for (const machine of actual.machines.values()) {
+  for (const machine of observed.machines.values()) {
     if (machine.state === "unseen" || machine.runs === null || !isServing(machine)) continue;
     records.set(machine.component, {
       ...machine.record,
@@ -252,16 +255,16 @@ function settledRecords(state: NetworkState | undefined, actual: Actual): Map<Co
 }
 
 /** Machines that are taken for running because nobody can ask. */
-function unseenWarnings(actual: Actual): string[] {
-  return [...actual.machines.values()]
+function unseenWarnings(observed: ObservedNetwork): string[] {
+  return [...observed.machines.values()]
     .filter((machine) => machine.state === "unseen")
     .map(({ component, host }) => `${machineName(component)} should run on ${host}, which does not answer`);
 }
 
 /** `update` is for what runs. */
-function requireKnown(change: Change, actual: Actual): void {
+function requireKnown(change: Change, observed: ObservedNetwork): void {
   if (change.kind === "start" || change.component !== undefined) return;
-  const isOn = [...actual.machines.values()].some((machine) => machine.record.phase !== "stopped");
+  const isOn = [...observed.machines.values()].some((machine) => machine.record.phase !== "stopped");
   if (isOn) return;
   throw new CollectiveError("UTILITY_NOT_RUNNING", `${change.file} does not run`, {
     hint: `cui start ${change.file} starts it, with the newest state of its files`,

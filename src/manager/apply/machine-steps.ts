@@ -7,7 +7,7 @@ import { CollectiveError, messageOf } from "../../errors.ts";
 import type { Host, MachineId } from "../../host/host.ts";
 import { machineSpec, requireGoal, type MachineGoal, type Operation } from "../change/operation.ts";
 import type { Incarnation, MachineRecord } from "../records/state.ts";
-import { requireHost } from "../observe/survey.ts";
+import { requireHost } from "../observe/observe-hosts.ts";
 import { machineName } from "../../network/paths.ts";
 
 /** Starts a machine that does not serve; one that a manager before us started is waited for. */
@@ -17,7 +17,7 @@ export async function startMachine(
   component: ComponentPath,
 ): Promise<void> {
   const goal = requireGoal(operation, component);
-  const known = operation.actual.machines.get(component);
+  const known = operation.observed.machines.get(component);
   const adopted = known?.state === "starting" && known.host === goal.host ? known.runs : null;
   const next = adopted !== null && isSame(adopted, goal.incarnation) ? adopted : goal.incarnation;
   const current = operation.records.get(component)?.current ?? null;
@@ -166,9 +166,11 @@ async function awaitReady(operation: Operation, hostName: string, component: Com
 
 /** A domain of this component that is not the one the step is about: on another host, or of an incarnation nobody knows. */
 async function stopLeftovers(operation: Operation, component: ComponentPath): Promise<void> {
-  const known = operation.actual.machines.get(component);
+  const known = operation.observed.machines.get(component);
   const hosts = new Set(
-    operation.actual.orphans.filter((orphan) => orphan.component === component).map((orphan) => orphan.host),
+    operation.observed.orphans
+      .filter((orphan) => orphan.component === component)
+      .map((orphan) => orphan.host),
   );
   if (known !== undefined && ["starting", "failed", "stopping"].includes(known.state)) hosts.add(known.host);
   await Promise.all([...hosts].map((host) => stopOn(operation, host, component)));
@@ -308,7 +310,7 @@ function isSame(a: Incarnation, b: Incarnation): boolean {
 }
 
 function hostOf(operation: Operation, name: string, component: ComponentPath): Host {
-  return requireHost(operation.survey, name, `${machineName(component)} belongs on ${name}`);
+  return requireHost(operation.observedHosts, name, `${machineName(component)} belongs on ${name}`);
 }
 
 function idOf(operation: Operation, component: ComponentPath): MachineId {

@@ -9,7 +9,7 @@ import type { MachineImage } from "../../appliance/machine-image.ts";
 import type { ShareObjects } from "../../appliance/share-objects.ts";
 import { isLocalUrl } from "../../git/url.ts";
 import type { Progress } from "../change/progress.ts";
-import { requireHost, type Survey } from "../observe/survey.ts";
+import { requireHost, type ObservedHosts } from "../observe/observe-hosts.ts";
 import type { Timeline } from "../change/timeline.ts";
 import { machineName } from "../../network/paths.ts";
 
@@ -19,12 +19,12 @@ const PARALLEL = 8;
 export async function prepareImages(options: {
   readonly fence: Fence;
   readonly decision: Decision;
-  readonly survey: Survey;
+  readonly observedHosts: ObservedHosts;
   readonly timeline: Timeline;
   readonly progress: Progress;
   readonly shareObjects?: ShareObjects | undefined;
 }): Promise<void> {
-  const { decision, survey, timeline, progress } = options;
+  const { decision, observedHosts, timeline, progress } = options;
   const limit = pLimit(PARALLEL);
   const wanted = new Map<string, () => Promise<void>>();
   for (const { component, kind } of decision.plan.actions) {
@@ -34,7 +34,7 @@ export async function prepareImages(options: {
     const key = `${goal.host}\0${image.digest}`;
     if (wanted.has(key)) continue;
     wanted.set(key, async () => {
-      const host = requireHost(survey, goal.host, `${machineName(component)} belongs on ${goal.host}`);
+      const host = requireHost(observedHosts, goal.host, `${machineName(component)} belongs on ${goal.host}`);
       const id = `prepare ${component}`;
       progress.begin(id, `prepare the image of ${machineName(component)} on ${goal.host}`);
       try {
@@ -60,10 +60,13 @@ export async function prepareImages(options: {
  * it needs. What lies in a folder, or cannot be fetched here, the host reads by itself: its error is the one that counts.
  */
 async function shareFirst(
-  { survey, shareObjects }: { readonly survey: Survey; readonly shareObjects?: ShareObjects | undefined },
+  {
+    observedHosts,
+    shareObjects,
+  }: { readonly observedHosts: ObservedHosts; readonly shareObjects?: ShareObjects | undefined },
   { host, image }: { readonly host: string; readonly image: MachineImage },
 ): Promise<void> {
-  const reached = survey.reached.get(host);
+  const reached = observedHosts.reached.get(host);
   if (shareObjects === undefined || reached?.entry.address.startsWith("unix:") !== true) return;
   if (isLocalUrl(image.source.url)) return;
   const isThere = image.programDisks.every(({ indexDigest }) =>

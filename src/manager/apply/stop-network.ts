@@ -5,7 +5,7 @@ import { isWithin, machineName } from "../../network/paths.ts";
 import { planStop } from "../../plan/diff-networks.ts";
 import type { Action, Plan } from "../../plan/plan.ts";
 import type { StateStore } from "../records/state-store.ts";
-import { resolveActual, type Actual } from "../observe/actual.ts";
+import { observeNetwork, type ObservedNetwork } from "../observe/observe-network.ts";
 import { applyActions, requireAllDone, type ActionOutcome } from "./apply.ts";
 import type { Inventory } from "../../site/inventory.ts";
 import { beginJournal } from "../records/journal.ts";
@@ -13,7 +13,7 @@ import { acquireLease, type Lease } from "../records/lease.ts";
 import { DEFAULT_LIMITS, type Limits, type Operation } from "../change/operation.ts";
 import type { Progress } from "../change/progress.ts";
 import { describeRunning, readNetwork, type NetworkState } from "../records/state.ts";
-import { requireHost, surveyHosts, type ConnectHost, type Survey } from "../observe/survey.ts";
+import { requireHost, observeHosts, type ConnectHost, type ObservedHosts } from "../observe/observe-hosts.ts";
 import { createTimeline, type Timeline, type TimelineSummary } from "../change/timeline.ts";
 
 export interface StopOptions {
@@ -47,25 +47,28 @@ export async function stopNetwork(options: StopOptions): Promise<StopResult> {
     command: `stop ${options.file}${component === undefined ? "" : ` ${component}`}`,
     takeOver: options.takeOver ?? false,
   });
-  let survey: Survey | undefined;
+  let observedHosts: ObservedHosts | undefined;
   try {
-    survey = await timeline.measure("hosts", () => surveyHosts(options.inventory.hosts, options.connect));
-    return await stopWith(options, { lease, survey, timeline });
+    observedHosts = await timeline.measure("hosts", () =>
+      observeHosts(options.inventory.hosts, options.connect),
+    );
+    return await stopWith(options, { lease, observedHosts, timeline });
   } finally {
-    await Promise.allSettled([lease.release(), survey?.close()]);
+    await Promise.allSettled([lease.release(), observedHosts?.close()]);
   }
 }
 
 async function stopWith(
   options: StopOptions,
-  parts: { lease: Lease; survey: Survey; timeline: Timeline },
+  parts: { lease: Lease; observedHosts: ObservedHosts; timeline: Timeline },
 ): Promise<StopResult> {
   const { networkId } = options;
-  const { lease, survey, timeline } = parts;
+  const { lease, observedHosts, timeline } = parts;
   const state = requireKnown(options, readNetwork(await options.store.read(), networkId));
-  const actual = resolveActual(networkId, state, survey);
-  const actions = chooseActions(options, { state, actual });
-  for (const { component } of actions) requireReachable({ component: component ?? "", survey, actual });
+  const observed = observeNetwork(networkId, state, observedHosts);
+  const actions = chooseActions(options, { state, observed });
+  for (const { component } of actions)
+    requireReachable({ component: component ?? "", observedHosts, observed });
   const journal = await beginJournal({
     lease,
     operation: "stop",
@@ -74,8 +77,8 @@ async function stopWith(
   const operation: Operation = {
     fence: { networkId, token: lease.token },
     journal,
-    survey,
-    actual,
+    observedHosts,
+    observed,
     allocation: state.record.allocation,
     goals: new Map(),
     records: new Map(state.machines),
@@ -94,15 +97,15 @@ async function stopWith(
 /** Every machine the state does not hold for stopped, and every domain nobody knows, in the order of a stop. */
 function chooseActions(
   { component }: StopOptions,
-  { state, actual }: { state: NetworkState; actual: Actual },
+  { state, observed }: { state: NetworkState; observed: ObservedNetwork },
 ): readonly Action[] {
   const isChosen = (path: ComponentPath): boolean => component === undefined || isWithin(path, component);
-  const machines = [...actual.machines.values()].flatMap(
+  const machines = [...observed.machines.values()].flatMap(
     ({ runs, record }) => runs?.description ?? record.current?.description ?? record.next?.description ?? [],
   );
-  const orphans = new Set(actual.orphans.map((orphan) => orphan.component));
+  const orphans = new Set(observed.orphans.map((orphan) => orphan.component));
   const stopped = new Set(
-    [...actual.machines.values()]
+    [...observed.machines.values()]
       .filter(
         ({ component: path, record, state: live }) =>
           record.phase === "stopped" && live === "absent" && !orphans.has(path),
@@ -126,11 +129,15 @@ function orphanAction(component: ComponentPath): Action {
   };
 }
 
-function requireReachable(options: { component: ComponentPath; survey: Survey; actual: Actual }): void {
-  const machine = options.actual.machines.get(options.component);
+function requireReachable(options: {
+  component: ComponentPath;
+  observedHosts: ObservedHosts;
+  observed: ObservedNetwork;
+}): void {
+  const machine = options.observed.machines.get(options.component);
   if (machine?.state !== "unseen") return;
   requireHost(
-    options.survey,
+    options.observedHosts,
     machine.host,
     `${machineName(options.component)} may run there and cannot be stopped`,
   );

@@ -57,8 +57,11 @@ export function decide(options: DecideOptions): Decision {
 }
 
 /** A disk that lies on a host may be larger than what the plan knows of: one that was detached, or left by a lost state. */
-function requireGrowth({ survey, networkId }: DecideOptions, machines: readonly MachineDescription[]): void {
-  const disks = [...survey.reached.values()]
+function requireGrowth(
+  { observedHosts, networkId }: DecideOptions,
+  machines: readonly MachineDescription[],
+): void {
+  const disks = [...observedHosts.reached.values()]
     .flatMap(({ inventory }) => inventory.dataDisks)
     .filter(({ id, inAttic }) => id.networkId === networkId && !inAttic);
   for (const { path, dataDisks } of machines) {
@@ -93,7 +96,7 @@ function makeGoals(
   for (const { component, kind } of plan.actions) {
     const description = component === undefined ? undefined : wanted.network.machines[component];
     if (component === undefined || description === undefined || kind === "await") continue;
-    const known = options.actual.machines.get(component);
+    const known = options.observed.machines.get(component);
     const macs = sensitiveMacs(description, {
       tree: wanted.tree,
       key: options.macKey,

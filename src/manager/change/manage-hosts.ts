@@ -13,7 +13,7 @@ import {
 } from "../../site/edit-inventory.ts";
 import type { Inventory } from "../../site/inventory.ts";
 import { editSite, type EditOptions, type Site } from "../../site/site.ts";
-import { surveyHosts, type ConnectHost } from "../observe/survey.ts";
+import { observeHosts, type ConnectHost } from "../observe/observe-hosts.ts";
 import { machinesOn } from "../records/usage.ts";
 
 const MIB = 1024 ** 2;
@@ -91,10 +91,10 @@ export async function listSiteHosts(
   inventory: Inventory,
   connect: ConnectHost,
 ): Promise<readonly HostListing[]> {
-  const survey = await surveyHosts(inventory.hosts, connect);
+  const observedHosts = await observeHosts(inventory.hosts, connect);
   try {
     return inventory.hosts.map((entry): HostListing => {
-      const reached = survey.reached.get(entry.name);
+      const reached = observedHosts.reached.get(entry.name);
       const running = reached?.inventory.machines.filter((machine) => machine.state !== "stopped");
       return {
         name: entry.name,
@@ -105,11 +105,11 @@ export async function listSiteHosts(
         usedBytes: running?.reduce((sum, machine) => sum + machine.memoryBytes, 0) ?? null,
         machines: running?.length ?? null,
         maxMachines: entry.maxMachines,
-        problem: survey.missed.get(entry.name)?.error.message ?? null,
+        problem: observedHosts.missed.get(entry.name)?.error.message ?? null,
       };
     });
   } finally {
-    await survey.close();
+    await observedHosts.close();
   }
 }
 

@@ -3,12 +3,12 @@ import type { ComponentPath } from "../../cvl/tree.ts";
 import { CollectiveError } from "../../errors.ts";
 import type { Fence, InterfaceSpec, MachineSpec } from "../../host/host.ts";
 import type { MachineDescription } from "../../network/description.ts";
-import type { Actual } from "../observe/actual.ts";
+import type { ObservedNetwork } from "../observe/observe-network.ts";
 import { interfacePath, type NetworkAllocation } from "../records/allocation.ts";
 import type { Journal } from "../records/journal.ts";
 import type { Progress } from "./progress.ts";
 import type { Incarnation, MachineRecord } from "../records/state.ts";
-import type { Survey } from "../observe/survey.ts";
+import type { ObservedHosts } from "../observe/observe-hosts.ts";
 import type { Timeline } from "./timeline.ts";
 
 /** What a machine is to become. */
@@ -38,8 +38,8 @@ export const DEFAULT_LIMITS: Limits = { readyMs: 300_000, stopMs: 180_000, reloa
 export interface Operation {
   readonly fence: Fence;
   readonly journal: Journal;
-  readonly survey: Survey;
-  readonly actual: Actual;
+  readonly observedHosts: ObservedHosts;
+  readonly observed: ObservedNetwork;
   readonly allocation: NetworkAllocation;
   readonly goals: ReadonlyMap<ComponentPath, MachineGoal>;
   /** As they are in the state; each step replaces its own. */

@@ -10,8 +10,8 @@ import type { Action, Plan, PlanFacts } from "../../plan/plan.ts";
 import { restrictPlan } from "../../plan/restrict-plan.ts";
 import type { Inventory } from "../../site/inventory.ts";
 import { blacklistFacts } from "../../site/policy.ts";
-import { isServing, type Actual } from "../observe/actual.ts";
-import type { Survey } from "../observe/survey.ts";
+import { isServing, type ObservedNetwork } from "../observe/observe-network.ts";
+import type { ObservedHosts } from "../observe/observe-hosts.ts";
 import { allocate } from "../placement/allocate.ts";
 import { assignedValues } from "../placement/assigned-values.ts";
 import { interfacePath, NOTHING_ALLOCATED, type NetworkAllocation } from "../records/allocation.ts";
@@ -29,8 +29,8 @@ export interface ChangeQuestion {
   readonly inventory: Inventory;
   readonly state: NetworkState | undefined;
   readonly snapshot: StateSnapshot;
-  readonly survey: Survey;
-  readonly actual: Actual;
+  readonly observedHosts: ObservedHosts;
+  readonly observed: ObservedNetwork;
   readonly env: Readonly<Record<string, string | undefined>>;
   readonly macKey: Uint8Array;
   /** Bytes to fetch for each machine, for the forecast. */
@@ -128,11 +128,11 @@ function runningSide(
   question: ChangeQuestion,
   wanted: Evaluated,
 ): { running: NetworkDescription | null; facts: PlanFacts } {
-  const { state, actual, survey, networkId, appliance } = question;
+  const { state, observed, observedHosts, networkId, appliance } = question;
   const machines: MachineDescription[] = [];
   const stopped = new Set<ComponentPath>();
   const sensitiveChanged = new Set<string>();
-  for (const machine of actual.machines.values()) {
+  for (const machine of observed.machines.values()) {
     const incarnation = machine.runs ?? machine.record.current;
     if (incarnation === null) continue;
     machines.push(incarnation.description);
@@ -141,7 +141,7 @@ function runningSide(
       sensitiveChanged.add(interfacePath(machine.component, name));
     }
   }
-  const disks = [...survey.reached.values()].flatMap(({ inventory }) => inventory.dataDisks);
+  const disks = [...observedHosts.reached.values()].flatMap(({ inventory }) => inventory.dataDisks);
   const existing = disks.filter((disk) => !disk.inAttic && disk.id.networkId === networkId);
   return {
     running: state === undefined || machines.length === 0 ? null : describeRunning(state.record, machines),
@@ -174,14 +174,14 @@ function chooseActions(
   question: ChangeQuestion,
   plan: Plan,
 ): Pick<PlannedChange, "pending" | "leftStopped"> & { readonly actions: readonly Action[] } {
-  const { kind, component, actual } = question;
+  const { kind, component, observed } = question;
   const pending = new Set<ComponentPath>();
   const leftStopped = new Set<ComponentPath>();
   const isWanted = (action: Action): boolean => {
     const path = action.component;
     if (path === undefined || action.kind === "await")
       return kind === "update" || action.kind !== "remove-segment";
-    const machine = actual.machines.get(path);
+    const machine = observed.machines.get(path);
     if (kind === "start") {
       const isIdle = machine === undefined || !isServing(machine);
       if (isIdle && action.kind !== "remove") return true;

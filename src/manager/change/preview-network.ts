@@ -6,7 +6,7 @@ import { requireComplete } from "../../network/missing.ts";
 import type { Plan } from "../../plan/plan.ts";
 import type { MachineImage } from "../../appliance/machine-image.ts";
 import type { StateStore } from "../records/state-store.ts";
-import { resolveActual } from "../observe/actual.ts";
+import { observeNetwork } from "../observe/observe-network.ts";
 import type { Appliance } from "./root-appliance.ts";
 import { chooseHosts } from "./choose-hosts.ts";
 import {
@@ -20,7 +20,7 @@ import {
 import { refuse } from "./refuse.ts";
 import type { Inventory } from "../../site/inventory.ts";
 import { readNetwork } from "../records/state.ts";
-import { surveyHosts, type ConnectHost } from "../observe/survey.ts";
+import { observeHosts, type ConnectHost } from "../observe/observe-hosts.ts";
 
 export interface PreviewOptions {
   readonly networkId: string;
@@ -46,16 +46,16 @@ export interface ImagePair {
 /** @throws CollectiveError what the start or update would be refused with, but for what the plan's refusals say. */
 export async function previewNetwork(options: PreviewOptions): Promise<Plan> {
   const { networkId, store } = options;
-  const [appliance, survey, macKey, snapshot] = await Promise.all([
+  const [appliance, observedHosts, macKey, snapshot] = await Promise.all([
     options.loadAppliance(),
-    surveyHosts(options.inventory.hosts, options.connect),
+    observeHosts(options.inventory.hosts, options.connect),
     options.loadMacKey(),
     store.read(),
   ]);
   try {
     const state = readNetwork(snapshot, networkId);
-    const actual = resolveActual(networkId, state, survey);
-    const isOn = [...actual.machines.values()].some((machine) => machine.record.phase !== "stopped");
+    const observed = observeNetwork(networkId, state, observedHosts);
+    const isOn = [...observed.machines.values()].some((machine) => machine.record.phase !== "stopped");
     const question = {
       ...options,
       kind: isOn ? ("update" as const) : ("start" as const),
@@ -63,8 +63,8 @@ export async function previewNetwork(options: PreviewOptions): Promise<Plan> {
       appliance,
       state,
       snapshot,
-      survey,
-      actual,
+      observedHosts,
+      observed,
       macKey,
     };
     const first = planPreview(question);
@@ -72,7 +72,7 @@ export async function previewNetwork(options: PreviewOptions): Promise<Plan> {
     const fetchBytes = await options.countBytes(imagePairs(first));
     return planPreview({ ...question, fetchBytes }).plan;
   } finally {
-    await survey.close();
+    await observedHosts.close();
   }
 }
 

@@ -4,7 +4,7 @@ import { CollectiveError } from "../../errors.ts";
 import type { StateStore } from "../records/state-store.ts";
 import type { Inventory } from "../../site/inventory.ts";
 import { readNetwork } from "../records/state.ts";
-import { requireHost, surveyHosts, type ConnectHost } from "./survey.ts";
+import { requireHost, observeHosts, type ConnectHost } from "./observe-hosts.ts";
 import { machineName } from "../../network/paths.ts";
 
 export interface FoundConsole {
@@ -39,11 +39,11 @@ export async function findConsole(options: {
     );
   }
   const entries = options.inventory.hosts.filter((host) => host.name === record.host);
-  const survey = await surveyHosts(entries, options.connect);
+  const observedHosts = await observeHosts(entries, options.connect);
   try {
-    const host = requireHost(survey, record.host, `${machineName(component)} is on ${record.host}`);
+    const host = requireHost(observedHosts, record.host, `${machineName(component)} is on ${record.host}`);
     return { address: entries[0]?.address ?? "", path: await host.consolePath({ networkId, component }) };
   } finally {
-    await survey.close();
+    await observedHosts.close();
   }
 }

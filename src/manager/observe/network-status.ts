@@ -1,11 +1,11 @@
 /** What runs, asked of the hosts now, with what the state knows of it. */
 import type { ComponentPath } from "../../cvl/tree.ts";
 import type { StateSnapshot, StateStore } from "../records/state-store.ts";
-import { resolveActual, type ActualMachine } from "./actual.ts";
+import { observeNetwork, type ObservedMachine } from "./observe-network.ts";
 import type { Inventory } from "../../site/inventory.ts";
 import { leaseHolder, type LeaseHolder } from "../records/lease.ts";
 import { listNetworks, readNetwork } from "../records/state.ts";
-import { surveyHosts, type ConnectHost, type Survey } from "./survey.ts";
+import { observeHosts, type ConnectHost, type ObservedHosts } from "./observe-hosts.ts";
 
 export interface MachineStatus {
   readonly component: ComponentPath;
@@ -48,44 +48,44 @@ export async function networkStatus(options: {
   readonly networkId?: string;
   readonly now?: Date;
 }): Promise<StatusReport> {
-  const [snapshot, survey] = await Promise.all([
+  const [snapshot, observedHosts] = await Promise.all([
     options.store.read(),
-    surveyHosts(options.inventory.hosts, options.connect),
+    observeHosts(options.inventory.hosts, options.connect),
   ]);
   try {
     const ids = options.networkId === undefined ? listNetworks(snapshot) : [options.networkId];
     const now = options.now ?? new Date();
     return {
-      networks: ids.flatMap((networkId) => statusOf({ networkId, snapshot, survey, now }) ?? []),
-      unreachable: [...survey.missed.values()].map(({ entry, error }) => ({
+      networks: ids.flatMap((networkId) => statusOf({ networkId, snapshot, observedHosts, now }) ?? []),
+      unreachable: [...observedHosts.missed.values()].map(({ entry, error }) => ({
         host: entry.name,
         code: error.code,
         message: error.message,
       })),
     };
   } finally {
-    await survey.close();
+    await observedHosts.close();
   }
 }
 
 function statusOf(options: {
   networkId: string;
   snapshot: StateSnapshot;
-  survey: Survey;
+  observedHosts: ObservedHosts;
   now: Date;
 }): NetworkStatus | undefined {
-  const { networkId, snapshot, survey, now } = options;
+  const { networkId, snapshot, observedHosts, now } = options;
   const state = readNetwork(snapshot, networkId);
   if (state === undefined) return undefined;
-  const actual = resolveActual(networkId, state, survey);
+  const observed = observeNetwork(networkId, state, observedHosts);
   const { interfaces } = state.record.allocation;
   const holder = leaseHolder(snapshot, networkId);
   return {
     networkId,
     file: state.record.file,
     appliance: state.record.appliance,
-    machines: [...actual.machines.values()].map((machine) => machineStatus(machine, { interfaces, now })),
-    orphans: actual.orphans,
+    machines: [...observed.machines.values()].map((machine) => machineStatus(machine, { interfaces, now })),
+    orphans: observed.orphans,
     busy:
       holder === null
         ? null
@@ -100,7 +100,7 @@ function statusOf(options: {
 }
 
 function machineStatus(
-  machine: ActualMachine,
+  machine: ObservedMachine,
   options: { interfaces: Readonly<Record<string, { ip: string | null }>>; now: Date },
 ): MachineStatus {
   const { component, record, report } = machine;

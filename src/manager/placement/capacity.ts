@@ -2,15 +2,15 @@
 import type { ComponentPath } from "../../cvl/tree.ts";
 import type { MachineDescription } from "../../network/description.ts";
 import type { StateSnapshot } from "../records/state-store.ts";
-import type { Actual } from "../observe/actual.ts";
-import type { Placeable, Room } from "./place.ts";
+import type { ObservedNetwork } from "../observe/observe-network.ts";
+import type { Placeable, CandidateHost } from "./place.ts";
 import { listNetworks, readNetwork, type MachineRecord } from "../records/state.ts";
-import type { Survey } from "../observe/survey.ts";
+import type { ObservedHosts } from "../observe/observe-hosts.ts";
 
 export interface CapacityOptions {
   readonly networkId: string;
   readonly snapshot: StateSnapshot;
-  readonly survey: Survey;
+  readonly observedHosts: ObservedHosts;
   /** Machines about to be started or replaced: what they hold now is free for them. */
   readonly starting: readonly ComponentPath[];
 }
@@ -23,15 +23,15 @@ interface Use {
 }
 
 /** One room for each host of the inventory. */
-export function computeRooms(options: CapacityOptions): Room[] {
-  const { survey, networkId } = options;
+export function candidateHosts(options: CapacityOptions): CandidateHost[] {
+  const { observedHosts, networkId } = options;
   const starting = new Set(options.starting);
   const uses = listUses(options).filter((use) => use.networkId !== networkId || !starting.has(use.component));
-  const rooms: Room[] = [];
-  for (const { entry, description } of survey.reached.values()) {
+  const candidates: CandidateHost[] = [];
+  for (const { entry, description } of observedHosts.reached.values()) {
     const here = uses.filter((use) => use.host === entry.name);
     const used = here.reduce((sum, use) => sum + use.memoryBytes, 0);
-    rooms.push({
+    candidates.push({
       name: entry.name,
       arch: entry.arch ?? description.arch,
       freeBytes: (entry.memoryBytes ?? description.memoryBytes) - used,
@@ -39,8 +39,8 @@ export function computeRooms(options: CapacityOptions): Room[] {
       ofNetwork: here.filter((use) => use.networkId === networkId).length,
     });
   }
-  for (const { entry, error } of survey.missed.values()) {
-    rooms.push({
+  for (const { entry, error } of observedHosts.missed.values()) {
+    candidates.push({
       name: entry.name,
       arch: entry.arch ?? "",
       freeBytes: 0,
@@ -49,7 +49,7 @@ export function computeRooms(options: CapacityOptions): Room[] {
       problem: `${error.code}: ${error.message}`,
     });
   }
-  return rooms.sort((a, b) => (a.name < b.name ? -1 : 1));
+  return candidates.sort((a, b) => (a.name < b.name ? -1 : 1));
 }
 
 /** What others hold of the hosts by the state alone: a change of it makes a placement outdated. */
@@ -65,9 +65,13 @@ export function reservations(snapshot: StateSnapshot, networkId: string): string
 /** Where a machine must be (it runs there, its data disk is there), else where it was. */
 export function placeable(
   machine: MachineDescription,
-  options: { readonly networkId: string; readonly survey: Survey; readonly actual: Actual },
+  options: {
+    readonly networkId: string;
+    readonly observedHosts: ObservedHosts;
+    readonly observed: ObservedNetwork;
+  },
 ): Placeable {
-  const known = options.actual.machines.get(machine.path);
+  const known = options.observed.machines.get(machine.path);
   const pinned = pinOf(machine, options);
   return {
     component: machine.path,
@@ -80,13 +84,17 @@ export function placeable(
 
 function pinOf(
   machine: MachineDescription,
-  options: { readonly networkId: string; readonly survey: Survey; readonly actual: Actual },
+  options: {
+    readonly networkId: string;
+    readonly observedHosts: ObservedHosts;
+    readonly observed: ObservedNetwork;
+  },
 ): Placeable["pinned"] {
-  const known = options.actual.machines.get(machine.path);
+  const known = options.observed.machines.get(machine.path);
   if (known !== undefined && known.state !== "absent") return { host: known.host, reason: "it runs" };
   const devices = new Set(machine.dataDisks.map((disk) => disk.device));
   if (devices.size === 0) return undefined;
-  for (const [host, { inventory }] of options.survey.reached) {
+  for (const [host, { inventory }] of options.observedHosts.reached) {
     const disk = inventory.dataDisks.find(
       (candidate) =>
         !candidate.inAttic &&
@@ -97,7 +105,7 @@ function pinOf(
     if (disk !== undefined) return { host, reason: `its data disk ${disk.device} is` };
   }
   const hadDisk = known?.record.current?.description.dataDisks.find((disk) => devices.has(disk.device));
-  if (known !== undefined && hadDisk !== undefined && options.survey.missed.has(known.host)) {
+  if (known !== undefined && hadDisk !== undefined && options.observedHosts.missed.has(known.host)) {
     return { host: known.host, reason: `its data disk ${hadDisk.device} is` };
   }
   return undefined;
@@ -112,7 +120,7 @@ function listUses(options: CapacityOptions): Use[] {
     if (known === undefined || known.memoryBytes < use.memoryBytes) uses.set(key, use);
   };
   for (const use of listReserved(options.snapshot)) add(use);
-  for (const [host, { inventory }] of options.survey.reached) {
+  for (const [host, { inventory }] of options.observedHosts.reached) {
     for (const report of inventory.machines) {
       if (report.state === "stopped") continue;
       add({

@@ -14,7 +14,7 @@ export interface Placeable {
 }
 
 /** A host with what other machines leave of it. */
-export interface Room {
+export interface CandidateHost {
   readonly name: string;
   readonly arch: string;
   readonly freeBytes: number;
@@ -26,7 +26,7 @@ export interface Room {
 }
 
 interface Mutable {
-  readonly room: Room;
+  readonly candidate: CandidateHost;
   freeBytes: number;
   freeMachines: number;
   ofNetwork: number;
@@ -34,63 +34,65 @@ interface Mutable {
 
 /**
  * Spreads the machines over the hosts; where that does not fit, packs them tightly.
- * @throws CollectiveError UTILITY_NO_ROOM with what each host lacks.
+ * @throws CollectiveError UTILITY_NO_CAPACITY with what each host lacks.
  */
 export function place(
   machines: readonly Placeable[],
-  rooms: readonly Room[],
+  candidates: readonly CandidateHost[],
 ): ReadonlyMap<ComponentPath, string> {
   const pinned = machines.filter((machine) => machine.pinned !== undefined);
   const free = machines
     .filter((machine) => machine.pinned === undefined)
     .sort((a, b) => b.memoryBytes - a.memoryBytes || compare(a.component, b.component));
   const inOrder = [...pinned, ...free];
-  const spread = tryPlace(inOrder, rooms, bySpread);
+  const spread = tryPlace(inOrder, candidates, bySpread);
   if (spread.missing === undefined) return spread.placed;
-  const tight = tryPlace(inOrder, rooms, byTightness);
+  const tight = tryPlace(inOrder, candidates, byTightness);
   if (tight.missing === undefined) return tight.placed;
   throw noRoom(spread.missing, spread.hosts);
 }
 
 function tryPlace(
   machines: readonly Placeable[],
-  rooms: readonly Room[],
+  candidates: readonly CandidateHost[],
   order: (a: Mutable, b: Mutable) => number,
 ): { placed: Map<ComponentPath, string>; missing?: Placeable; hosts: readonly Mutable[] } {
-  const hosts = rooms.map((room) => ({
-    room,
-    freeBytes: room.freeBytes,
-    freeMachines: room.freeMachines,
-    ofNetwork: room.ofNetwork,
+  const hosts = candidates.map((candidate) => ({
+    candidate,
+    freeBytes: candidate.freeBytes,
+    freeMachines: candidate.freeMachines,
+    ofNetwork: candidate.ofNetwork,
   }));
   const placed = new Map<ComponentPath, string>();
   for (const machine of machines) {
     const fitting = hosts.filter((host) => lack(machine, host) === undefined).sort(order);
-    const chosen = fitting.find((host) => host.room.name === machine.prefers) ?? fitting[0];
+    const chosen = fitting.find((host) => host.candidate.name === machine.prefers) ?? fitting[0];
     if (chosen === undefined) return { placed, missing: machine, hosts };
     chosen.freeBytes -= machine.memoryBytes;
     chosen.freeMachines -= 1;
     chosen.ofNetwork += 1;
-    placed.set(machine.component, chosen.room.name);
+    placed.set(machine.component, chosen.candidate.name);
   }
   return { placed, hosts };
 }
 
 function bySpread(a: Mutable, b: Mutable): number {
-  return a.ofNetwork - b.ofNetwork || b.freeBytes - a.freeBytes || compare(a.room.name, b.room.name);
+  return (
+    a.ofNetwork - b.ofNetwork || b.freeBytes - a.freeBytes || compare(a.candidate.name, b.candidate.name)
+  );
 }
 
 function byTightness(a: Mutable, b: Mutable): number {
-  return a.freeBytes - b.freeBytes || compare(a.room.name, b.room.name);
+  return a.freeBytes - b.freeBytes || compare(a.candidate.name, b.candidate.name);
 }
 
 /** What keeps a machine off a host; undefined when it fits. */
 function lack(machine: Placeable, host: Mutable): string | undefined {
-  if (machine.pinned !== undefined && machine.pinned.host !== host.room.name) {
+  if (machine.pinned !== undefined && machine.pinned.host !== host.candidate.name) {
     return `not the host where ${machine.pinned.reason}`;
   }
-  if (host.room.problem !== undefined) return host.room.problem;
-  if (host.room.arch !== machine.arch) return `is ${host.room.arch}, not ${machine.arch}`;
+  if (host.candidate.problem !== undefined) return host.candidate.problem;
+  if (host.candidate.arch !== machine.arch) return `is ${host.candidate.arch}, not ${machine.arch}`;
   if (host.freeMachines < 1) return "its limit of machines is reached";
   if (host.freeBytes < machine.memoryBytes) {
     return `${mebibytes(Math.max(0, host.freeBytes))} MiB memory free of ${mebibytes(machine.memoryBytes)} MiB needed`;
@@ -99,17 +101,17 @@ function lack(machine: Placeable, host: Mutable): string | undefined {
 }
 
 function noRoom(machine: Placeable, hosts: readonly Mutable[]): CollectiveError {
-  const lacks = hosts.map((host) => ({ host: host.room.name, lack: lack(machine, host) ?? "" }));
+  const lacks = hosts.map((host) => ({ host: host.candidate.name, lack: lack(machine, host) ?? "" }));
   const name = machine.component === "" ? "the machine" : machine.component;
   const list = lacks.map((entry) => `\n  ${entry.host}: ${entry.lack}`).join("");
   return new CollectiveError(
-    "UTILITY_NO_ROOM",
+    "UTILITY_NO_CAPACITY",
     hosts.length === 0
       ? "utility.yaml has no host"
       : `no host has room for ${name} (${machine.arch}, ${mebibytes(machine.memoryBytes)} MiB)${list}`,
     {
       data: { component: machine.component, hosts: lacks },
-      hint: hosts.some(({ room }) => room.problem !== undefined)
+      hint: hosts.some(({ candidate }) => candidate.problem !== undefined)
         ? "see to the hosts that cannot be used, or add one with `cui host add`; nothing was changed"
         : "add a host with `cui host add`, or stop something; nothing was changed",
     },

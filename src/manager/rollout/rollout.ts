@@ -20,7 +20,7 @@ import { prefixed, type Progress } from "../change/progress.ts";
 import { summarizeRollout, type NetworkReport, type RolloutReport } from "./rollout-report.ts";
 import { readRootAt, type SiteAtCommit, type SitePlace, type SiteRoot } from "../../site/site-at-commit.ts";
 import { listNetworks, readNetwork } from "../records/state.ts";
-import type { ConnectHost } from "../observe/survey.ts";
+import type { ConnectHost } from "../observe/observe-hosts.ts";
 
 export interface RolloutOptions extends SitePlace {
   /** As the commit has it: hosts, tags and addresses are taken from it. */

@@ -60,18 +60,18 @@ test("what cannot be started is one error before anything changes", async (t) =>
     {
       name: "memory",
       hosts: [{ name: "h1", memoryBytes: 300 * MIB }],
-      code: "UTILITY_NO_ROOM",
+      code: "UTILITY_NO_CAPACITY",
       message: /h1: 44 MiB memory free of 128 MiB needed/,
     },
     {
       name: "architecture",
       office: { arch: "aarch64" },
-      code: "UTILITY_NO_ROOM",
+      code: "UTILITY_NO_CAPACITY",
       message: /h1: is x86_64, not aarch64/,
     },
     {
       name: "the limit of machines",
-      code: "UTILITY_NO_ROOM",
+      code: "UTILITY_NO_CAPACITY",
       message: /limit of machines/,
       spoil: (manager) => {
         manager.inventory = {
@@ -106,7 +106,7 @@ test("what cannot be started is one error before anything changes", async (t) =>
     },
     {
       name: "no hosts",
-      code: "UTILITY_NO_ROOM",
+      code: "UTILITY_NO_CAPACITY",
       message: /utility.yaml has no host/,
       spoil: (manager) => {
         manager.inventory = { ...manager.inventory, hosts: [] };
@@ -114,7 +114,7 @@ test("what cannot be started is one error before anything changes", async (t) =>
     },
     {
       name: "unreachable hosts",
-      code: "UTILITY_NO_ROOM",
+      code: "UTILITY_NO_CAPACITY",
       message: /h1: UTILITY_HOST_UNREACHABLE: .*\n {2}h2: UTILITY_HOST_UNREACHABLE/,
       spoil: (manager) => {
         manager.down.add("h1").add("h2");
@@ -123,7 +123,7 @@ test("what cannot be started is one error before anything changes", async (t) =>
     {
       name: "a host without Open vSwitch",
       hosts: [{ name: "h1", broken: "HOST_BRIDGE_MISSING" }],
-      code: "UTILITY_NO_ROOM",
+      code: "UTILITY_NO_CAPACITY",
       message: /h1: HOST_BRIDGE_MISSING/,
     },
     {
@@ -175,7 +175,7 @@ test("what cannot be updated is one error, and everything goes on running", asyn
   const before = await manager.status();
   const refused = (name: string, code: string, operate: () => Promise<unknown>, message?: RegExp) =>
     assertRefused(t, manager, { name, code, operate, ...(message === undefined ? {} : { message }) });
-  await refused("too much memory", "UTILITY_NO_ROOM", () =>
+  await refused("too much memory", "UTILITY_NO_CAPACITY", () =>
     manager.update({ versions: { Web: 2 }, memory: { Web: 100_000 } }),
   );
   await refused(
@@ -245,7 +245,7 @@ test("a stopped machine whose data is on a host that does not answer waits for i
   manager.down.add(hosts["w"]!);
   await assertRefused(t, manager, {
     name: "data",
-    code: "UTILITY_NO_ROOM",
+    code: "UTILITY_NO_CAPACITY",
     message: /not the host where its data disk vdb is/,
     operate: () => manager.start(),
   });
@@ -275,7 +275,7 @@ test("what several networks share is counted over all of them", async (t) => {
   manager.inventory = { ...manager.inventory, vlans: [100, 101, 102] };
   await assertRefused(t, manager, {
     name: "memory",
-    code: "UTILITY_NO_ROOM",
+    code: "UTILITY_NO_CAPACITY",
     message: /32 MiB memory free/,
     operate: () => manager.start({}, { networkId: "third", file: "third.cvl" }),
   });

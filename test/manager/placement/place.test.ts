@@ -1,9 +1,9 @@
 import fc from "fast-check";
 import { test } from "tap";
-import { place, type Placeable, type Room } from "../../../src/manager/placement/place.ts";
+import { place, type Placeable, type CandidateHost } from "../../../src/manager/placement/place.ts";
 import { MIB } from "../describe-fixtures.ts";
 
-const room = (name: string, options: Partial<Room> = {}): Room => ({
+const candidate = (name: string, options: Partial<CandidateHost> = {}): CandidateHost => ({
   name,
   arch: "x86_64",
   freeBytes: 1024 * MIB,
@@ -17,52 +17,52 @@ const machine = (component: string, options: Partial<Placeable> = {}): Placeable
   arch: "x86_64",
   ...options,
 });
-const placed = (machines: Placeable[], rooms: Room[]): Record<string, string> =>
-  Object.fromEntries(place(machines, rooms));
+const placed = (machines: Placeable[], candidates: CandidateHost[]): Record<string, string> =>
+  Object.fromEntries(place(machines, candidates));
 
 test("machines of one network are spread over the hosts", (t) => {
-  t.same(placed([machine("d"), machine("f"), machine("w")], [room("h1"), room("h2")]), {
+  t.same(placed([machine("d"), machine("f"), machine("w")], [candidate("h1"), candidate("h2")]), {
     d: "h1",
     f: "h2",
     w: "h1",
   });
-  t.same(placed([machine("w")], [room("h1", { ofNetwork: 1 }), room("h2")]), { w: "h2" });
+  t.same(placed([machine("w")], [candidate("h1", { ofNetwork: 1 }), candidate("h2")]), { w: "h2" });
   t.end();
 });
 
 test("a machine stays where it runs or where its data disk is, and prefers where it was", (t) => {
-  const rooms = [room("h1"), room("h2", { ofNetwork: 5 })];
-  t.same(placed([machine("w", { pinned: { host: "h2", reason: "it runs" } })], rooms), { w: "h2" });
-  t.same(placed([machine("w", { prefers: "h2" })], rooms), { w: "h2" });
-  t.same(placed([machine("w", { prefers: "h2" })], [room("h1"), room("h2", { freeMachines: 0 })]), {
+  const candidates = [candidate("h1"), candidate("h2", { ofNetwork: 5 })];
+  t.same(placed([machine("w", { pinned: { host: "h2", reason: "it runs" } })], candidates), { w: "h2" });
+  t.same(placed([machine("w", { prefers: "h2" })], candidates), { w: "h2" });
+  t.same(placed([machine("w", { prefers: "h2" })], [candidate("h1"), candidate("h2", { freeMachines: 0 })]), {
     w: "h1",
   });
   t.end();
 });
 
 test("packing tightly finds room where spreading does not", (t) => {
-  const rooms = [room("h1", { freeBytes: 300 * MIB }), room("h2", { freeBytes: 200 * MIB })];
+  const candidates = [candidate("h1", { freeBytes: 300 * MIB }), candidate("h2", { freeBytes: 200 * MIB })];
   const result = placed(
     [
       machine("a", { memoryBytes: 200 * MIB }),
       machine("b", { memoryBytes: 150 * MIB }),
       machine("c", { memoryBytes: 150 * MIB }),
     ],
-    rooms,
+    candidates,
   );
   t.same(result, { a: "h2", b: "h1", c: "h1" });
   t.end();
 });
 
 test("without room the error says what each host lacks", (t) => {
-  const rooms = [
-    room("h1", { freeBytes: 100 * MIB }),
-    room("h2", { freeMachines: 0 }),
-    room("h3", { arch: "aarch64" }),
-    room("h4", { problem: "HOST_BRIDGE_MISSING: no bridge" }),
+  const candidates = [
+    candidate("h1", { freeBytes: 100 * MIB }),
+    candidate("h2", { freeMachines: 0 }),
+    candidate("h3", { arch: "aarch64" }),
+    candidate("h4", { problem: "HOST_BRIDGE_MISSING: no bridge" }),
   ];
-  t.throws(() => place([machine("w")], rooms), {
-    code: "UTILITY_NO_ROOM",
+  t.throws(() => place([machine("w")], candidates), {
+    code: "UTILITY_NO_CAPACITY",
     message:
       "no host has room for w (x86_64, 128 MiB)\n  h1: 100 MiB memory free of 128 MiB needed\n  h2: its limit of machines is reached\n  h3: is aarch64, not x86_64\n  h4: HOST_BRIDGE_MISSING: no bridge",
   });
@@ -70,18 +70,21 @@ test("without room the error says what each host lacks", (t) => {
     () =>
       place(
         [machine("w", { pinned: { host: "h2", reason: "its data disk vdb is" } })],
-        [room("h1"), room("h2", { freeMachines: 0 })],
+        [candidate("h1"), candidate("h2", { freeMachines: 0 })],
       ),
     {
       message: /h1: not the host where its data disk vdb is\n {2}h2: its limit of machines is reached/,
     },
   );
-  t.throws(() => place([machine("w")], []), { code: "UTILITY_NO_ROOM", message: "utility.yaml has no host" });
+  t.throws(() => place([machine("w")], []), {
+    code: "UTILITY_NO_CAPACITY",
+    message: "utility.yaml has no host",
+  });
   t.end();
 });
 
 test("no host ever gets more than it has room for, and every machine gets a host that can run it", (t) => {
-  const rooms = fc.array(
+  const candidates = fc.array(
     fc.record({
       freeBytes: fc.nat({ max: 1000 }),
       freeMachines: fc.nat({ max: 4 }),
@@ -99,14 +102,14 @@ test("no host ever gets more than it has room for, and every machine gets a host
     { maxLength: 6 },
   );
   fc.assert(
-    fc.property(rooms, machines, (roomParts, machineParts) => {
-      const given = roomParts.map((part, index) => room(`h${index}`, part));
+    fc.property(candidates, machines, (parts, machineParts) => {
+      const given = parts.map((part, index) => candidate(`h${index}`, part));
       const wanted = machineParts.map((part, index) => machine(`m${index}`, part));
       let result: ReadonlyMap<string, string>;
       try {
         result = place(wanted, given);
       } catch (error) {
-        return (error as { code?: string }).code === "UTILITY_NO_ROOM";
+        return (error as { code?: string }).code === "UTILITY_NO_CAPACITY";
       }
       return (
         given.every((host) => {

@@ -2,9 +2,9 @@
 import type { ComponentPath } from "../../cvl/tree.ts";
 import type { GuestState, MachineReport } from "../../host/host.ts";
 import type { Incarnation, MachineRecord, NetworkState } from "../records/state.ts";
-import type { Survey } from "./survey.ts";
+import type { ObservedHosts } from "./observe-hosts.ts";
 
-export interface ActualMachine {
+export interface ObservedMachine {
   readonly component: ComponentPath;
   readonly host: string;
   readonly record: MachineRecord;
@@ -21,18 +21,22 @@ export interface Orphan {
   readonly host: string;
 }
 
-export interface Actual {
-  readonly machines: ReadonlyMap<ComponentPath, ActualMachine>;
+export interface ObservedNetwork {
+  readonly machines: ReadonlyMap<ComponentPath, ObservedMachine>;
   readonly orphans: readonly Orphan[];
 }
 
-export function resolveActual(networkId: string, state: NetworkState | undefined, survey: Survey): Actual {
-  const machines = new Map<ComponentPath, ActualMachine>();
+export function observeNetwork(
+  networkId: string,
+  state: NetworkState | undefined,
+  observedHosts: ObservedHosts,
+): ObservedNetwork {
+  const machines = new Map<ComponentPath, ObservedMachine>();
   for (const record of state?.machines.values() ?? []) {
-    machines.set(record.component, resolveMachine({ networkId, record, survey }));
+    machines.set(record.component, resolveMachine({ networkId, record, observedHosts }));
   }
   const orphans: Orphan[] = [];
-  for (const [host, { inventory }] of survey.reached) {
+  for (const [host, { inventory }] of observedHosts.reached) {
     for (const report of inventory.machines) {
       if (report.id.networkId !== networkId || isOff(report.state)) continue;
       const known = machines.get(report.id.component);
@@ -43,18 +47,18 @@ export function resolveActual(networkId: string, state: NetworkState | undefined
 }
 
 /** True when the machine serves, as far as can be seen: what a plan may take for running. */
-export function isServing(machine: ActualMachine): boolean {
+export function isServing(machine: ObservedMachine): boolean {
   return machine.runs !== null && ["ready", "paused", "unseen"].includes(machine.state);
 }
 
 function resolveMachine(options: {
   networkId: string;
   record: MachineRecord;
-  survey: Survey;
-}): ActualMachine {
-  const { networkId, record, survey } = options;
+  observedHosts: ObservedHosts;
+}): ObservedMachine {
+  const { networkId, record, observedHosts } = options;
   const base = { component: record.component, host: record.host, record };
-  const reached = survey.reached.get(record.host);
+  const reached = observedHosts.reached.get(record.host);
   if (reached === undefined) {
     const isOn = record.phase !== "stopped";
     return {

@@ -15,7 +15,7 @@ export interface MissedHost {
   readonly error: CollectiveError;
 }
 
-export interface Survey {
+export interface ObservedHosts {
   readonly reached: ReadonlyMap<string, ReachedHost>;
   readonly missed: ReadonlyMap<string, MissedHost>;
   close(): Promise<void>;
@@ -23,7 +23,10 @@ export interface Survey {
 
 export type ConnectHost = (address: string) => Promise<Host>;
 
-export async function surveyHosts(hosts: readonly InventoryHost[], connect: ConnectHost): Promise<Survey> {
+export async function observeHosts(
+  hosts: readonly InventoryHost[],
+  connect: ConnectHost,
+): Promise<ObservedHosts> {
   const reached = new Map<string, ReachedHost>();
   const missed = new Map<string, MissedHost>();
   const connections: Host[] = [];
@@ -49,10 +52,10 @@ export async function surveyHosts(hosts: readonly InventoryHost[], connect: Conn
 }
 
 /** The connection to a host that must be there. @throws CollectiveError UTILITY_HOST_UNREACHABLE */
-export function requireHost(survey: Survey, name: string, need: string): Host {
-  const host = survey.reached.get(name);
+export function requireHost(observedHosts: ObservedHosts, name: string, need: string): Host {
+  const host = observedHosts.reached.get(name);
   if (host !== undefined) return host.connection;
-  const missed = survey.missed.get(name);
+  const missed = observedHosts.missed.get(name);
   throw new CollectiveError(
     "UTILITY_HOST_UNREACHABLE",
     `${need}, but host ${name} ${missed === undefined ? "is not in utility.yaml" : `cannot be used: ${missed.error.message}`}`,
