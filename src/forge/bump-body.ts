@@ -1,6 +1,6 @@
-/** What a bump's pull request says: versions, preview, and of each upstream its notes, bytes and CVL difference. Inert, and bounded. */
+/** What a bump's pull request says: versions, preview, and of each upstream its notes, bytes and CVL difference. Escaped, and bounded. */
 import { formatBytes } from "../plan/format.ts";
-import { fencedBlock, inertHtml, inertText } from "../plan/inert-markdown.ts";
+import { fencedBlock, escapeHtml, escapeText } from "../plan/escape-markdown.ts";
 import { renderPlanMarkdown } from "../plan/render-markdown.ts";
 import type { VersionChange } from "../bump/resolve-update.ts";
 import type { VersionDifference } from "../preview/version-difference.ts";
@@ -56,7 +56,7 @@ function renderTable(changes: readonly VersionChange[]): string {
           : pin === undefined
             ? ""
             : "pinned in CVL";
-    return `| ${inertCell(url)} | ${versionText(from)} | ${versionText(to)} | ${what} |`;
+    return `| ${escapeCell(url)} | ${versionText(from)} | ${versionText(to)} | ${what} |`;
   });
   const more = changes.length > MOST_ROWS ? [``, `… and ${changes.length - MOST_ROWS} more`] : [];
   return ["| repository | from | to | |", "| --- | --- | --- | --- |", ...rows, ...more].join("\n");
@@ -79,10 +79,10 @@ function renderPreview({ bump }: BumpBodyOptions): string {
 function renderDifference(difference: VersionDifference, limit: number): string {
   const { url, from, to, fetchBytes, images, withdrawn } = difference;
   const step = from === undefined ? `v${to.version}` : `v${from.version} → v${to.version}`;
-  const title = `<details><summary>${inertHtml(`${repositoryLabel(url)} ${step}`)}</summary>`;
+  const title = `<details><summary>${escapeHtml(`${repositoryLabel(url)} ${step}`)}</summary>`;
   const changed = images.filter(({ reasons }) => reasons.length > 0).length;
   const facts = [
-    ...(withdrawn === undefined ? [] : [`**Withdrawn**: ${inertText(withdrawn)}`]),
+    ...(withdrawn === undefined ? [] : [`**Withdrawn**: ${escapeText(withdrawn)}`]),
     ...(changed === 0
       ? ["No machine image of this repository changes."]
       : [
@@ -101,10 +101,10 @@ function renderNotes(notes: readonly VersionNotes[], limit: number): string {
   const parts: string[] = [];
   let left = limit - 60;
   for (const { version, from, text, withdrawn } of notes) {
-    const mark = withdrawn === undefined ? "" : ` (withdrawn: ${inertText(withdrawn)})`;
+    const mark = withdrawn === undefined ? "" : ` (withdrawn: ${escapeText(withdrawn)})`;
     const lines = text.split("\n").filter((line) => line.trim() !== "");
     const body =
-      from === "tag" ? fencedBlock(text, "text") : lines.map((line) => `- ${inertText(line)}`).join("\n");
+      from === "tag" ? fencedBlock(text, "text") : lines.map((line) => `- ${escapeText(line)}`).join("\n");
     const part = `**v${version}**${mark}${body === "" ? "" : `\n\n${body}`}`;
     left -= part.length + 2;
     if (left < 0) return [...parts, `… the notes of v${version} and before: see the tags`].join("\n\n");
@@ -133,8 +133,8 @@ function renderDiff({ cvl, from, to }: VersionDifference, limit: number): string
 }
 
 /** In a table a bar would end the cell, also within code. */
-function inertCell(text: string): string {
-  return inertText(text).replaceAll("|", "\\|");
+function escapeCell(text: string): string {
+  return escapeText(text).replaceAll("|", "\\|");
 }
 
 function versionText(version: number | undefined): string {

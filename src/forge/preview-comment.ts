@@ -1,5 +1,5 @@
-/** The preview of a pull request as Markdown: the comment, the job summary and the check run's text. Every foreign text is inert. */
-import { inertText } from "../plan/inert-markdown.ts";
+/** The preview of a pull request as Markdown: the comment, the job summary and the check run's text. Every foreign text is escaped. */
+import { escapeText } from "../plan/escape-markdown.ts";
 import type { PlannedNetwork } from "../plan/markdown-model.ts";
 import { renderPlanMarkdown } from "../plan/render-markdown.ts";
 import { mostSevere } from "../plan/diff-networks.ts";
@@ -26,7 +26,7 @@ const AROUND = 3000;
 export function renderPreviewComment(preview: PreviewText): string {
   const { networks, base, head, policyChanges, wholePlan, warning } = preview;
   const plan = renderPlanMarkdown(networks, { limit: LIMIT - AROUND, wholePlan });
-  const policy = policyChanges.map((name) => inertText(name, 40)).join(", ");
+  const policy = policyChanges.map((name) => escapeText(name, 40)).join(", ");
   return [
     ...(warning === undefined ? [] : [`> **${warning}**\n`]),
     plan,

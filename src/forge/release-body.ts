@@ -1,6 +1,6 @@
-/** What a release says about a version: notes, what an update does, the CVL difference. All of it inert, and bounded. */
+/** What a release says about a version: notes, what an update does, the CVL difference. All of it escaped, and bounded. */
 import { formatBytes } from "../plan/format.ts";
-import { fencedBlock, inertName, inertText } from "../plan/inert-markdown.ts";
+import { fencedBlock, escapeName, escapeText } from "../plan/escape-markdown.ts";
 import type { PlannedNetwork } from "../plan/markdown-model.ts";
 import { renderPlanMarkdown } from "../plan/render-markdown.ts";
 import type { LockChange } from "../appliance/move-lock.ts";
@@ -40,11 +40,11 @@ function renderNotes(notes: readonly VersionNotes[]): string {
   let left = LONGEST_NOTES;
   const parts: string[] = [];
   for (const { version, from, text, withdrawn } of notes) {
-    const mark = withdrawn === undefined ? "" : ` (withdrawn: ${inertText(withdrawn)})`;
+    const mark = withdrawn === undefined ? "" : ` (withdrawn: ${escapeText(withdrawn)})`;
     const title = notes.length > 1 || withdrawn !== undefined ? `**v${version}**${mark}\n\n` : "";
     const lines = text.split("\n").filter((line) => line.trim() !== "");
     const body =
-      from === "tag" ? fencedBlock(text, "text") : lines.map((line) => `- ${inertText(line)}`).join("\n");
+      from === "tag" ? fencedBlock(text, "text") : lines.map((line) => `- ${escapeText(line)}`).join("\n");
     left -= title.length + body.length;
     if (left < 0) return [...parts, `… and the notes of v${version} and before: see the tags`].join("\n\n");
     parts.push(`${title}${body}`);
@@ -76,7 +76,7 @@ function renderImages({ images, fetchBytes, from }: VersionDifference): string {
   if (changed.length === 0) return "";
   const lines = changed
     .slice(0, MOST_LINES)
-    .map((image) => `| ${inertCell(image.file)} | ${listReasons(image)} | ${bytesOf(image.fetchBytes)} |`);
+    .map((image) => `| ${escapeCell(image.file)} | ${listReasons(image)} | ${bytesOf(image.fetchBytes)} |`);
   const more = changed.length > MOST_LINES ? `\n\n… and ${changed.length - MOST_LINES} more` : "";
   const host = from === undefined ? "a new host" : `a host that runs v${from.version}`;
   const total = `In all ${host} fetches ${bytesOf(fetchBytes)}.`;
@@ -87,8 +87,8 @@ function renderImages({ images, fetchBytes, from }: VersionDifference): string {
 }
 
 /** In a table a bar would end the cell, also within code. */
-function inertCell(name: string): string {
-  return inertName(name).replaceAll("|", "\\|");
+function escapeCell(name: string): string {
+  return escapeName(name).replaceAll("|", "\\|");
 }
 
 function listReasons({ reasons }: ImageDifference): string {
@@ -96,7 +96,7 @@ function listReasons({ reasons }: ImageDifference): string {
 }
 
 function nameReason(reason: ImageReason): string {
-  if (reason.kind === "disk") return `disk ${inertCell(reason.disk)}`;
+  if (reason.kind === "disk") return `disk ${escapeCell(reason.disk)}`;
   if (reason.kind === "new") return "the machine";
   return reason.kind === "removed" ? "removed" : reason.kind;
 }
@@ -109,7 +109,7 @@ function renderImports(imports: readonly LockChange[]): string {
   const lines = imports.slice(0, MOST_LINES).map(({ url, from, to }) => {
     const step =
       from === undefined ? `v${to ?? 0} is new` : to === undefined ? `v${from} is gone` : `v${from} → v${to}`;
-    return `- ${inertText(url)}: ${step}`;
+    return `- ${escapeText(url)}: ${step}`;
   });
   if (imports.length > MOST_LINES) lines.push(`- … and ${imports.length - MOST_LINES} more`);
   return lines.join("\n");

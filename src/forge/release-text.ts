@@ -5,7 +5,7 @@
  *     > [!CAUTION] …                           … what changed …
  *     <!-- /collective:withdrawn -->           <!-- /collective:version -->
  */
-import { inertText } from "../plan/inert-markdown.ts";
+import { escapeText } from "../plan/escape-markdown.ts";
 
 type Part = "version" | "withdrawn";
 
@@ -21,7 +21,7 @@ export function withVersionPart(
 export function withWithdrawal(body: string, why: string | undefined): string {
   const rest = withoutPart(body, "withdrawn");
   if (why === undefined) return rest;
-  const text = `> [!CAUTION]\n> **Withdrawn**, nobody should take this version any more: ${inertText(why)}`;
+  const text = `> [!CAUTION]\n> **Withdrawn**, nobody should take this version any more: ${escapeText(why)}`;
   return withPart(rest, { part: "withdrawn", words: "", text, isFirst: true });
 }
 
@@ -50,8 +50,8 @@ interface PartText {
 
 function withPart(body: string, { part, words, text, isFirst }: PartText): string {
   // No line of a stranger's may end the part.
-  const inert = text.replaceAll("collective:", "collective\u2060:");
-  const marked = `${beginOf(part)}${words === "" ? "" : ` ${words}`} -->\n${inert.trim()}\n${endOf(part)}`;
+  const neutral = text.replaceAll("collective:", "collective\u2060:");
+  const marked = `${beginOf(part)}${words === "" ? "" : ` ${words}`} -->\n${neutral.trim()}\n${endOf(part)}`;
   const place = placeOf(body, part);
   if (place !== undefined) return body.slice(0, place.start) + marked + body.slice(place.end);
   const rest = body.trim();

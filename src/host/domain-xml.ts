@@ -1,4 +1,4 @@
-/** A machine as libvirt wants it: made from the spec and the host's files, with the stamp in its metadata. */
+/** A machine as libvirt wants it: made from the spec and the host's files, with the labels in its metadata. */
 import XMLBuilder from "fast-xml-builder";
 import { XMLParser } from "fast-xml-parser";
 import type { DiskBus } from "../appliance/machine-image.ts";
@@ -7,12 +7,12 @@ import { assignTargets, type DiskTarget } from "./disk-targets.ts";
 import type { InterfaceSpec, MachineSpec } from "./host.ts";
 import type { HostFolders, MachinePaths } from "./machine-paths.ts";
 import { bootFilePath, imagePath } from "./machine-paths.ts";
-import { parseStamp, type MachineStamp } from "./machine-stamp.ts";
+import { parseLabels, type MachineLabels } from "./machine-labels.ts";
 import { domainName, domainUuid, interfaceUuid, portName } from "./names.ts";
 import { UEFI_CODE } from "./uefi-firmware.ts";
 
-const STAMP_NAMESPACE = "urn:collective:machine";
-const STAMP_ELEMENT = "collective:machine";
+const LABELS_NAMESPACE = "urn:collective:machine";
+const LABELS_ELEMENT = "collective:machine";
 const FW_CFG_NAME = "opt/org.collective/parameters";
 const CHANNEL_NAME = "org.collective.guest";
 const AGENT_CHANNEL_NAME = "org.qemu.guest_agent.0";
@@ -22,7 +22,7 @@ export const UEFI_VARIABLES = "/usr/share/OVMF/OVMF_VARS_4M.fd";
 export interface DomainOptions {
   readonly folders: HostFolders;
   readonly paths: MachinePaths;
-  readonly stamp: MachineStamp;
+  readonly labels: MachineLabels;
   readonly accelerator: Accelerator;
   readonly bridge: string;
   /** The bridge's packets go through a process: see BridgeDescription. */
@@ -38,7 +38,7 @@ export function renderDomain(spec: MachineSpec, options: DomainOptions): string 
     name: domainName(spec.id),
     uuid: domainUuid(spec.id),
     metadata: {
-      [STAMP_ELEMENT]: { "@xmlns:collective": STAMP_NAMESPACE, "#text": JSON.stringify(options.stamp) },
+      [LABELS_ELEMENT]: { "@xmlns:collective": LABELS_NAMESPACE, "#text": JSON.stringify(options.labels) },
     },
     memory: { "@unit": "b", "#text": description.memoryBytes },
     vcpu: description.cpus,
@@ -55,15 +55,15 @@ export function renderDomain(spec: MachineSpec, options: DomainOptions): string 
   return new XMLBuilder(XML_OPTIONS).build({ domain });
 }
 
-/** The stamp in a domain's definition; undefined for a domain that is not ours. */
-export function readDomainStamp(xml: string): MachineStamp | undefined {
-  if (!xml.includes(STAMP_NAMESPACE)) return undefined;
+/** The labels in a domain's definition; undefined for a domain that is not ours. */
+export function readDomainLabels(xml: string): MachineLabels | undefined {
+  if (!xml.includes(LABELS_NAMESPACE)) return undefined;
   const document = new XMLParser({ ...XML_OPTIONS, parseTagValue: false }).parse(xml) as {
     domain?: { metadata?: Record<string, string | { "#text"?: string } | undefined> };
   };
-  const element = document.domain?.metadata?.[STAMP_ELEMENT];
+  const element = document.domain?.metadata?.[LABELS_ELEMENT];
   const text = typeof element === "object" ? element["#text"] : element;
-  return text === undefined ? undefined : parseStamp(text);
+  return text === undefined ? undefined : parseLabels(text);
 }
 
 const XML_OPTIONS = {

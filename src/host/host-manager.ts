@@ -180,9 +180,9 @@ async function attachAll(context: HostContext): Promise<void> {
   );
 }
 
-async function attach(context: HostContext, { name, stamp }: FoundMachine): Promise<MachineRun> {
-  const paths = machinePaths(context.folders, stamp);
-  const run = await attachRun({ stamp, name, paths, libvirt: context.libvirt, wasRunning: true });
-  rememberRun(context, stamp, run);
+async function attach(context: HostContext, { name, labels }: FoundMachine): Promise<MachineRun> {
+  const paths = machinePaths(context.folders, labels);
+  const run = await attachRun({ labels, name, paths, libvirt: context.libvirt, wasRunning: true });
+  rememberRun(context, labels, run);
   return run;
 }

@@ -1,7 +1,7 @@
 /**
  * The contract of a host manager. The daemon implements it on libvirt and Open vSwitch, the client over a unix socket or
  * `ssh host cui host connect`; both pass one contract test. Names are derived from (network id, component path), every
- * domain, volume and port is stamped with network id, component, version and plan.
+ * domain, volume and port is labelled with network id, component, version and plan.
  *
  * All mutating calls are idempotent and carry a fence: the host remembers the highest token of each network and refuses a
  * lower one for good (HOST_FENCED). Calls for one machine run one after the other, for different machines side by side.
@@ -61,13 +61,13 @@ export interface MachineSpec {
   readonly dataDisks: readonly DataDiskSpec[];
   readonly interfaces: readonly InterfaceSpec[];
   readonly parameterLines: readonly string[];
-  /** Stamped on domain, volumes and ports; at most 200 printable ASCII characters. */
+  /** Put as labels on domain, volumes and ports; at most 200 printable ASCII characters. */
   readonly plan: string;
 }
 
 export type GuestState = "starting" | "ready" | "failed" | "stopping" | "stopped" | "paused";
 
-/** One machine on a host, as `inventory` finds it: from the domain and its stamps, not from memory. */
+/** One machine on a host, as `inventory` finds it: from the domain and its labels, not from memory. */
 export interface MachineReport {
   readonly id: MachineId;
   readonly version: number | null;

@@ -14,19 +14,19 @@ export async function readInventory(context: HostContext): Promise<HostInventory
   return { machines: machines.map((machine) => reportMachine(context, machine)), dataDisks, images };
 }
 
-function reportMachine(context: HostContext, { state, stamp }: FoundMachine): MachineReport {
-  const run = context.runs.get(machineKey(stamp));
+function reportMachine(context: HostContext, { state, labels }: FoundMachine): MachineReport {
+  const run = context.runs.get(machineKey(labels));
   return {
-    id: { networkId: stamp.networkId, component: stamp.component },
-    version: stamp.version,
-    imageDigest: stamp.imageDigest,
-    plan: stamp.plan,
+    id: { networkId: labels.networkId, component: labels.component },
+    version: labels.version,
+    imageDigest: labels.imageDigest,
+    plan: labels.plan,
     state: guestState(state, run?.isStopping() === true ? "stopping" : run?.condition().state),
     status: run?.condition().status ?? "",
-    startedAt: state === "stopped" ? null : stamp.startedAt,
-    memoryBytes: stamp.memoryBytes,
-    interfaces: stamp.interfaces,
-    dataDisks: stamp.dataDisks,
+    startedAt: state === "stopped" ? null : labels.startedAt,
+    memoryBytes: labels.memoryBytes,
+    interfaces: labels.interfaces,
+    dataDisks: labels.dataDisks,
   };
 }
 

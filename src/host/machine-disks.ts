@@ -131,7 +131,7 @@ export async function listDataDisks(folders: HostFolders): Promise<readonly Data
   return found;
 }
 
-/** Moves data disks and their stamp to a folder of the attic named for the time; no-op without data disks. */
+/** Moves data disks and their labels to a folder of the attic named for the time; no-op without data disks. */
 export async function moveDataToAttic(folders: HostFolders, id: MachineId, time: Date): Promise<void> {
   const { folder } = machinePaths(folders, id);
   const disks = (await namesIn(folder)).filter((name) => deviceOfDataDisk(name) !== undefined);

@@ -23,7 +23,7 @@ export interface HostFolders {
 
 export interface MachinePaths {
   readonly folder: string;
-  readonly stamp: string;
+  readonly labels: string;
   readonly consoleLog: string;
   readonly uefiVariables: string;
   readonly runFolder: string;
@@ -44,7 +44,7 @@ export function machinePaths(folders: HostFolders, id: MachineId): MachinePaths 
   const secretsFolder = path.join(folders.secretsDirectory, machineKey(id));
   return {
     folder,
-    stamp: path.join(folder, "machine.json"),
+    labels: path.join(folder, "machine.json"),
     consoleLog: path.join(folder, "console.log"),
     uefiVariables: path.join(folder, "uefi-variables.fd"),
     runFolder,

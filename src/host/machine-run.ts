@@ -9,7 +9,7 @@ import type { GuestMessage } from "./guest-lines.ts";
 import type { ReadyReport } from "./host.ts";
 import type { Libvirt } from "./libvirt.ts";
 import type { MachinePaths } from "./machine-paths.ts";
-import type { MachineStamp } from "./machine-stamp.ts";
+import type { MachineLabels } from "./machine-labels.ts";
 import { readSetMessage } from "./secret-files.ts";
 import { machineName } from "../network/paths.ts";
 
@@ -21,7 +21,7 @@ export interface GuestCondition {
 }
 
 export interface MachineRun {
-  readonly stamp: MachineStamp;
+  readonly labels: MachineLabels;
   condition(): GuestCondition;
   /** @see Host.awaitReady */
   awaitReady(timeoutMs: number): Promise<ReadyReport>;
@@ -39,7 +39,7 @@ export interface MachineRun {
 }
 
 export interface MachineRunOptions {
-  readonly stamp: MachineStamp;
+  readonly labels: MachineLabels;
   readonly name: string;
   readonly paths: MachinePaths;
   readonly libvirt: Libvirt;
@@ -74,7 +74,7 @@ type Outcome = "changed" | "reloaded" | "failed" | "ended";
 type Waiter = (outcome: Outcome) => void;
 
 class Run implements MachineRun {
-  readonly stamp: MachineStamp;
+  readonly labels: MachineLabels;
   readonly ended: Promise<void>;
   private readonly options: MachineRunOptions;
   private readonly waiters = new Set<Waiter>();
@@ -93,7 +93,7 @@ class Run implements MachineRun {
 
   constructor(options: MachineRunOptions, saved: GuestCondition | undefined) {
     this.options = options;
-    this.stamp = options.stamp;
+    this.labels = options.labels;
     this.current = saved ?? { state: "starting", status: "", bootMs: null };
     this.ended = new Promise((resolve) => (this.resolveEnded = resolve));
   }
@@ -137,8 +137,8 @@ class Run implements MachineRun {
   }
 
   async awaitReady(timeoutMs: number): Promise<ReadyReport> {
-    if (this.stamp.ready === "running") this.become({ state: "ready" });
-    const poll = this.stamp.ready === "agent" ? this.pollAgent(Date.now() + timeoutMs) : undefined;
+    if (this.labels.ready === "running") this.become({ state: "ready" });
+    const poll = this.labels.ready === "agent" ? this.pollAgent(Date.now() + timeoutMs) : undefined;
     const settled = (): boolean => this.current.state !== "starting" || this.hasEnded;
     if (!settled()) await this.waitFor(() => settled(), timeoutMs);
     void poll;
@@ -231,7 +231,7 @@ class Run implements MachineRun {
   private async write(): Promise<void> {
     while (this.unsaved) {
       this.unsaved = false;
-      const saved = { startedAt: this.stamp.startedAt, ...this.current };
+      const saved = { startedAt: this.labels.startedAt, ...this.current };
       await writeFileAtomically(this.options.paths.guestState, JSON.stringify(saved)).catch(() => undefined);
     }
   }
@@ -280,7 +280,7 @@ class Run implements MachineRun {
   }
 
   private sinceStart(): number {
-    return Math.max(0, Date.now() - Date.parse(this.stamp.startedAt));
+    return Math.max(0, Date.now() - Date.parse(this.labels.startedAt));
   }
 
   private notReadyError(timeoutMs: number): CollectiveError {
@@ -288,7 +288,7 @@ class Run implements MachineRun {
       this.current.status === "" ? "it has said nothing yet" : `its last status: ${this.current.status}`;
     return new CollectiveError(
       "HOST_NOT_READY",
-      `${machineName(this.stamp.component)} was not ready after ${Math.round(timeoutMs / 1000)} s; ${said}`,
+      `${machineName(this.labels.component)} was not ready after ${Math.round(timeoutMs / 1000)} s; ${said}`,
       {
         data: { consoleLog: this.options.paths.consoleLog, status: this.current.status },
         hint: `its console is in ${this.options.paths.consoleLog} on the host; cui console attaches to it`,
@@ -297,13 +297,13 @@ class Run implements MachineRun {
   }
 }
 
-async function readSaved({ paths, stamp }: MachineRunOptions): Promise<GuestCondition | undefined> {
+async function readSaved({ paths, labels }: MachineRunOptions): Promise<GuestCondition | undefined> {
   await mkdir(path.dirname(paths.guestState), { recursive: true });
   try {
     const { startedAt, ...condition } = savedSchema.parse(
       JSON.parse(await readFile(paths.guestState, "utf8")),
     );
-    return startedAt === stamp.startedAt ? condition : undefined;
+    return startedAt === labels.startedAt ? condition : undefined;
   } catch {
     return undefined; // a new run, or the file of one before
   }

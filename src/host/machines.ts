@@ -1,13 +1,13 @@
-/** The machines libvirt knows on this host that carry our stamp. */
+/** The machines libvirt knows on this host that carry our labels. */
 import type { Libvirt, DomainState } from "./libvirt.ts";
-import { readDomainStamp } from "./domain-xml.ts";
-import type { MachineStamp } from "./machine-stamp.ts";
+import { readDomainLabels } from "./domain-xml.ts";
+import type { MachineLabels } from "./machine-labels.ts";
 import { domainName } from "./names.ts";
 
 export interface FoundMachine {
   readonly name: string;
   readonly state: DomainState;
-  readonly stamp: MachineStamp;
+  readonly labels: MachineLabels;
 }
 
 /** Read from libvirt each time. Domains of others are left alone, whatever they are called. */
@@ -16,10 +16,10 @@ export async function readMachines(libvirt: Libvirt): Promise<readonly FoundMach
   const names = [...states.keys()].filter((name) => /^cui\.[A-Za-z0-9_.-]+$/.test(name));
   const definitions = await libvirt.definitions(names);
   return definitions.flatMap((xml) => {
-    const stamp = readDomainStamp(xml);
-    if (stamp === undefined) return [];
-    const name = domainName(stamp);
+    const labels = readDomainLabels(xml);
+    if (labels === undefined) return [];
+    const name = domainName(labels);
     const state = states.get(name);
-    return state === undefined ? [] : [{ name, state, stamp }];
+    return state === undefined ? [] : [{ name, state, labels }];
   });
 }

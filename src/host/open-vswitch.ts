@@ -1,4 +1,4 @@
-/** The integration bridge. libvirt makes and removes the ports itself; here they are stamped, and the bridge is looked at. */
+/** The integration bridge. libvirt makes and removes the ports itself; here they are labelled, and the bridge is looked at. */
 import { CollectiveError } from "../errors.ts";
 import { run, stderrOf } from "../io.ts";
 
@@ -24,14 +24,14 @@ export async function describeBridge(location: BridgeLocation): Promise<BridgeDe
   }
 }
 
-/** Puts the stamp on a machine's ports: key-value pairs of their external ids. */
-export async function stampPorts(
+/** Puts the labels on a machine's ports: key-value pairs of their external ids. */
+export async function labelPorts(
   location: BridgeLocation,
   ports: readonly string[],
-  stamp: Readonly<Record<string, string>>,
+  labels: Readonly<Record<string, string>>,
 ): Promise<void> {
   if (ports.length === 0) return;
-  const pairs = Object.entries(stamp).map(([key, value]) => `external_ids:${key}=${JSON.stringify(value)}`);
+  const pairs = Object.entries(labels).map(([key, value]) => `external_ids:${key}=${JSON.stringify(value)}`);
   await vsctl(
     location,
     ports.flatMap((port) => ["--", "set", "interface", port, ...pairs]),

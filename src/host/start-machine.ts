@@ -15,10 +15,10 @@ import {
 } from "./machine-disks.ts";
 import { machinePaths, type MachinePaths } from "./machine-paths.ts";
 import { attachRun } from "./machine-run.ts";
-import { stampOf, type MachineStamp } from "./machine-stamp.ts";
+import { labelsOf, type MachineLabels } from "./machine-labels.ts";
 import { readMachines, type FoundMachine } from "./machines.ts";
 import { domainName, machineKey, portName } from "./names.ts";
-import { describeBridge, stampPorts } from "./open-vswitch.ts";
+import { describeBridge, labelPorts } from "./open-vswitch.ts";
 import { dropParameters, writeParameters } from "./secret-files.ts";
 import { machineName } from "../network/paths.ts";
 
@@ -34,9 +34,9 @@ export async function startMachine(context: HostContext, spec: MachineSpec): Pro
     readMachines(context.libvirt).then((machines) => machines.find((machine) => machine.name === name)),
     describeBridge(context),
   ]);
-  const stamp = stampOf(spec, new Date().toISOString());
+  const labels = labelsOf(spec, new Date().toISOString());
   if (found !== undefined && found.state !== "stopped") {
-    if (found.stamp.specDigest === stamp.specDigest) return;
+    if (found.labels.specDigest === labels.specDigest) return;
     throw new CollectiveError(
       "HOST_MACHINE_RUNNING",
       `${spec.id.component} runs already, and not as it is asked for`,
@@ -48,34 +48,34 @@ export async function startMachine(context: HostContext, spec: MachineSpec): Pro
   await checkCapacity(context, spec);
   await checkImageFiles(context.folders, spec);
   await checkDataDisks(context.folders, spec);
-  await startChecked(context, { spec, stamp, found, userspaceBridge: bridge.userspace });
+  await startChecked(context, { spec, labels, found, userspaceBridge: bridge.userspace });
 }
 
 interface Start {
   readonly spec: MachineSpec;
-  readonly stamp: MachineStamp;
+  readonly labels: MachineLabels;
   /** Left by a run that ended by itself or with its host. */
   readonly found: FoundMachine | undefined;
   readonly userspaceBridge: boolean;
 }
 
 async function startChecked(context: HostContext, start: Start): Promise<void> {
-  const { spec, stamp, found } = start;
+  const { spec, labels, found } = start;
   const paths = machinePaths(context.folders, spec.id);
   const name = domainName(spec.id);
-  const keepsOverlays = found?.stamp.imageDigest === stamp.imageDigest;
+  const keepsOverlays = found?.labels.imageDigest === labels.imageDigest;
   await context.runs.get(machineKey(spec.id))?.close(); // of a run that ended by itself
   try {
     await makeFolders(paths);
     await Promise.all([
       writeParameters(paths, spec),
       makeOverlays(context.folders, spec, !keepsOverlays),
-      writeFileAtomically(paths.stamp, JSON.stringify(stamp)),
+      writeFileAtomically(paths.labels, JSON.stringify(labels)),
       writeFileAtomically(paths.domainXml, renderDomain(spec, domainOptions(context, paths, start))),
     ]);
     await context.libvirt.define(paths.domainXml);
     await context.libvirt.start(name);
-    await stampPorts(context, portsOf(spec), portStamp(stamp));
+    await labelPorts(context, portsOf(spec), portLabels(labels));
   } catch (error) {
     await removeMade(context, { spec, keepsOverlays });
     throw await explainStartError(error, context, spec);
@@ -83,17 +83,17 @@ async function startChecked(context: HostContext, start: Start): Promise<void> {
   rememberRun(
     context,
     spec.id,
-    await attachRun({ stamp, name, paths, libvirt: context.libvirt, wasRunning: false }),
+    await attachRun({ labels, name, paths, libvirt: context.libvirt, wasRunning: false }),
   );
 }
 
 function domainOptions(
   context: HostContext,
   paths: MachinePaths,
-  { stamp, userspaceBridge }: Start,
+  { labels, userspaceBridge }: Start,
 ): Parameters<typeof renderDomain>[1] {
   const { folders, accelerator, bridge } = context;
-  return { folders, paths, stamp, accelerator, bridge, userspaceBridge };
+  return { folders, paths, labels, accelerator, bridge, userspaceBridge };
 }
 
 /** QEMU may run as another user: it must be able to walk to what it is given, not to list it. */
@@ -164,12 +164,12 @@ function portsOf({ id, interfaces }: MachineSpec): string[] {
   return interfaces.flatMap(({ port }, index) => (port === null ? [] : [portName(id, index)]));
 }
 
-function portStamp(stamp: MachineStamp): Record<string, string> {
+function portLabels(labels: MachineLabels): Record<string, string> {
   return {
-    "collective-network": stamp.networkId,
-    "collective-component": stamp.component,
-    "collective-version": String(stamp.version ?? ""),
-    "collective-plan": stamp.plan,
+    "collective-network": labels.networkId,
+    "collective-component": labels.component,
+    "collective-version": String(labels.version ?? ""),
+    "collective-plan": labels.plan,
   };
 }
 

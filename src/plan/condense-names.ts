@@ -1,5 +1,5 @@
 /** Long lists of names, shortened without losing one: `web1`…`web500`. */
-import { inertName, LONGEST_NAME } from "./inert-markdown.ts";
+import { escapeName, LONGEST_NAME } from "./escape-markdown.ts";
 
 export interface CondensedNames {
   readonly text: string;
@@ -30,8 +30,8 @@ export function condenseNames(names: readonly string[]): readonly CondensedNames
 const SHORTEST_RUN = 3;
 
 function renderRun(sorted: readonly Numbered[], start: number, end: number): CondensedNames {
-  const first = inertName(sorted[start]?.name ?? "");
-  const last = inertName(sorted[end - 1]?.name ?? "");
+  const first = escapeName(sorted[start]?.name ?? "");
+  const last = escapeName(sorted[end - 1]?.name ?? "");
   const count = end - start;
   return { text: count === 1 ? first : `${first}…${last} (${count})`, count };
 }

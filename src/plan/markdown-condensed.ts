@@ -5,7 +5,7 @@
  */
 import { condenseNames } from "./condense-names.ts";
 import { count } from "./format.ts";
-import { inertName } from "./inert-markdown.ts";
+import { escapeName } from "./escape-markdown.ts";
 import { groupByTitle } from "./markdown-details.ts";
 import { renderHidden } from "./markdown-headline.ts";
 import {
@@ -63,7 +63,7 @@ function fill(actions: readonly PlacedAction[], room: number): { lines: string[]
   const groups = groupByTitle(actions.map((placed): Listed => ({ ...placed.action, placed })));
   for (const [title, group] of groups) {
     for (const [file, members] of groupByFile(group)) {
-      let line = `- ${title} in ${inertName(file)}: `;
+      let line = `- ${title} in ${escapeName(file)}: `;
       let separator = "";
       for (const { text, count: number } of condenseNames(members)) {
         // Worst first: the first that does not fit ends the list, so that nothing lighter is shown in its place.

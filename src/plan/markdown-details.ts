@@ -2,7 +2,7 @@
 import { condenseNames } from "./condense-names.ts";
 import { ACTION_KINDS } from "./action-kinds.ts";
 import { formatBytes, formatBytesChange, formatVersions } from "./format.ts";
-import { inertHtml, inertName, inertText, mermaidBlock } from "./inert-markdown.ts";
+import { escapeHtml, escapeName, escapeText, mermaidBlock } from "./escape-markdown.ts";
 import { severityOf, isDestructive, subjectOf, type PlannedNetwork } from "./markdown-model.ts";
 import type { Action, Plan } from "./plan.ts";
 import { summarize } from "./render-terminal.ts";
@@ -23,7 +23,7 @@ const MOST_NOTES = 50;
 /** The blocks of a network; an iterable, so that a renderer can stop when there is no room. */
 export function* renderDetails(network: PlannedNetwork, richness: Richness): Iterable<string> {
   const { plan, file } = network;
-  yield `<details><summary>${inertHtml(file)}: ${plan === null ? "cannot be planned" : summarize(plan)}</summary>\n`;
+  yield `<details><summary>${escapeHtml(file)}: ${plan === null ? "cannot be planned" : summarize(plan)}</summary>\n`;
   if (plan === null) yield* notes("", network.problems ?? []);
   else yield* renderPlanDetails(plan, richness);
   if (richness.diagram && plan !== null) yield* renderDiagram(network);
@@ -61,7 +61,7 @@ function* renderPlanDetails(plan: Plan, richness: Richness): Iterable<string> {
   const { memoryBytesChange, addressesChange } = plan.forecast;
   const addresses =
     addressesChange === 0 ? "" : `, addresses ${addressesChange > 0 ? "+" : ""}${addressesChange}`;
-  yield `\nMemory ${formatBytesChange(memoryBytesChange)}${addresses}. Input digest ${inertText(plan.inputDigest.slice(0, 64))}`;
+  yield `\nMemory ${formatBytesChange(memoryBytesChange)}${addresses}. Input digest ${escapeText(plan.inputDigest.slice(0, 64))}`;
 }
 
 function renderAction(action: Action, plan: Plan): string {
@@ -71,9 +71,9 @@ function renderAction(action: Action, plan: Plan): string {
     action.class === "none" ? "" : `class ${action.class}`,
   ].filter((text) => text !== "");
   const tail = facts.length === 0 ? "" : `, ${facts.join(", ")}`;
-  const head = `- **${ACTION_KINDS[action.kind].words}** ${inertName(subjectOf({ plan, action }))}${tail}`;
+  const head = `- **${ACTION_KINDS[action.kind].words}** ${escapeName(subjectOf({ plan, action }))}${tail}`;
   const reasons = action.reasons.map(({ text, place }) => {
-    return `  - ${inertText(text)}${place === undefined ? "" : ` ${inertText(place, 120)}`}`;
+    return `  - ${escapeText(text)}${place === undefined ? "" : ` ${escapeText(place, 120)}`}`;
   });
   return [head, ...reasons].join("\n");
 }
@@ -113,6 +113,6 @@ function fetchOf({ kind, component }: Action, { forecast }: Plan): string {
 }
 
 function* notes(prefix: string, texts: readonly string[]): Iterable<string> {
-  for (const text of texts.slice(0, MOST_NOTES)) yield `- ${prefix}${inertText(text)}`;
+  for (const text of texts.slice(0, MOST_NOTES)) yield `- ${prefix}${escapeText(text)}`;
   if (texts.length > MOST_NOTES) yield `- ${prefix}and ${texts.length - MOST_NOTES} more`;
 }

@@ -1,6 +1,6 @@
 /** The first lines of a comment, at most eight, the worst first: what a reviewer must have read. */
 import { count, formatBytes } from "./format.ts";
-import { inertName } from "./inert-markdown.ts";
+import { escapeName } from "./escape-markdown.ts";
 import { placedActions, subjectOf, type PlacedAction, type PlannedNetwork } from "./markdown-model.ts";
 
 /** Of the names in one line; the others are counted. */
@@ -115,7 +115,7 @@ export function listNames(names: readonly string[]): string {
   const shown: string[] = [];
   let length = 0;
   for (const name of names) {
-    const text = inertName(name);
+    const text = escapeName(name);
     length += text.length + 2;
     if (length > NAMES_LENGTH && shown.length > 0) break;
     shown.push(text);

@@ -22,7 +22,7 @@ const LEVELS: readonly Richness[] = [
   { diagram: false, destructive: "names", others: "counts" },
 ];
 
-/** Without a newline at its end. Every name and text in it is inert: see inert-markdown.ts. */
+/** Without a newline at its end. Every name and text in it is escaped: see escape-markdown.ts. */
 export function renderPlanMarkdown(
   networks: readonly PlannedNetwork[],
   options: PlanMarkdownOptions = {},

@@ -20,7 +20,7 @@ export interface VersionDifferenceOptions {
   readonly to: number;
 }
 
-/** Every text in it is a stranger's: to be rendered inert. */
+/** Every text in it is a stranger's: to be escaped. */
 export interface VersionDifference {
   readonly url: string;
   readonly from: Version | undefined;

@@ -56,7 +56,7 @@ t.test("the groupware's users set 14 parameters in place of 30", async (t) => {
   t.equal(uses.length, 30);
 });
 
-t.test("the sound cases are formatted without losing a value", async (t) => {
+t.test("the cases without mistakes are formatted without losing a value", async (t) => {
   for (const name of readdirSync(CASES).filter((entry) => !entry.startsWith("error-"))) {
     const before = await runCase(path.join(CASES, name));
     const after = await runCase(path.join(CASES, name), (text) => format(text, "x.cvl").text);

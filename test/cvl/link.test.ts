@@ -217,10 +217,10 @@ x`;
   ]);
   t.equal(file.objects.length, 1);
   t.equal(file.objects[0]?.isDamaged, true);
-  const sound = file.objects[0]?.statements.filter(
+  const unharmed = file.objects[0]?.statements.filter(
     ({ kind, start }) => kind === "assignment" && text.slice(start).startsWith('vm = "fine"'),
   );
-  t.equal(sound?.length, 1);
+  t.equal(unharmed?.length, 1);
   t.end();
 });
 

@@ -1,6 +1,6 @@
 /**
  * Hostile pull requests, as `plan` meets them: a process of its own with little memory, where every program but git is a trap
- * that records its call. Refused or rendered inert, in bounded time and memory, with no token in anything that comes out.
+ * that records its call. Refused or escaped, in bounded time and memory, with no token in anything that comes out.
  */
 import { spawn } from "node:child_process";
 import {

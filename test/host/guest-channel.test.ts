@@ -11,7 +11,7 @@ import { createLineSplitter, parseGuestLine } from "../../src/host/guest-lines.t
 import type { DomainState, Libvirt } from "../../src/host/libvirt.ts";
 import { machinePaths } from "../../src/host/machine-paths.ts";
 import { attachRun, type MachineRun } from "../../src/host/machine-run.ts";
-import type { MachineStamp } from "../../src/host/machine-stamp.ts";
+import type { MachineLabels } from "../../src/host/machine-labels.ts";
 import { replaceParameterLines } from "../../src/host/secret-files.ts";
 import { eventually } from "./fixtures/traces.ts";
 
@@ -88,7 +88,7 @@ async function fakeGuest(t: Test, options: { wasRunning: boolean; saved?: object
   await mkdir(paths.runFolder, { recursive: true });
   await mkdir(paths.secretsFolder, { recursive: true });
   const startedAt = new Date(Date.now() - 5000).toISOString();
-  const stamp = { ...id, startedAt, ready: "guest" } as MachineStamp;
+  const labels = { ...id, startedAt, ready: "guest" } as MachineLabels;
   if (options.saved !== undefined)
     await writeFile(paths.guestState, JSON.stringify({ startedAt, ...options.saved }));
   await replaceParameterLines(paths, ["a=1"]);
@@ -103,7 +103,7 @@ async function fakeGuest(t: Test, options: { wasRunning: boolean; saved?: object
   });
   await new Promise<void>((resolve) => server.listen(paths.channel, resolve));
   const libvirt = { state: () => Promise.resolve(state) } as unknown as Libvirt;
-  const run = await attachRun({ stamp, name: "cui.n.w", paths, libvirt, wasRunning: options.wasRunning });
+  const run = await attachRun({ labels, name: "cui.n.w", paths, libvirt, wasRunning: options.wasRunning });
   t.teardown(async () => {
     await run.close();
     server.close();

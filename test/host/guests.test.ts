@@ -101,9 +101,16 @@ t.test("segments reach over the trunk and stay apart; a page is served outside",
     `in_port=${number},dl_vlan=100,dl_src=52:54:00:00:00:01`,
   );
   t.match(trace, /Datapath actions: drop/, "a guest on it cannot speak on a VLAN");
-  const stamp = await exec("host1", "ovs-vsctl", "get", "interface", portName(specs.a.id, 0), "external_ids");
+  const labels = await exec(
+    "host1",
+    "ovs-vsctl",
+    "get",
+    "interface",
+    portName(specs.a.id, 0),
+    "external_ids",
+  );
   t.match(
-    stamp,
+    labels,
     /collective-component=a, collective-network=guests, collective-plan=plan-1, collective-version="1"/,
   );
   for (const [host, ids] of [

@@ -1,7 +1,7 @@
 import fc from "fast-check";
 import t from "tap";
 import { condenseNames } from "../../src/plan/condense-names.ts";
-import { inertHtml, inertName, inertText, mermaidBlock } from "../../src/plan/inert-markdown.ts";
+import { escapeHtml, escapeName, escapeText, mermaidBlock } from "../../src/plan/escape-markdown.ts";
 import { destructiveDigest, isDestructive, type PlannedNetwork } from "../../src/plan/markdown-model.ts";
 import { ACTION_KINDS, type ActionKind } from "../../src/plan/action-kinds.ts";
 import { actionSchema } from "../../src/plan/plan-schema.ts";
@@ -357,13 +357,13 @@ t.test("hostile texts are shown and do nothing", (t) => {
 });
 
 t.test("the pieces", (t) => {
-  t.equal(inertName("g.f"), "`g.f`");
-  t.equal(inertName("a`b\nc"), "`a\u02cbb\ufffdc`");
-  t.equal(inertName(""), "`(empty)`");
-  t.equal(inertText("admin@acme.example"), "`admin@acme.example`", "an address is no mention");
-  t.equal(inertText("x".repeat(500)).length, 302);
-  t.equal(inertHtml('<b a="1">&'), "<code>&#60;b a=&#34;1&#34;&#62;&#38;</code>");
-  const long = (end: string) => inertName(`${"x".repeat(200)}${end}${"y".repeat(50)}`);
+  t.equal(escapeName("g.f"), "`g.f`");
+  t.equal(escapeName("a`b\nc"), "`a\u02cbb\ufffdc`");
+  t.equal(escapeName(""), "`(empty)`");
+  t.equal(escapeText("admin@acme.example"), "`admin@acme.example`", "an address is no mention");
+  t.equal(escapeText("x".repeat(500)).length, 302);
+  t.equal(escapeHtml('<b a="1">&'), "<code>&#60;b a=&#34;1&#34;&#62;&#38;</code>");
+  const long = (end: string) => escapeName(`${"x".repeat(200)}${end}${"y".repeat(50)}`);
   t.not(long("a"), long("b"), "shortened names stay different");
   t.ok(long("a").length < 80);
   t.equal(mermaidBlock("a\n```\nb"), "````mermaid\na\n```\nb\n````");

@@ -1,4 +1,4 @@
-/** What people and forges read: golden texts (UPDATE_GOLDEN=1 writes them anew), and strangers' texts rendered inert. */
+/** What people and forges read: golden texts (UPDATE_GOLDEN=1 writes them anew), and strangers' texts escaped. */
 import { readFileSync, writeFileSync } from "node:fs";
 import t from "tap";
 import { diffNetworks, planStart, planStop } from "../../src/plan/diff-networks.ts";

@@ -1,7 +1,8 @@
 /**
- * Sound text to the syntax tree, by recursive descent over tokens as the lexer makes them; it gives up at the first mistake.
+ * The fast path: text without mistakes to the syntax tree, by recursive descent over tokens as the lexer makes them; it gives up
+ * at the first mistake.
  * grammar.ts has the grammar and goes on after mistakes, but takes several times as long, most of it for what makes that
- * possible. Both make the same tree of every sound text: test/cvl/properties.test.ts compares them.
+ * possible. Both make the same tree of every text without mistakes: test/cvl/properties.test.ts compares them.
  */
 import { EOF, type TokenType } from "chevrotain";
 import type { FileBody } from "./grammar.ts";
@@ -36,9 +37,9 @@ import {
 } from "./tokens.ts";
 
 /** The file's content, or undefined when there is anything wrong with its syntax. */
-export function parseQuickly(lexer: Lexer): FileBody | undefined {
+export function parseFast(lexer: Lexer): FileBody | undefined {
   try {
-    return new QuickParser(lexer).file();
+    return new FastParser(lexer).file();
   } catch (error) {
     if (error === GIVE_UP) return undefined;
     throw error;
@@ -47,7 +48,7 @@ export function parseQuickly(lexer: Lexer): FileBody | undefined {
 
 const GIVE_UP = new Error("the syntax is wrong");
 
-class QuickParser {
+class FastParser {
   private readonly lexer: Lexer;
   /** The one token of lookahead: the lexer makes each in place of the one before. */
   private readonly token = new CvlToken();

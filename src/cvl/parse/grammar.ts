@@ -1,7 +1,7 @@
 /**
  * The grammar of CVL for chevrotain, which builds the syntax tree as it goes (no CST) and goes on after mistakes, to find
- * them all: puts in a missing bracket or separator, leaves out a token, or goes to the next statement. Sound text never
- * comes here: see quick-parser.ts.
+ * them all: puts in a missing bracket or separator, leaves out a token, or goes to the next statement. Text without
+ * mistakes never comes here: see fast-parser.ts.
  */
 import {
   EmbeddedActionsParser,

@@ -2,7 +2,7 @@
 import type { Diagnostic } from "../../diagnostics.ts";
 import { ThoroughParser } from "./grammar.ts";
 import { Lexer, tokenize } from "./lexer.ts";
-import { parseQuickly } from "./fast-parser.ts";
+import { parseFast } from "./fast-parser.ts";
 import { createReporter } from "../report.ts";
 import type { ObjectSyntax, SyntaxFile, SyntaxRange } from "./syntax.ts";
 import { type DamagedRange, reportSyntaxErrors } from "./syntax-errors.ts";
@@ -24,12 +24,12 @@ let thoroughParser: ThoroughParser | undefined;
 function parseSound(text: string, displayName: string): ParseResult | undefined {
   const reporter = createReporter();
   const lexer = new Lexer(text, displayName, reporter);
-  const body = parseQuickly(lexer);
+  const body = parseFast(lexer);
   if (body === undefined || reporter.hasErrors) return undefined;
   return { file: { displayName, text, ...body, comments: lexer.comments }, diagnostics: [] };
 }
 
-/** With every mistake; of sound text the same tree as `parse`. */
+/** With every mistake; of text without mistakes the same tree as `parse`. */
 export function parseThoroughly(text: string, displayName: string): ParseResult {
   const reporter = createReporter();
   const { tokens, comments } = tokenize(text, displayName, reporter);

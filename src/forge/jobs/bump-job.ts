@@ -2,7 +2,7 @@
 import path from "node:path";
 import { visible } from "../../diagnostics.ts";
 import { CollectiveError } from "../../errors.ts";
-import { inertText } from "../../plan/inert-markdown.ts";
+import { escapeText } from "../../plan/escape-markdown.ts";
 import { withMirrors } from "../../appliance/mirrors.ts";
 import { workflowNote } from "../annotations.ts";
 import type { RepositoryName } from "../forge.ts";
@@ -73,7 +73,7 @@ function renderSummary({ opened, closed, found }: OpenReport): string {
   const problems = found.problems
     .slice(0, MOST_ROWS)
     .map(
-      ({ group, error }) => `- ${group} cannot be bumped: ${inertText(error.message.split("\n")[0] ?? "")}`,
+      ({ group, error }) => `- ${group} cannot be bumped: ${escapeText(error.message.split("\n")[0] ?? "")}`,
     );
   const gone =
     closed.length === 0
@@ -86,7 +86,7 @@ function renderSummary({ opened, closed, found }: OpenReport): string {
 }
 
 function cell(text: string): string {
-  return inertText(text).replaceAll("|", "\\|");
+  return escapeText(text).replaceAll("|", "\\|");
 }
 
 function visibleLines(text: string): string {

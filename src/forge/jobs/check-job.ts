@@ -1,6 +1,6 @@
 /** Every mistake of a checkout's files, beside its line. Works without any token; with one that may, a check run has them too. */
 import { visible, type Diagnostic } from "../../diagnostics.ts";
-import { inertText } from "../../plan/inert-markdown.ts";
+import { escapeText } from "../../plan/escape-markdown.ts";
 import { checkSite, type CheckOptions } from "../../preview/check-site.ts";
 import { hasErrors } from "../../site/describe-network.ts";
 import { policyAt } from "../../preview/preview-site.ts";
@@ -140,10 +140,10 @@ function renderSummary(
   const lines = [
     ...annotations.map(
       (entry) =>
-        `- **${entry.annotation_level === "failure" ? "error" : "warning"}** ${inertText(`${entry.path}:${entry.start_line}`, 120)} ${entry.title}: ${inertText(entry.message.split("\n")[0] ?? "")}`,
+        `- **${entry.annotation_level === "failure" ? "error" : "warning"}** ${escapeText(`${entry.path}:${entry.start_line}`, 120)} ${entry.title}: ${escapeText(entry.message.split("\n")[0] ?? "")}`,
     ),
     ...unplaced.map(({ severity, code, message, span }) => {
-      return `- **${severity}** ${span === undefined ? "" : `${inertText(span.file, 120)} `}${code}: ${inertText(message)}`;
+      return `- **${severity}** ${span === undefined ? "" : `${escapeText(span.file, 120)} `}${code}: ${escapeText(message)}`;
     }),
   ];
   const more = lines.length - MOST_LISTED;

@@ -9,7 +9,7 @@ export interface JobContext {
   readonly event: unknown;
   /** The forge, with the job's token. @throws CollectiveError FORGE_NO_TOKEN where the job has none. */
   forge(): Forge;
-  /** A line of the job's log; what the caller did not write itself must be inert (`visible`, `workflowCommand`). */
+  /** A line of the job's log; what the caller did not write itself must be escaped (`visible`, `workflowCommand`). */
   print(line: string): void;
   /** Aborted when the job is cancelled. */
   readonly signal?: AbortSignal;

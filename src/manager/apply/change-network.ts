@@ -236,7 +236,7 @@ function readAllocation(text: string): unknown {
   return (JSON.parse(text) as NetworkRecord).allocation;
 }
 
-/** Records as the hosts show them: what a manager that died left behind is settled by the stamps of what runs. */
+/** Records as the hosts show them: what a manager that died left behind is settled by the labels of what runs. */
 function settledRecords(
   state: NetworkState | undefined,
   observed: ObservedNetwork,

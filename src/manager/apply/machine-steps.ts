@@ -1,6 +1,6 @@
 /**
  * What is done to one machine. Each step is journaled before and after it and can be repeated after a crash: every call to a
- * host is idempotent, and the stamp of a domain tells which incarnation runs.
+ * host is idempotent, and the labels of a domain tell which incarnation runs.
  */
 import type { ComponentPath } from "../../cvl/tree.ts";
 import { CollectiveError, messageOf } from "../../errors.ts";

@@ -26,7 +26,7 @@ import type { Evaluated } from "./root-appliance.ts";
 import { requireSecrets, sensitiveMacs } from "./sensitive.ts";
 
 export interface DecideOptions extends ChangeQuestion {
-  /** Grows with every operation: makes the stamps of what it starts its own. */
+  /** Grows with every operation: makes the labels of what it starts its own. */
   readonly token: number;
 }
 

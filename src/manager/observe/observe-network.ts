@@ -11,7 +11,7 @@ export interface ObservedMachine {
   readonly report: MachineReport | undefined;
   /** `absent`: the host has no such domain, or a stopped one. `unseen`: the host cannot be asked. */
   readonly state: GuestState | "absent" | "unseen";
-  /** The incarnation whose stamp the domain carries; null when none of ours runs. */
+  /** The incarnation whose labels the domain carries; null when none of ours runs. */
   readonly runs: Incarnation | null;
 }
 

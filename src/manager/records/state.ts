@@ -39,7 +39,7 @@ export interface NetworkRecord {
 
 /** What one start of a machine is made from. */
 export interface Incarnation {
-  /** Stamped on the domain, so that a look at the host tells which incarnation runs. */
+  /** Put as labels on the domain, so that a look at the host tells which incarnation runs. */
   readonly plan: string;
   readonly description: MachineDescription;
   /** Keyed MAC of each sensitive parameter's value, by the name it is sent under. */

@@ -9,17 +9,17 @@ export const LONGEST_NAME = 80;
 const LONGEST_TEXT = 300;
 
 /** A name as a code span. A longer one than 80 characters keeps its ends and gets a digest, so that it stays that one name. */
-export function inertName(name: string): string {
+export function escapeName(name: string): string {
   return codeSpan(shortName(name));
 }
 
 /** Any text as a code span on one line, cut at `longest` characters. */
-export function inertText(text: string, longest = LONGEST_TEXT): string {
+export function escapeText(text: string, longest = LONGEST_TEXT): string {
   return codeSpan(text.length <= longest ? text : `${text.slice(0, longest - 1)}…`);
 }
 
 /** A name inside `<summary>`, where GitHub reads HTML and no Markdown. */
-export function inertHtml(name: string): string {
+export function escapeHtml(name: string): string {
   const escaped = plain(shortName(name)).replaceAll(
     /[&<>"']/g,
     (character) => `&#${character.charCodeAt(0)};`,

@@ -1,12 +1,12 @@
-/** What is stamped on a domain (libvirt metadata) and beside its disks, so that both tell what they belong to. */
+/** What is put as labels on a domain (libvirt metadata) and beside its disks, so that both tell what they belong to. */
 import { createHash } from "node:crypto";
 import { z } from "zod";
 import type { MachineSpec } from "./host.ts";
 
-export const STAMP_FORMAT = 1;
+export const LABELS_FORMAT = 1;
 
-const stampSchema = z.object({
-  format: z.literal(STAMP_FORMAT),
+const labelsSchema = z.object({
+  format: z.literal(LABELS_FORMAT),
   networkId: z.string(),
   component: z.string(),
   version: z.int().nullable(),
@@ -28,11 +28,11 @@ const stampSchema = z.object({
   dataDisks: z.array(z.object({ device: z.string(), sizeBytes: z.number() })),
 });
 
-export type MachineStamp = z.infer<typeof stampSchema>;
+export type MachineLabels = z.infer<typeof labelsSchema>;
 
-export function stampOf(spec: MachineSpec, startedAt: string): MachineStamp {
+export function labelsOf(spec: MachineSpec, startedAt: string): MachineLabels {
   return {
-    format: STAMP_FORMAT,
+    format: LABELS_FORMAT,
     networkId: spec.id.networkId,
     component: spec.id.component,
     version: spec.image.source.version,
@@ -51,10 +51,10 @@ export function stampOf(spec: MachineSpec, startedAt: string): MachineStamp {
   };
 }
 
-/** Undefined when the text is no stamp of a format this release knows. */
-export function parseStamp(text: string): MachineStamp | undefined {
+/** Undefined when the text is no labels of a format this release knows. */
+export function parseLabels(text: string): MachineLabels | undefined {
   try {
-    return stampSchema.parse(JSON.parse(text));
+    return labelsSchema.parse(JSON.parse(text));
   } catch {
     return undefined;
   }
