@@ -11,14 +11,14 @@ export interface VmDescription {
   readonly cpus: number;
   readonly firmware: "bios" | "uefi";
   /** Direct boot; paths inside the repository. */
-  readonly kernel: string | undefined;
-  readonly initrd: string | undefined;
-  readonly cmdline: string | undefined;
+  readonly kernel?: string | undefined;
+  readonly initrd?: string | undefined;
+  readonly cmdline?: string | undefined;
   readonly nic: "virtio" | "e1000e";
   readonly disks: readonly {
     readonly device: string;
     readonly bus: DiskBus;
-    readonly source: string | undefined;
+    readonly source?: string | undefined;
   }[];
   /** What counts as started. */
   readonly ready: "guest" | "agent" | "running";
@@ -50,8 +50,8 @@ export interface MachineImage {
   readonly descriptionFile: string;
   readonly description: VmDescription;
   readonly programDisks: readonly ProgramDisk[];
-  readonly kernel: BootFile | undefined;
-  readonly initrd: BootFile | undefined;
+  readonly kernel?: BootFile | undefined;
+  readonly initrd?: BootFile | undefined;
   /** SHA-256 over index digests, kernel, initrd and VM description: a machine is replaced only when it changes. */
   readonly digest: string;
 }

@@ -12,7 +12,7 @@ import {
   helloResultSchema,
   KNOWN_PROTOCOLS,
 } from "./protocol.ts";
-import { hostCallSchemas, type HostCall } from "./schema.ts";
+import { hostOf, parseResult, type HostCall } from "./schema.ts";
 import { connectUnixSocket } from "./unix-socket.ts";
 
 export interface ConnectOptions {
@@ -62,20 +62,18 @@ function bindRequests(link: {
   readonly address: string;
 }): Host {
   const request = async (call: HostCall, values: readonly unknown[]): Promise<unknown> => {
-    try {
-      return await Promise.race([link.connection.sendRequest(call, ...values), link.lost]);
-    } catch (error) {
-      throw asHostError(error, link.address);
-    }
+    const answer = await Promise.race([link.connection.sendRequest(call, ...values), link.lost]).catch(
+      (error: unknown) => {
+        throw asHostError(error, link.address);
+      },
+    );
+    return parseResult(call, answer);
   };
-  const calls = Object.keys(hostCallSchemas) as HostCall[];
-  const methods = calls.map((call) => [call, (...values: unknown[]) => request(call, values)] as const);
-  const close = (): Promise<void> => {
+  return hostOf(request, () => {
     link.connection.dispose();
     link.wire.close();
     return Promise.resolve();
-  };
-  return { ...Object.fromEntries(methods), close } as unknown as Host;
+  });
 }
 
 /** Rejects when the connection ends; requests under way would otherwise wait for ever. */

@@ -23,7 +23,7 @@ import { readMachines, type FoundMachine } from "./machines.ts";
 import { domainName, machineKey } from "./names.ts";
 import { describeBridge } from "./open-vswitch.ts";
 import { makeSecretsDirectory, replaceParameterLines } from "./secret-files.ts";
-import { hostCallSchemas, parseArguments, type HostCall } from "./schema.ts";
+import { withCheckedArguments } from "./schema.ts";
 import { createSerializer } from "./serialize.ts";
 import { startMachine } from "./start-machine.ts";
 import { stopMachine } from "./stop-machine.ts";
@@ -46,17 +46,7 @@ export async function createHostManager(options: HostManagerOptions): Promise<Ho
   await attachAll(context).catch((error: unknown) => {
     if (!(error instanceof CollectiveError && error.code === "HOST_LIBVIRT_DOWN")) throw error;
   });
-  return checkArguments(bindCalls(context));
-}
-
-/** Whoever calls, and over whatever wire: every argument is checked. */
-function checkArguments(host: Host): Host {
-  const methods = host as unknown as Readonly<Record<HostCall, (...values: unknown[]) => Promise<unknown>>>;
-  const calls = Object.keys(hostCallSchemas) as HostCall[];
-  const checked = calls.map(
-    (call) => [call, async (...values: unknown[]) => methods[call](...parseArguments(call, values))] as const,
-  );
-  return { ...(Object.fromEntries(checked) as unknown as Host), close: () => host.close() };
+  return withCheckedArguments(bindCalls(context));
 }
 
 function bindCalls(context: HostContext): Host {

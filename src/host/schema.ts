@@ -1,8 +1,8 @@
-/** What a host manager accepts from outside: every argument is checked and bounded here, at the edge. */
+/** What manager and host say to each other: every argument and every answer is checked and bounded here, at the edge. */
 import { z } from "zod";
 import { CollectiveError } from "../errors.ts";
-import type { DataDiskSpec, Fence, MachineId, MachineSpec } from "./host.ts";
-import type { MachineImage } from "../appliance/machine-image.ts";
+import type { Fence, Host, MachineId, MachineSpec } from "./host.ts";
+import { deviceSchema, machineImageSchema, sizeSchema } from "../appliance/machine-image-schema.ts";
 
 const networkId = z.string().regex(/^[a-z0-9-]{1,36}$/);
 /** "" is a root that is a single machine. */
@@ -10,60 +10,17 @@ const component = z
   .string()
   .max(160)
   .regex(/^([A-Za-z][A-Za-z0-9_]*(\.[A-Za-z][A-Za-z0-9_]*)*)?$/);
-const device = z
-  .string()
-  .regex(/^[a-z]+[0-9]*(:[0-9]+)?$/)
-  .max(16);
-const digest = z.string().regex(/^[0-9a-f]{64}$/);
-const sizeBytes = z
-  .int()
-  .positive()
-  .max(2 ** 46);
 const tag = z.int().min(1).max(4094);
-const bus = z.enum(["virtio", "sata", "ide", "scsi"]);
 const timeoutMs = z
   .int()
   .nonnegative()
   .max(24 * 3_600_000);
-const repositoryPath = z.string().max(4096);
 const printable = z.string().regex(/^[\x20-\x7e]*$/);
 
 const fence = z.object({ networkId, token: z.int().nonnegative() });
 const machineId = z.object({ networkId, component });
-const dataDisk = z.object({ device, sizeBytes });
-
-const bootFile = z.object({ path: repositoryPath, oid: digest, sizeBytes });
-
-const image = z.object({
-  source: z.object({
-    url: z.string().max(4096),
-    version: z.int().positive().nullable(),
-    commit: z
-      .string()
-      .regex(/^[0-9a-f]{40,64}$/)
-      .nullable(),
-  }),
-  descriptionFile: repositoryPath,
-  description: z.object({
-    arch: z.string().regex(/^[a-z0-9_]{1,20}$/),
-    memoryBytes: sizeBytes,
-    cpus: z.int().positive().max(512),
-    firmware: z.enum(["bios", "uefi"]),
-    kernel: repositoryPath.optional(),
-    initrd: repositoryPath.optional(),
-    cmdline: printable.max(2000).optional(),
-    nic: z.enum(["virtio", "e1000e"]),
-    disks: z.array(z.object({ device, bus, source: repositoryPath.optional() })).max(64),
-    ready: z.enum(["guest", "agent", "running"]),
-    parameters: z.enum(["fw_cfg", "cloud-init"]),
-  }),
-  programDisks: z
-    .array(z.object({ device, bus, indexPath: repositoryPath, indexDigest: digest, sizeBytes }))
-    .max(64),
-  kernel: bootFile.optional(),
-  initrd: bootFile.optional(),
-  digest,
-});
+const dataDisk = z.object({ device: deviceSchema, sizeBytes: sizeSchema }).readonly();
+const dataDisks = z.array(dataDisk).max(64).readonly();
 
 const parameterLines = z
   .array(
@@ -80,8 +37,8 @@ const parameterLines = z
 
 const spec = z.object({
   id: machineId,
-  image,
-  dataDisks: z.array(dataDisk).max(64),
+  image: machineImageSchema,
+  dataDisks,
   interfaces: z
     .array(
       z.object({
@@ -99,8 +56,8 @@ const spec = z.object({
 export const hostCallSchemas = {
   describe: z.tuple([]),
   inventory: z.tuple([]),
-  prepareImage: z.tuple([fence, image]),
-  prepareDataDisks: z.tuple([fence, machineId, z.array(dataDisk).max(64)]),
+  prepareImage: z.tuple([fence, machineImageSchema]),
+  prepareDataDisks: z.tuple([fence, machineId, dataDisks]),
   startMachine: z.tuple([fence, spec]),
   awaitReady: z.tuple([machineId, timeoutMs]),
   sendParameters: z.tuple([fence, machineId, parameterLines, timeoutMs]),
@@ -112,24 +69,13 @@ export const hostCallSchemas = {
 export type HostCall = keyof typeof hostCallSchemas;
 
 /** The arguments as a host manager uses them. */
-export interface HostArguments {
-  describe: [];
-  inventory: [];
-  prepareImage: [Fence, MachineImage];
-  prepareDataDisks: [Fence, MachineId, readonly DataDiskSpec[]];
-  startMachine: [Fence, MachineSpec];
-  awaitReady: [MachineId, number];
-  sendParameters: [Fence, MachineId, readonly string[], number];
-  stopMachine: [Fence, MachineId, number];
-  moveToAttic: [Fence, MachineId];
-  consolePath: [MachineId];
-}
+export type HostArguments = { [Call in HostCall]: z.infer<(typeof hostCallSchemas)[Call]> };
 
 /**
  * Checks the arguments of one call. Values are not put into the message: parameter lines may be secret.
  * @throws CollectiveError HOST_REQUEST_INVALID
  */
-export function parseArguments<Call extends HostCall>(call: Call, values: unknown): HostArguments[Call] {
+function parseArguments<Call extends HostCall>(call: Call, values: unknown): HostArguments[Call] {
   const result = hostCallSchemas[call].safeParse(values);
   if (!result.success) {
     const issue = result.error.issues[0];
@@ -141,7 +87,7 @@ export function parseArguments<Call extends HostCall>(call: Call, values: unknow
   }
   const [first, second] = result.data as [Fence?, (MachineId | MachineSpec)?];
   checkOneNetwork(first, second);
-  return result.data as unknown as HostArguments[Call];
+  return result.data as HostArguments[Call];
 }
 
 /** A fence of one network must not open another network's machine. */
@@ -152,5 +98,112 @@ function checkOneNetwork(fence: Fence | undefined, target: MachineId | MachineSp
   throw new CollectiveError(
     "HOST_REQUEST_INVALID",
     `the fence is of network ${fence.networkId}, the machine of ${id.networkId}`,
+  );
+}
+
+const interfaceReport = z
+  .object({
+    name: z.string(),
+    mac: z.string(),
+    port: z.object({ tag: z.int().nullable() }).readonly().nullable(),
+  })
+  .readonly();
+
+const machineReport = z
+  .object({
+    id: machineId,
+    version: z.int().nullable(),
+    imageDigest: z.string(),
+    plan: z.string(),
+    state: z.enum(["starting", "ready", "failed", "stopping", "stopped", "paused"]),
+    status: z.string(),
+    startedAt: z.string().nullable(),
+    memoryBytes: z.number(),
+    interfaces: z.array(interfaceReport).readonly(),
+    dataDisks: z.array(z.object({ device: z.string(), sizeBytes: z.number() }).readonly()).readonly(),
+  })
+  .readonly();
+
+const dataDiskReport = z
+  .object({
+    id: machineId,
+    device: z.string(),
+    sizeBytes: z.number(),
+    allocatedBytes: z.number(),
+    inAttic: z.boolean(),
+  })
+  .readonly();
+
+/** JSON-RPC has no undefined: a call without a result answers null. */
+const nothing = z.null().transform(() => undefined);
+
+/** What each call resolves to. */
+const hostResultSchemas = {
+  describe: z
+    .object({
+      protocol: z.int(),
+      name: z.string(),
+      arch: z.string(),
+      accelerator: z.enum(["kvm", "tcg"]),
+      cpus: z.number(),
+      memoryBytes: z.number(),
+      bridge: z.string(),
+    })
+    .readonly(),
+  inventory: z
+    .object({
+      machines: z.array(machineReport).readonly(),
+      dataDisks: z.array(dataDiskReport).readonly(),
+      images: z.array(z.string()).readonly(),
+    })
+    .readonly(),
+  prepareImage: z.object({ fetchedBytes: z.number() }).readonly(),
+  prepareDataDisks: nothing,
+  startMachine: nothing,
+  awaitReady: z
+    .object({ state: z.enum(["ready", "failed"]), status: z.string(), bootMs: z.number() })
+    .readonly(),
+  sendParameters: z.object({ reloaded: z.boolean() }).readonly(),
+  stopMachine: z.object({ forced: z.boolean() }).readonly(),
+  moveToAttic: nothing,
+  consolePath: z.string(),
+} satisfies { [Call in HostCall]: z.ZodType<Awaited<ReturnType<Host[Call]>>> };
+
+/** Checks what a host answered. @throws CollectiveError HOST_ANSWER_INVALID. */
+export function parseResult(call: HostCall, value: unknown): unknown {
+  const result = hostResultSchemas[call].safeParse(value);
+  if (result.success) return result.data;
+  const [issue] = result.error.issues;
+  throw new CollectiveError(
+    "HOST_ANSWER_INVALID",
+    `the host answered ${call} with something else than expected: ${issue?.path.join(".") ?? ""}: ${issue?.message ?? ""}`,
+    {
+      data: { call, path: issue?.path },
+      hint: "manager and host may be of releases too far apart; cui --version on both tells",
+    },
+  );
+}
+
+/** A host all of whose calls go through one function: over a wire, or past a check. */
+export function hostOf(
+  call: (name: HostCall, values: readonly unknown[]) => Promise<unknown>,
+  close: () => Promise<void>,
+): Host {
+  const names = Object.keys(hostCallSchemas) as HostCall[];
+  const calls = names.map((name) => [name, (...values: unknown[]) => call(name, values)] as const);
+  return { ...Object.fromEntries(calls), close } as unknown as Host;
+}
+
+/** Calls a host by the name of the call, which checks the arguments itself. */
+export async function callHost(host: Host, name: HostCall, values: readonly unknown[]): Promise<unknown> {
+  const method = host[name] as (...values: readonly unknown[]) => Promise<unknown>;
+  return method.call(host, ...values);
+}
+
+/** The host with every argument checked, whoever calls and over whatever wire. */
+export function withCheckedArguments(host: Host): Host {
+  return hostOf(
+    async (name, values) => callHost(host, name, parseArguments(name, values) as readonly unknown[]),
+    () => host.close(),
   );
 }

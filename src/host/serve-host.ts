@@ -3,7 +3,7 @@ import type { Readable, Writable } from "node:stream";
 import { CollectiveError } from "../errors.ts";
 import type { Host } from "./host.ts";
 import { agreeOnProtocol, createConnection, HELLO, helloSchema, toResponseError } from "./protocol.ts";
-import { hostCallSchemas, type HostCall } from "./schema.ts";
+import { callHost, hostCallSchemas, type HostCall } from "./schema.ts";
 
 /** Until the connection ends; the host manager itself stays open. */
 export function serveHost(host: Host, stream: { readonly input: Readable; readonly output: Writable }): void {
@@ -19,14 +19,11 @@ export function serveHost(host: Host, stream: { readonly input: Readable; readon
       return Promise.resolve({ protocol });
     }),
   );
-  const methods = host as unknown as Readonly<
-    Record<HostCall, (...values: readonly unknown[]) => Promise<unknown>>
-  >;
   for (const call of Object.keys(hostCallSchemas) as HostCall[]) {
     connection.onRequest(call, (...values: unknown[]) =>
       answer(() => {
         if (!greeted) throw new CollectiveError("HOST_REQUEST_INVALID", "the first request must be hello");
-        return methods[call](...withoutToken(values)); // it checks them
+        return callHost(host, call, withoutToken(values));
       }),
     );
   }

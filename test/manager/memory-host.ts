@@ -14,7 +14,7 @@ import type {
   MachineReport,
   MachineSpec,
 } from "../../src/host/host.ts";
-import { hostCallSchemas, parseArguments, type HostCall } from "../../src/host/schema.ts";
+import { withCheckedArguments } from "../../src/host/schema.ts";
 import type { MachineImage } from "../../src/appliance/machine-image.ts";
 
 const GIB = 1024 ** 3;
@@ -205,7 +205,7 @@ export function createMemoryHost(options: MemoryHostOptions): MemoryHost {
     close: async () => undefined,
   };
   return {
-    ...withChecks(methods),
+    ...withCheckedArguments(methods),
     calls,
     failures,
     disks,
@@ -229,15 +229,6 @@ export function createMemoryHost(options: MemoryHostOptions): MemoryHost {
         if (machine.spec.id.component === component) machine.state = state;
     },
   };
-}
-
-/** Every argument passes the checks of a real host, so that what no host would take fails here as well. */
-function withChecks(methods: Host): Host {
-  const calls = methods as unknown as Readonly<Record<HostCall, (...values: unknown[]) => Promise<unknown>>>;
-  const checked = (Object.keys(hostCallSchemas) as HostCall[]).map(
-    (call) => [call, async (...values: unknown[]) => calls[call](...parseArguments(call, values))] as const,
-  );
-  return { ...methods, ...Object.fromEntries(checked) };
 }
 
 /** The same machine, whatever its parameters and its plan. */

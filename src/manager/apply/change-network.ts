@@ -17,9 +17,12 @@ import { prepareImages } from "./prepare-images.ts";
 import type { Progress } from "../change/progress.ts";
 import { releaseRemoved } from "../change/release-removed.ts";
 import {
+  listNetworks,
   machineFile,
+  machineText,
   networkFile,
   readNetwork,
+  readNetworkRecord,
   STATE_FORMAT,
   toFile,
   type MachineRecord,
@@ -220,20 +223,15 @@ function reserve(options: {
   };
   const files = new Map<string, string>([[networkFile(networkId), toFile(record)]]);
   for (const machine of records.values())
-    files.set(machineFile(networkId, machine.component), toFile(machine));
+    files.set(machineFile(networkId, machine.component), machineText(machine));
   return { message: `${networkId}: ${change.kind} begins (${decision.plan.actions.length} actions)`, files };
 }
 
 /** What other networks hold: the decision stands as long as it is the same. */
 function claims(snapshot: StateSnapshot, networkId: string): string {
-  const networks = [...snapshot.files].filter(
-    ([file]) => file.endsWith("/network.json") && file !== networkFile(networkId),
-  );
-  return `${reservations(snapshot, networkId)}\n${JSON.stringify(networks.map(([, text]) => readAllocation(text)))}`;
-}
-
-function readAllocation(text: string): unknown {
-  return (JSON.parse(text) as NetworkRecord).allocation;
+  const others = listNetworks(snapshot).filter((id) => id !== networkId);
+  const allocations = others.map((id) => readNetworkRecord(snapshot, id)?.allocation);
+  return `${reservations(snapshot, networkId)}\n${JSON.stringify(allocations)}`;
 }
 
 /** Records as the hosts show them: what a manager that died left behind is settled by the labels of what runs. */

@@ -1,25 +1,35 @@
 /** What a network holds of the site's VLAN tags, subnets, MACs and addresses: kept until the component is removed. */
-import type { SegmentId } from "../../network/description.ts";
+import { z } from "zod";
 
-export interface SegmentAllocation {
-  /** Null: untagged (the external segment of some sites). */
-  readonly tag: number | null;
-  /** `10.0.100.0/24` */
-  readonly subnet: string;
-}
+const segmentAllocation = z
+  .object({
+    /** Null: untagged (the external segment of some sites). */
+    tag: z.int().nullable(),
+    /** `10.0.100.0/24` */
+    subnet: z.string(),
+  })
+  .readonly();
 
-export interface InterfaceAllocation {
-  readonly segment: SegmentId | null;
-  readonly mac: string;
-  /** Null for an interface on no segment. */
-  readonly ip: string | null;
-}
+const interfaceAllocation = z
+  .object({
+    segment: z.string().nullable(),
+    mac: z.string(),
+    /** Null for an interface on no segment. */
+    ip: z.string().nullable(),
+  })
+  .readonly();
 
-export interface NetworkAllocation {
-  readonly segments: Readonly<Record<SegmentId, SegmentAllocation>>;
-  /** By full path of the interface, `f.ethernet1`; `ethernet0` for a root machine. */
-  readonly interfaces: Readonly<Record<string, InterfaceAllocation>>;
-}
+export const networkAllocationSchema = z
+  .object({
+    segments: z.record(z.string(), segmentAllocation).readonly(),
+    /** By full path of the interface, `f.ethernet1`; `ethernet0` for a root machine. */
+    interfaces: z.record(z.string(), interfaceAllocation).readonly(),
+  })
+  .readonly();
+
+export type SegmentAllocation = z.infer<typeof segmentAllocation>;
+export type InterfaceAllocation = z.infer<typeof interfaceAllocation>;
+export type NetworkAllocation = z.infer<typeof networkAllocationSchema>;
 
 export const NOTHING_ALLOCATED: NetworkAllocation = { segments: {}, interfaces: {} };
 

@@ -4,7 +4,7 @@
  */
 import type { StateChange, StateSnapshot } from "./state-store.ts";
 import type { Lease } from "./lease.ts";
-import { journalFile, machineFile, toFile, type MachineRecord } from "./state.ts";
+import { journalFile, machineFile, machineText, STATE_FORMAT, type MachineRecord } from "./state.ts";
 
 export interface JournalEntry {
   /** ISO 8601 */
@@ -54,7 +54,7 @@ export async function beginJournal(options: {
         if (machine !== undefined) {
           files.set(
             machineFile(lease.networkId, machine.component),
-            machine.record === null ? null : toFile(machine.record),
+            machine.record === null ? null : machineText(machine.record),
           );
         }
         return { message: `${lease.networkId}: ${step} ${event}`, files };
@@ -64,5 +64,5 @@ export async function beginJournal(options: {
 }
 
 function lineOf(lease: Lease, entry: Omit<JournalEntry, "at" | "token">): string {
-  return `${JSON.stringify({ at: new Date().toISOString(), token: lease.token, ...entry })}\n`;
+  return `${JSON.stringify({ format: STATE_FORMAT, at: new Date().toISOString(), token: lease.token, ...entry })}\n`;
 }

@@ -3,23 +3,36 @@
  * token and refuse a lower one, the state is written only by the holder, so a manager that was thought dead does no harm.
  */
 import { hostname, userInfo } from "node:os";
+import { z } from "zod";
 import { CollectiveError } from "../../errors.ts";
-import { identifySelf, isAlive, type ProcessIdentity } from "../../process-identity.ts";
+import { identifySelf, isAlive } from "../../process-identity.ts";
 import type { StateChange, StateSnapshot, StateStore } from "./state-store.ts";
-import { leaseFile, networkFile, toFile } from "./state.ts";
+import { leaseFile, networkFile, parseRecord, STATE_FORMAT, toFile } from "./state.ts";
 
-export interface LeaseHolder extends ProcessIdentity {
-  readonly host: string;
-  readonly user: string;
-  readonly command: string;
-  /** ISO 8601 */
-  readonly since: string;
-}
+const holderSchema = z
+  .object({
+    pid: z.int(),
+    startTime: z.string(),
+    bootId: z.string(),
+    host: z.string(),
+    user: z.string(),
+    command: z.string(),
+    /** ISO 8601 */
+    since: z.string(),
+  })
+  .readonly();
 
-interface LeaseRecord {
-  readonly token: number;
-  readonly holder: LeaseHolder | null;
-}
+const leaseSchema = z
+  .object({
+    /** Absent in what the first releases wrote. */
+    format: z.literal(STATE_FORMAT).exactOptional(),
+    token: z.int().nonnegative(),
+    holder: holderSchema.nullable(),
+  })
+  .readonly();
+
+export type LeaseHolder = z.infer<typeof holderSchema>;
+type LeaseRecord = z.infer<typeof leaseSchema>;
 
 export interface Lease {
   readonly networkId: string;
@@ -85,12 +98,13 @@ export function leaseHolder(snapshot: StateSnapshot, networkId: string): LeaseHo
 }
 
 function readLease(snapshot: StateSnapshot, networkId: string): LeaseRecord | undefined {
-  const text = snapshot.files.get(leaseFile(networkId));
-  return text === undefined ? undefined : (JSON.parse(text) as LeaseRecord);
+  const file = leaseFile(networkId);
+  const text = snapshot.files.get(file);
+  return text === undefined ? undefined : parseRecord({ schema: leaseSchema, text, file });
 }
 
 function write(networkId: string, lease: LeaseRecord, message: string): StateChange {
-  return { message, files: new Map([[leaseFile(networkId), toFile(lease)]]) };
+  return { message, files: new Map([[leaseFile(networkId), toFile({ format: STATE_FORMAT, ...lease })]]) };
 }
 
 function requireHeld(snapshot: StateSnapshot, networkId: string, token: number): void {

@@ -8,7 +8,7 @@
 import { z } from "zod";
 import { CollectiveError } from "../../errors.ts";
 import type { StateSnapshot, StateStore } from "./state-store.ts";
-import { STATE_FORMAT, toFile } from "./state.ts";
+import { parseRecord, STATE_FORMAT, toFile } from "./state.ts";
 import { commitIdSchema } from "../../git/commit-id-schema.ts";
 
 const commit = commitIdSchema;
@@ -35,12 +35,7 @@ export type RolloutRecord = z.infer<typeof schema>;
 export function readRolloutRecord(snapshot: StateSnapshot, folder: string): RolloutRecord | undefined {
   const file = rolloutFile(folder);
   const text = snapshot.files.get(file);
-  if (text === undefined) return undefined;
-  const result = schema.safeParse(JSON.parse(text));
-  if (result.success) return result.data;
-  throw new CollectiveError("UTILITY_STATE_FORMAT", `${file} of the state has another shape than expected`, {
-    hint: "use the release of cui that wrote it, or a newer one",
-  });
+  return text === undefined ? undefined : parseRecord({ schema, text, file });
 }
 
 export async function writeRolloutRecord(

@@ -10,6 +10,7 @@
  *
  * No file holds a sensitive value; see sensitive.ts.
  */
+import { z } from "zod";
 import type { ComponentPath } from "../../cvl/tree.ts";
 import { CollectiveError } from "../../errors.ts";
 import {
@@ -19,45 +20,63 @@ import {
   type NetworkDescription,
 } from "../../network/description.ts";
 import type { StateSnapshot } from "./state-store.ts";
-import { NOTHING_ALLOCATED, type NetworkAllocation, type Taken } from "./allocation.ts";
+import {
+  machineDescriptionSchema,
+  networkComponentSchema,
+  segmentDescriptionSchema,
+} from "../../network/description-schema.ts";
+import { networkAllocationSchema, NOTHING_ALLOCATED, type Taken } from "./allocation.ts";
 import { parseAddress } from "../../network/ipv4.ts";
 
 export const STATE_FORMAT = 1;
 
-export interface NetworkRecord {
-  readonly format: typeof STATE_FORMAT;
-  readonly id: string;
-  /** Folder of the site and root file in it, as of the last operation. */
-  readonly site: string;
-  readonly file: string;
-  readonly appliance: string;
-  readonly isNetwork: boolean;
-  readonly allocation: NetworkAllocation;
-  readonly segments: NetworkDescription["segments"];
-  readonly networks: NetworkDescription["networks"];
-}
+const networkRecordSchema = z
+  .object({
+    format: z.literal(STATE_FORMAT),
+    id: z.string(),
+    /** Folder of the site and root file in it, as of the last operation. */
+    site: z.string(),
+    file: z.string(),
+    appliance: z.string(),
+    isNetwork: z.boolean(),
+    allocation: networkAllocationSchema,
+    segments: z.record(z.string(), segmentDescriptionSchema).readonly(),
+    networks: z.record(z.string(), networkComponentSchema).readonly(),
+  })
+  .readonly();
+
+export type NetworkRecord = z.infer<typeof networkRecordSchema>;
+
+const incarnationSchema = z
+  .object({
+    /** Put as labels on the domain, so that a look at the host tells which incarnation runs. */
+    plan: z.string(),
+    description: machineDescriptionSchema,
+    /** Keyed MAC of each sensitive parameter's value, by the name it is sent under. */
+    sensitive: z.record(z.string(), z.string()).readonly(),
+  })
+  .readonly();
 
 /** What one start of a machine is made from. */
-export interface Incarnation {
-  /** Put as labels on the domain, so that a look at the host tells which incarnation runs. */
-  readonly plan: string;
-  readonly description: MachineDescription;
-  /** Keyed MAC of each sensitive parameter's value, by the name it is sent under. */
-  readonly sensitive: Readonly<Record<string, string>>;
-}
+export type Incarnation = z.infer<typeof incarnationSchema>;
 
-/** `starting` and `stopping` are left behind by a manager that died: the host says which it became. */
-export type MachinePhase = "starting" | "running" | "stopping" | "stopped" | "failed";
+const machineRecordSchema = z
+  .object({
+    /** Absent in what the first releases wrote. */
+    format: z.literal(STATE_FORMAT).exactOptional(),
+    component: z.string(),
+    host: z.string(),
+    /** `starting` and `stopping` are left behind by a manager that died: the host says which it became. */
+    phase: z.enum(["starting", "running", "stopping", "stopped", "failed"]),
+    /** What runs, or ran last. */
+    current: incarnationSchema.nullable(),
+    /** What is being started in its place. */
+    next: incarnationSchema.nullable(),
+  })
+  .readonly();
 
-export interface MachineRecord {
-  readonly component: ComponentPath;
-  readonly host: string;
-  readonly phase: MachinePhase;
-  /** What runs, or ran last. */
-  readonly current: Incarnation | null;
-  /** What is being started in its place. */
-  readonly next: Incarnation | null;
-}
+export type MachineRecord = z.infer<typeof machineRecordSchema>;
+export type MachinePhase = MachineRecord["phase"];
 
 export interface NetworkState {
   readonly record: NetworkRecord;
@@ -66,26 +85,25 @@ export interface NetworkState {
 
 const ROOT_MACHINE = "@root";
 
-/** Undefined when the network was never started. */
+/** Undefined when the network was never started. @throws CollectiveError UTILITY_STATE_FORMAT. */
 export function readNetwork(snapshot: StateSnapshot, id: string): NetworkState | undefined {
-  const text = snapshot.files.get(networkFile(id));
-  if (text === undefined) return undefined;
-  const { format } = parseRecord(text, networkFile(id)) as { format: unknown };
-  if (format !== STATE_FORMAT) {
-    throw new CollectiveError(
-      "UTILITY_STATE_FORMAT",
-      `the state of network ${id} has format ${String(format)}; this cui understands ${STATE_FORMAT}`,
-      { hint: "use the release of cui that wrote it, or a newer one" },
-    );
-  }
+  const record = readNetworkRecord(snapshot, id);
+  if (record === undefined) return undefined;
   const prefix = `networks/${id}/machines/`;
   const machines = new Map<ComponentPath, MachineRecord>();
-  for (const [file, content] of snapshot.files) {
+  for (const [file, text] of snapshot.files) {
     if (!file.startsWith(prefix)) continue;
-    const machine = parseRecord(content, file) as MachineRecord;
+    const machine = parseRecord({ schema: machineRecordSchema, text, file });
     machines.set(machine.component, machine);
   }
-  return { record: parseRecord(text, networkFile(id)) as NetworkRecord, machines };
+  return { record, machines };
+}
+
+/** The network alone, without its machines. @throws CollectiveError UTILITY_STATE_FORMAT. */
+export function readNetworkRecord(snapshot: StateSnapshot, id: string): NetworkRecord | undefined {
+  const file = networkFile(id);
+  const text = snapshot.files.get(file);
+  return text === undefined ? undefined : parseRecord({ schema: networkRecordSchema, text, file });
 }
 
 /** Ids of all networks the state knows. */
@@ -111,6 +129,11 @@ export function machineFile(id: string, component: ComponentPath): string {
   return `networks/${id}/machines/${component === "" ? ROOT_MACHINE : component}.json`;
 }
 
+/** What `machineFile` holds. */
+export function machineText(record: MachineRecord): string {
+  return toFile({ ...record, format: STATE_FORMAT });
+}
+
 /** As it is written: stable, and good to read in `git log -p`. */
 export function toFile(value: unknown): string {
   return `${JSON.stringify(value, null, 1)}\n`;
@@ -123,7 +146,7 @@ export function takenByOthers(snapshot: StateSnapshot, id: string): Taken {
   const publicAddresses = new Set<number>();
   for (const other of listNetworks(snapshot)) {
     if (other === id) continue;
-    const { allocation } = readNetwork(snapshot, other)?.record ?? { allocation: NOTHING_ALLOCATED };
+    const { allocation = NOTHING_ALLOCATED } = readNetworkRecord(snapshot, other) ?? {};
     for (const [segment, { tag }] of Object.entries(allocation.segments)) {
       if (segment !== EXTERNAL_SEGMENT && tag !== null) tags.add(tag);
     }
@@ -156,13 +179,42 @@ export function describeRunning(
   };
 }
 
-function parseRecord(text: string, file: string): unknown {
+/** @throws CollectiveError UTILITY_STATE_FORMAT for a format of another release, and for what is no such record. */
+export function parseRecord<Schema extends z.ZodType>({
+  schema,
+  text,
+  file,
+}: {
+  readonly schema: Schema;
+  readonly text: string;
+  readonly file: string;
+}): z.infer<Schema> {
+  const value = parseJson(text, file);
+  const format = typeof value === "object" && value !== null && "format" in value ? value.format : undefined;
+  if (format !== undefined && format !== STATE_FORMAT) {
+    throw new CollectiveError(
+      "UTILITY_STATE_FORMAT",
+      `${file} of the state has format ${String(format)}; this cui understands ${STATE_FORMAT}`,
+      { hint: "use the release of cui that wrote it, or a newer one" },
+    );
+  }
+  const result = schema.safeParse(value);
+  if (result.success) return result.data;
+  const [issue] = result.error.issues;
+  throw new CollectiveError(
+    "UTILITY_STATE_FORMAT",
+    `${file} of the state has another shape than expected: ${issue?.path.join(".") ?? ""}: ${issue?.message ?? ""}`,
+    { hint: `look at it with \`git show main:${file}\` in the state repository` },
+  );
+}
+
+function parseJson(text: string, file: string): unknown {
   try {
     return JSON.parse(text) as unknown;
   } catch (error) {
     throw new CollectiveError("UTILITY_STATE_FORMAT", `${file} of the state is not valid JSON`, {
       cause: error,
-      hint: "look at it with `git show main:<file>` in the state repository",
+      hint: `look at it with \`git show main:${file}\` in the state repository`,
     });
   }
 }
