@@ -8,7 +8,12 @@ import {
   parseSubnet,
   prefixOfNetmask,
 } from "../../../src/network/ipv4.ts";
-import { machineFile, readNetwork } from "../../../src/manager/records/state.ts";
+import {
+  machineFile,
+  machineText,
+  readNetwork,
+  type MachineRecord,
+} from "../../../src/manager/records/state.ts";
 import { machinesOn, usedPublicAddresses, usedTags } from "../../../src/manager/records/usage.ts";
 import { sampleMachine } from "../describe-fixtures.ts";
 import { createManager } from "../manager-fixture.ts";
@@ -27,6 +32,41 @@ test("a state of another format, or a damaged one, is refused", (t) => {
     message: /format 2; this cui understands 1/,
   });
   t.throws(() => readNetwork(snapshotOf({ [file]: "{" }), "office"), { code: "UTILITY_STATE_FORMAT" });
+  t.throws(() => readNetwork(snapshotOf({ [file]: '{"format":1,"id":"office"}' }), "office"), {
+    code: "UTILITY_STATE_FORMAT",
+    message: /network\.json of the state has another shape than expected: site/,
+  });
+  t.end();
+});
+
+test("records of machines are read as they were written, those of the first releases without a format too", (t) => {
+  const network = {
+    ...{ format: 1, id: "office", site: "/site", file: "office.cvl", appliance: "Office", isNetwork: true },
+    ...{ allocation: { segments: {}, interfaces: {} }, segments: {}, networks: {} },
+  };
+  const current = { plan: "p", description: sampleMachine("w"), sensitive: {} };
+  const machine: MachineRecord = { component: "w", host: "h1", phase: "running", current, next: null };
+  const read = (text: string) =>
+    readNetwork(
+      snapshotOf({
+        "networks/office/network.json": JSON.stringify(network),
+        [machineFile("office", "w")]: text,
+      }),
+      "office",
+    )?.machines.get("w");
+  t.match(read(machineText(machine)), machine);
+  t.match(read(JSON.stringify(machine)), machine);
+  const damage: readonly (readonly [string, RegExp])[] = [
+    [JSON.stringify({ ...machine, format: 2 }), /w\.json of the state has format 2/],
+    [JSON.stringify({ ...machine, phase: "dancing" }), /w\.json .*: phase/],
+    [
+      JSON.stringify({ ...machine, current: { ...current, description: {} } }),
+      /w\.json .*: current\.description/,
+    ],
+    ["null", /w\.json .* another shape/],
+  ];
+  for (const [text, message] of damage)
+    t.throws(() => read(text), { code: "UTILITY_STATE_FORMAT", message }, message.source);
   t.end();
 });
 
