@@ -4,6 +4,8 @@ import { MAX_TOTAL_VALUE_SIZE, MAX_VALUE_SIZE } from "../limits.ts";
 import type { PairPart, Part, Reference, RightSide, Slot } from "../link/object-class.ts";
 import { PREDEFINED_FILE } from "../link/predefined.ts";
 import { quote, type Reporter } from "../report.ts";
+import { knownValue } from "./known-value.ts";
+import { asReferred, explicit, followComponents, OPEN, positionIn, shared } from "./references.ts";
 import { compileRightSide } from "./right-side.ts";
 import { spanOf } from "../link/scope.ts";
 import type { Element, EvaluateOptions } from "../tree.ts";
@@ -19,9 +21,6 @@ import {
   UNKNOWN_SELF,
   type Value,
 } from "../value.ts";
-
-/** In place of the value of a parameter that is being evaluated: meeting it again is a circle. */
-const OPEN: Value = { elements: [], size: 0, isShared: true, json: undefined };
 
 /** One parameter being evaluated by one assignment: the one that wins, or one that another hides and refers to. */
 interface Frame {
@@ -317,78 +316,8 @@ export class ParameterEvaluator {
   }
 }
 
-/** The value of a right side that needs no other to be evaluated: constants, and references to what is known. */
-function knownValue({ constant, parts }: RightSide, scope: Instance): Value | undefined {
-  if (constant !== undefined) return constant;
-  const [first] = parts;
-  if (first?.kind === "reference" && parts.length === 1) {
-    const value = knownReference(first.reference, scope);
-    return value === undefined ? undefined : shared(value);
-  }
-  return knownList(parts, scope);
-}
-
-/** A list too large to be known at a glance is left to the frame that reports it. */
-function knownList(parts: readonly Part[], scope: Instance): Value | undefined {
-  const elements: Element[] = [];
-  let size = 0;
-  for (const part of parts) {
-    if (part.kind === "map") return undefined;
-    const value = part.kind === "constant" ? undefined : knownReference(part.reference, scope);
-    if (part.kind === "constant") {
-      elements.push(part.text);
-      size += elementSize(part.text);
-    } else if (value === undefined || size + value.size > MAX_GLANCE_SIZE) {
-      return undefined;
-    } else {
-      for (const element of value.elements) elements.push(element);
-      size += value.size;
-    }
-  }
-  return size > MAX_GLANCE_SIZE ? undefined : { elements, size, isShared: false, json: undefined };
-}
-
-function knownReference(reference: Reference, scope: Instance): Value | undefined {
-  const target = followComponents(reference, scope);
-  const position = positionIn(reference, target);
-  const value = target.values[position];
-  const slot = target.shape.layout.slots[position];
-  if (value === undefined || slot === undefined || value === OPEN || value === BROKEN) return undefined;
-  return asReferred(value, target, slot);
-}
-
-/** Far below what a value may have. */
-const MAX_GLANCE_SIZE = 4096;
 const MAX_SHOWN = 12;
 const NOTHING: RightSide = { constant: EMPTY, parts: [], references: [] };
-
-function followComponents(reference: Reference, scope: Instance): Instance {
-  let target = scope;
-  for (const position of reference.components) target = target.instances[position] ?? target;
-  return target;
-}
-
-function positionIn(reference: Reference, target: Instance): number {
-  const { layout } = target.type;
-  if (reference.layout !== layout) {
-    reference.layout = layout;
-    reference.position = layout.index.get(reference.name) ?? -1;
-  }
-  return reference.position;
-}
-
-/** What a reference to a parameter gives: a required one without a value is `unset`, any other splices nothing. */
-function asReferred(value: Value, target: Instance, slot: Slot): Value {
-  if (value === UNKNOWN_SELF || value === OWN_NAME) return explicit(value, target, slot);
-  if (value.elements.length > 0 || !slot.required || value === BROKEN) return value;
-  return makeValue([{ kind: "unset", waitsFor: [target.pathOf(slot)] }]);
-}
-
-function explicit(value: Value, instance: Instance, slot: Slot): Value {
-  return makeValue(
-    value === OWN_NAME ? [instance.name] : [{ kind: "unknown", waitsFor: [instance.pathOf(slot)] }],
-  );
-}
 
 function hide(value: Value, path: string): Value {
   if (value === BROKEN || value.elements.every((element) => isOwnSecret(element, path))) return value;
@@ -397,11 +326,4 @@ function hide(value: Value, path: string): Value {
 
 function isOwnSecret(element: Element, path: string): boolean {
   return typeof element !== "string" && element.kind === "sensitive" && element.from.includes(path);
-}
-
-/** Marks a value that is now that of several parameters, so that nobody appends to its list. */
-function shared(value: Value): Value {
-  return value.isShared
-    ? value
-    : { elements: value.elements, size: value.size, isShared: true, json: undefined };
 }
