@@ -1,5 +1,5 @@
 /** The folders of src: their sizes, and that what their README files say is there. */
-import { readdirSync, readFileSync, statSync } from "node:fs";
+import { existsSync, readdirSync, readFileSync, statSync } from "node:fs";
 import path from "node:path";
 import t from "tap";
 
@@ -59,6 +59,22 @@ t.test("each room has a README, and what it names is there", (t) => {
         `${room}: ${name}`,
       );
   }
+  t.end();
+});
+
+t.test("the way from each verb and action to its code is in the documentation", (t) => {
+  const text = readFileSync("docs/architecture.md", "utf8");
+  const rows = [...text.matchAll(/^\| `([a-z -]+)` +\| `(\w+)` +\| `(src\/[^`]+)` +\|$/gm)];
+  for (const [, name = "", called = "", file = ""] of rows)
+    t.match(
+      readFileSync(file, "utf8"),
+      new RegExp(`export (async )?function ${called}\\b`),
+      `${name}: ${called}`,
+    );
+  const named = rows.map(([, name = ""]) => name.split(" ")[0]);
+  const verbs = readdirSync("src/cli/verbs").map((file) => path.basename(file, ".ts"));
+  const actions = readdirSync("actions").filter((name) => existsSync(`actions/${name}/main.ts`));
+  t.same([...new Set(named)].sort(), [...new Set([...verbs, ...actions])].sort());
   t.end();
 });
 
