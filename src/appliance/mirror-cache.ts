@@ -159,7 +159,7 @@ function isWithoutHead(error: unknown): boolean {
   return stderrOf(error).includes("couldn't find remote ref HEAD");
 }
 
-export function repositoryMissing(url: string): CollectiveError {
+function repositoryMissing(url: string): CollectiveError {
   return new CollectiveError("REPOSITORY_MISSING", `there is no repository at ${url}`, {
     data: { url },
     hint: "check the path; `cui create <repository>` makes a new one",

@@ -44,7 +44,7 @@ const HOUR_MS = 3_600_000;
 const DAY_MS = 24 * HOUR_MS;
 const MAX_LIST = 1000;
 
-export const DEFAULT_RULES: BumpRules = {
+const DEFAULT_RULES: BumpRules = {
   limit: 10,
   minimumAgeMs: 0,
   patienceMs: 7 * DAY_MS,

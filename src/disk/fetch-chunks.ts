@@ -51,7 +51,7 @@ export async function fetchChunks(options: FetchOptions): Promise<number> {
 }
 
 /** A chunk, or its stored bytes, is not what the index says. */
-export function corruptChunk(record: ChunkRecord, problem: string): CollectiveError {
+function corruptChunk(record: ChunkRecord, problem: string): CollectiveError {
   return new CollectiveError(
     "DISK_CHUNK_CORRUPT",
     `chunk ${record.digest} in pack ${record.pack} at byte ${record.offset} is corrupt: ${problem}`,

@@ -34,7 +34,7 @@ export async function reportPreviewCheck(forge: Forge, check: PreviewCheck): Pro
 }
 
 /** No text of an approval can end the block: JSON has a backtick only inside strings, where it is escaped. */
-export function approvalBlock(approval: Approval): string {
+function approvalBlock(approval: Approval): string {
   const json = JSON.stringify(approval).replaceAll("`", "\\u0060");
   return `\`\`\`json collective-approval\n${json}\n\`\`\``;
 }

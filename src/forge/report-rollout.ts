@@ -5,7 +5,7 @@ import { setCommitStatus } from "./commit-status.ts";
 import { recordDeployment, type DeploymentRecord } from "./deployment.ts";
 import type { Forge, RepositoryName } from "./forge.ts";
 
-export const APPLY_STATUS = "collective/apply";
+const APPLY_STATUS = "collective/apply";
 
 export interface RolloutNotice {
   readonly repository: RepositoryName;

@@ -20,7 +20,7 @@ export async function readCommit(folder: string, commit: string): Promise<Commit
   return exitCode === 0 ? parseCommit(stdout) : undefined;
 }
 
-export function parseCommit(text: string): Commit {
+function parseCommit(text: string): Commit {
   const end = text.indexOf("\n\n");
   const headers = (end === -1 ? text : text.slice(0, end)).split("\n");
   const values = (name: string): string[] =>

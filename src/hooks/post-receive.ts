@@ -15,7 +15,7 @@ import type { RolloutPolicy } from "../site/inventory.ts";
 import { INVENTORY_FILE } from "../site/site.ts";
 
 /** In the repository's git folder: what the runner says. */
-export const ROLLOUT_LOG = "cui-rollout.log";
+const ROLLOUT_LOG = "cui-rollout.log";
 const MAX_LOG_BYTES = 4 * 1024 * 1024;
 const MAX_INVENTORY_BYTES = 4 * 1024 * 1024;
 

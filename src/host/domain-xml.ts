@@ -17,7 +17,7 @@ const FW_CFG_NAME = "opt/org.collective/parameters";
 const CHANNEL_NAME = "org.collective.guest";
 const AGENT_CHANNEL_NAME = "org.qemu.guest_agent.0";
 
-export const UEFI_VARIABLES = "/usr/share/OVMF/OVMF_VARS_4M.fd";
+const UEFI_VARIABLES = "/usr/share/OVMF/OVMF_VARS_4M.fd";
 
 export interface DomainOptions {
   readonly folders: HostFolders;

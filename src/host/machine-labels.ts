@@ -3,7 +3,7 @@ import { createHash } from "node:crypto";
 import { z } from "zod";
 import type { MachineSpec } from "./host.ts";
 
-export const LABELS_FORMAT = 1;
+const LABELS_FORMAT = 1;
 
 const labelsSchema = z.object({
   format: z.literal(LABELS_FORMAT),

@@ -76,7 +76,7 @@ export function networkFolder(folders: HostFolders, networkId: string): string {
   return path.join(folders.directory, "networks", networkId);
 }
 
-export function machinesFolder(folders: HostFolders, networkId: string): string {
+function machinesFolder(folders: HostFolders, networkId: string): string {
   return path.join(networkFolder(folders, networkId), "machines");
 }
 

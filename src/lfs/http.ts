@@ -47,7 +47,7 @@ export interface HttpSettings {
   readonly proxy: string | undefined;
 }
 
-export const DEFAULT_HTTP: HttpSettings = {
+const DEFAULT_HTTP: HttpSettings = {
   tries: 5,
   firstDelayMs: 500,
   maxRetryAfterMs: 120_000,

@@ -22,11 +22,6 @@ export function diffNetworks(
   return assemble({ running, wanted }, changes, facts);
 }
 
-/** From nothing to `wanted`. */
-export function planStart(wanted: NetworkDescription, facts: PlanFacts = {}): Plan {
-  return diffNetworks(null, wanted, facts);
-}
-
 /** Stops every machine, in the reverse of the boot order; segments, addresses and data disks are kept. */
 export function planStop(running: NetworkDescription, facts: PlanFacts = {}): Plan {
   const changes = new Map<ComponentPath, MachineChange>();

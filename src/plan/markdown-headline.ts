@@ -111,7 +111,7 @@ function nameOf(entry: PlacedAction, isMany: boolean): string {
 }
 
 /** As many as fit, and how many more there are. */
-export function listNames(names: readonly string[]): string {
+function listNames(names: readonly string[]): string {
   const shown: string[] = [];
   let length = 0;
   for (const name of names) {

@@ -95,7 +95,7 @@ export const forecastSchema = z
 export const warningSchema = z.object({ component: text.optional(), message: text }).readonly();
 
 /** Without its span, which points into files of the machine that made the plan. */
-export const refusalSchema = z
+const refusalSchema = z
   .object({
     code,
     severity: z.enum(["error", "warning"]),

@@ -12,8 +12,8 @@ export interface ActionsPin {
 }
 
 /** What the templates hold until a pin is known: a commit that is none, so that GitHub refuses to run it. */
-export const UNKNOWN_REPOSITORY = "your-organisation/collective";
-export const UNKNOWN_COMMIT = `${"0".repeat(40)} # set by cui init --actions`;
+const UNKNOWN_REPOSITORY = "your-organisation/collective";
+const UNKNOWN_COMMIT = `${"0".repeat(40)} # set by cui init --actions`;
 
 /**
  * `owner/repo@<40 hex digits>` as it is; of a tag or a branch the commit it has now, asked of `server`.

@@ -10,8 +10,8 @@ import { evaluate } from "../../src/cvl/evaluate/evaluate.ts";
 import { format } from "../../src/cvl/format/format.ts";
 import { link } from "../../src/cvl/link/link.ts";
 import type { ImportResolver, SourceFile } from "../../src/cvl/source.ts";
-import { treeToJson } from "../../src/cvl/evaluate/tree-json.ts";
 import { renderDiagnostic, type Diagnostic } from "../../src/diagnostics.ts";
+import { treeToJson } from "./programs.ts";
 
 const CASES = path.resolve("test/golden/cvl");
 const isUpdate = process.env["UPDATE_GOLDEN"] === "1";

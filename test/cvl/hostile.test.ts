@@ -4,9 +4,8 @@ import { format } from "../../src/cvl/format/format.ts";
 import { link } from "../../src/cvl/link/link.ts";
 import { parse } from "../../src/cvl/parse/parser.ts";
 import type { SourceFile } from "../../src/cvl/source.ts";
-import { treeToJson } from "../../src/cvl/evaluate/tree-json.ts";
 import type { Diagnostic } from "../../src/diagnostics.ts";
-import { evaluateText, linkText, rootFile, valuesOf } from "./programs.ts";
+import { evaluateText, linkText, rootFile, valuesOf, treeToJson } from "./programs.ts";
 
 /** A generous bound: the slowest case takes a few seconds on a slow machine, a runaway one never ends. */
 const SLOW_MS = 60_000;

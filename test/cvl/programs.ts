@@ -2,8 +2,8 @@
 import { evaluate, type EvaluateResult } from "../../src/cvl/evaluate/evaluate.ts";
 import { link, type LinkOptions, type LinkResult } from "../../src/cvl/link/link.ts";
 import type { ImportRequest, ImportResolver, SourceFile } from "../../src/cvl/source.ts";
-import { elementToJson, type JsonElement } from "../../src/cvl/evaluate/tree-json.ts";
-import type { EvaluateOptions } from "../../src/cvl/tree.ts";
+import { elementToJson, type JsonElement, writeTreeJson } from "../../src/cvl/evaluate/tree-json.ts";
+import type { EvaluateOptions, InstanceTree } from "../../src/cvl/tree.ts";
 import { lineAndColumn, type Diagnostic } from "../../src/diagnostics.ts";
 
 /** A root file with the given text. */
@@ -92,4 +92,9 @@ export function briefly(diagnostics: readonly Diagnostic[], text: string): strin
     const { line, column } = lineAndColumn(text, span.start);
     return `${code} ${line}:${column}`;
   });
+}
+
+/** The whole JSON text of a tree. */
+export function treeToJson(tree: InstanceTree): string {
+  return [...writeTreeJson(tree)].join("\n");
 }

@@ -10,10 +10,9 @@ import { decodeMap, encodeMap } from "../../src/cvl/map-text.ts";
 import { nearestName } from "../../src/cvl/nearest.ts";
 import { parse, parseThoroughly } from "../../src/cvl/parse/parser.ts";
 import type { SyntaxFile } from "../../src/cvl/parse/syntax.ts";
-import { treeToJson } from "../../src/cvl/evaluate/tree-json.ts";
 import { renderDiagnostic } from "../../src/diagnostics.ts";
 import { decodeText } from "../../src/cvl/parse/decode-text.ts";
-import { resolverOf, rootFile } from "./programs.ts";
+import { resolverOf, rootFile, treeToJson } from "./programs.ts";
 
 t.setTimeout(300_000);
 

@@ -8,7 +8,6 @@ import {
 import type { Inventory } from "../../src/site/inventory.ts";
 import { parseAddress } from "../../src/network/ipv4.ts";
 import { networkStatus, type MachineStatus } from "../../src/manager/observe/network-status.ts";
-import { SILENT } from "../../src/manager/change/progress.ts";
 import { loadMacKey } from "../../src/manager/change/sensitive.ts";
 import type { ConnectHost } from "../../src/manager/observe/observe-hosts.ts";
 import { stopNetwork, type StopOptions, type StopResult } from "../../src/manager/apply/stop-network.ts";
@@ -16,6 +15,7 @@ import { CollectiveError } from "../../src/errors.ts";
 import type { Host } from "../../src/host/host.ts";
 import { sampleAppliance, type SampleOffice } from "./cvl-fixtures.ts";
 import { createMemoryHost, type MemoryHost, type MemoryHostOptions } from "./memory-host.ts";
+import { SILENT } from "./silent.ts";
 
 export interface Manager {
   readonly directory: string;

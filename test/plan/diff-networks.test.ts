@@ -2,7 +2,7 @@ import t, { type Test } from "tap";
 import fc from "fast-check";
 import { machinesBelow } from "../../src/network/boot-order.ts";
 import type { NetworkDescription } from "../../src/network/description.ts";
-import { diffNetworks, planRemove, planStart, planStop } from "../../src/plan/diff-networks.ts";
+import { diffNetworks, planRemove, planStop } from "../../src/plan/diff-networks.ts";
 import { canonicalJson, digestInputs, digestPlan } from "../../src/plan/digest.ts";
 import { ACTION_CLASSES } from "../../src/plan/action-kinds.ts";
 import type { Action, Plan, PlanFacts } from "../../src/plan/plan.ts";
@@ -460,7 +460,7 @@ t.test("remove: data to the attic, segments last; start after stop creates no di
     "none remove-segment . < remove f, remove d, remove w",
     "none remove-segment @external < remove f",
   ]);
-  const again = planStart(makeNetwork(OFFICE), { existingDataDisks: new Set(["d:vdb"]) });
+  const again = diffNetworks(null, makeNetwork(OFFICE), { existingDataDisks: new Set(["d:vdb"]) });
   t.notOk(again.actions.some((action) => action.kind === "create-data-disk"));
   t.end();
 });
@@ -471,14 +471,14 @@ t.test("one component: its actions, what it needs, and nothing else", (t) => {
   t.same(restrictPlan(plan, "w").forecast.outage, [{ component: "w", dependents: [] }]);
   t.equal(restrictPlan(plan, "nobody").class, "none");
   t.same(restrictPlan(plan, ""), plan, "the root selects everything");
-  const start = restrictPlan(planStart(makeNetwork(OFFICE)), "d");
+  const start = restrictPlan(diffNetworks(null, makeNetwork(OFFICE)), "d");
   t.same(lines(start), [
     "none create-segment .",
     "none create-data-disk d:vdb",
     "replace start d < create-data-disk d:vdb, create-segment .",
   ]);
   t.same(start.refusals, []);
-  const alone = restrictPlan(planStart(makeNetwork(OFFICE)), "w");
+  const alone = restrictPlan(diffNetworks(null, makeNetwork(OFFICE)), "w");
   t.match(alone.refusals, [
     { code: "PLAN_NEEDS_OTHERS", component: "w", message: /w requires what d provides/ },
   ]);
@@ -573,7 +573,7 @@ t.test(
         const changed = diffNetworks(before, after);
         const order = linearize(changed.actions, choices);
         if (order === undefined || !comesUpServed(order, after)) return false;
-        const started = linearize(planStart(after).actions, choices);
+        const started = linearize(diffNetworks(null, after).actions, choices);
         if (started === undefined || !comesUpServed(started, after)) return false;
         const stopped = linearize(planStop(before).actions, choices)?.filter(({ kind }) => kind === "stop");
         return (

@@ -1,7 +1,7 @@
 /** What people and forges read: golden texts (UPDATE_GOLDEN=1 writes them anew), and strangers' texts escaped. */
 import { readFileSync, writeFileSync } from "node:fs";
 import t from "tap";
-import { diffNetworks, planStart, planStop } from "../../src/plan/diff-networks.ts";
+import { diffNetworks, planStop } from "../../src/plan/diff-networks.ts";
 import {
   cut,
   formatBytes,
@@ -73,7 +73,7 @@ const change1: Plan = diffNetworks(makeNetwork(GROUPWARE), makeNetwork(CHANGED),
 const GOLDEN: Readonly<Record<string, () => string>> = {
   "start.txt": () =>
     renderPlan(
-      planStart(makeNetwork(OFFICE), {
+      diffNetworks(null, makeNetwork(OFFICE), {
         fetchBytes: new Map([
           ["f", 0],
           ["d", 1024],

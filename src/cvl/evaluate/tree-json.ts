@@ -39,11 +39,6 @@ export function* writeTreeJson(
   yield `${piece}\n}}`;
 }
 
-/** The whole JSON text, for small trees and tests. */
-export function treeToJson(tree: InstanceTree): string {
-  return [...writeTreeJson(tree)].join("\n");
-}
-
 const PIECE_CHARACTERS = 256 * 1024;
 
 class ComponentWriter {

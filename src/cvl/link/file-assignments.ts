@@ -3,7 +3,7 @@ import { quote, type Reporter } from "../report.ts";
 import type { AssignmentSyntax, SyntaxFile, SyntaxRange } from "../parse/syntax.ts";
 
 /** The language versions this program understands. */
-export const UNDERSTOOD_VERSIONS: readonly string[] = ["0.8"];
+const UNDERSTOOD_VERSIONS: readonly string[] = ["0.8"];
 
 /** Reports every assignment that is not `CVL` with a version that is understood, once. */
 export function checkFileAssignments({ displayName, assignments }: SyntaxFile, reporter: Reporter): void {

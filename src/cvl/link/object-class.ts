@@ -155,6 +155,6 @@ export function resolvePath(start: ObjectClass, names: readonly string[]): Resol
 }
 
 /** The names from `from` on as one parameter name: `ethernet0.ip` of a machine. */
-export function parameterName(names: readonly string[], from: number): string {
+function parameterName(names: readonly string[], from: number): string {
   return names.length === from + 1 ? (names[from] ?? "") : names.slice(from).join(".");
 }

@@ -25,7 +25,7 @@ export interface CheckInputs {
   readonly cache?: string | undefined;
 }
 
-export const CHECK_NAME = "collective/check";
+const CHECK_NAME = "collective/check";
 
 /** Fails when there is an error; warnings alone do not. */
 export async function runCheckJob(inputs: CheckInputs, job: JobContext): Promise<JobResult> {

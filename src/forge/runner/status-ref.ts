@@ -2,7 +2,7 @@
 import { git, gitStatus } from "../../git/git.ts";
 import { push } from "../../git/push.ts";
 
-export const STATUS_REFS = "refs/collective/status";
+const STATUS_REFS = "refs/collective/status";
 const ATTEMPTS = 3;
 const PUSH_TIMEOUT_MS = 60_000;
 

@@ -8,7 +8,7 @@ export interface ProcessEntry extends ProcessStat {
 }
 
 /** Undefined when there is no such process, or when it is a zombie. */
-export async function readProcess(pid: number): Promise<ProcessEntry | undefined> {
+async function readProcess(pid: number): Promise<ProcessEntry | undefined> {
   const stat = readProcessStat(pid);
   const commandLine = await readFile(`/proc/${pid}/cmdline`, "utf8").catch(() => undefined);
   if (stat === undefined || commandLine === undefined) return undefined; // it ended while we looked

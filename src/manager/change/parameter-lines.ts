@@ -20,7 +20,7 @@ export function parameterLines(machine: MachineDescription, tree: InstanceTree):
 }
 
 /** UTF-8 stays as it is; `%` and control characters become uppercase `%XX` of their bytes. */
-export function encodeValue(value: string): string {
+function encodeValue(value: string): string {
   return value.replace(/[%\u0000-\u001f\u007f-\u009f]/g, (character) =>
     [...Buffer.from(character, "utf8")]
       .map((byte) => `%${byte.toString(16).toUpperCase().padStart(2, "0")}`)

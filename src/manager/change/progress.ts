@@ -9,15 +9,6 @@ export interface Progress {
   note(text: string): void;
 }
 
-/** For callers that do not look. */
-export const SILENT: Progress = {
-  begin: () => undefined,
-  end: () => undefined,
-  fail: () => undefined,
-  skip: () => undefined,
-  note: () => undefined,
-};
-
 /** For one of several operations at the same time: ids and titles begin with its name. */
 export function prefixed(progress: Progress, name: string): Progress {
   const id = (text: string): string => `${name}: ${text}`;

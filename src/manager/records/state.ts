@@ -76,7 +76,6 @@ const machineRecordSchema = z
   .readonly();
 
 export type MachineRecord = z.infer<typeof machineRecordSchema>;
-export type MachinePhase = MachineRecord["phase"];
 
 export interface NetworkState {
   readonly record: NetworkRecord;

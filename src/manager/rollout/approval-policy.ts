@@ -20,7 +20,7 @@ export interface Approvals {
 }
 
 /** Of a class that is not named as many as of the next milder one that is; without any, none. */
-export function personsFor(policy: ApprovalPolicy, wanted: ActionClass): number {
+function personsFor(policy: ApprovalPolicy, wanted: ActionClass): number {
   for (let rank = ACTION_CLASSES.indexOf(wanted); rank >= 0; rank--) {
     const count = policy.persons[ACTION_CLASSES[rank] ?? "none"];
     if (count !== undefined) return count;

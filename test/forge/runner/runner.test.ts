@@ -16,7 +16,6 @@ import { createServer } from "node:net";
 import type { Approval } from "../../../src/plan/approval.ts";
 import { EMPTY_INVENTORY } from "../../../src/site/inventory.ts";
 import { previewSite } from "../../../src/preview/preview-site.ts";
-import { SILENT } from "../../../src/manager/change/progress.ts";
 import { loadMacKey } from "../../../src/manager/change/sensitive.ts";
 import { git, gitSucceeds } from "../../git/git-fixture.ts";
 import { createMemoryHost } from "../../manager/memory-host.ts";
@@ -28,6 +27,7 @@ import {
   type SiteFixture,
 } from "../../manager/rollout/rollout-fixture.ts";
 import { forgeOf, JOB_TOKEN, PERSON_TOKEN, repository, startServer } from "../github-fixture.ts";
+import { SILENT } from "../../manager/silent.ts";
 
 interface Runner {
   readonly site: SiteFixture;

@@ -10,13 +10,13 @@ import {
   type ApplyResult,
 } from "../../../src/manager/rollout/apply-commit.ts";
 import type { Approvals } from "../../../src/manager/rollout/approval-policy.ts";
-import { SILENT } from "../../../src/manager/change/progress.ts";
 import type { NetworkReport } from "../../../src/manager/rollout/rollout-report.ts";
 import { loadMacKey } from "../../../src/manager/change/sensitive.ts";
 import type { ConnectHost } from "../../../src/manager/observe/observe-hosts.ts";
 import type { CommitId } from "../../../src/git/commit-id.ts";
 import { git, makeVersions, writeFiles, commitIdOf } from "../../git/git-fixture.ts";
 import { createMemoryHost, type MemoryHost } from "../memory-host.ts";
+import { SILENT } from "../silent.ts";
 
 export const UTILITY = `format: 1
 hosts:
