@@ -5,7 +5,7 @@ import type { ObjectStore, Oid } from "../disk/object-store.ts";
 import type { PathStore } from "../disk/path-store.ts";
 import { CollectiveError } from "../errors.ts";
 import { run } from "../io.ts";
-import { git, gitCommand, gitStatus } from "../git/git.ts";
+import { git, gitCommand } from "../git/git.ts";
 import { gitFolderOf } from "../git/folder.ts";
 import { openGitObjects, type GitObjects } from "../git/objects.ts";
 import { commitFiles, type CommitFiles } from "../git/tree.ts";

@@ -196,14 +196,16 @@ export function hostOf(
 
 /** Calls a host by the name of the call, which checks the arguments itself. */
 export async function callHost(host: Host, name: HostCall, values: readonly unknown[]): Promise<unknown> {
-  const method = host[name] as (...values: readonly unknown[]) => Promise<unknown>;
-  return method.call(host, ...values);
+  const calls = host as unknown as Readonly<
+    Record<HostCall, (...values: readonly unknown[]) => Promise<unknown>>
+  >;
+  return calls[name](...values);
 }
 
 /** The host with every argument checked, whoever calls and over whatever wire. */
 export function withCheckedArguments(host: Host): Host {
   return hostOf(
-    async (name, values) => callHost(host, name, parseArguments(name, values) as readonly unknown[]),
+    async (name, values) => callHost(host, name, parseArguments(name, values)),
     () => host.close(),
   );
 }

@@ -93,7 +93,7 @@ function nameNodes(network: NetworkDescription, plan: Plan | undefined): NodeIds
   const ids = new Map<string, string>();
   const machines = new Set(Object.keys(network.machines));
   for (const { kind, component } of plan?.actions ?? []) {
-    if (kind === "remove" && component !== undefined) machines.add(component);
+    if (kind === "remove") machines.add(component);
   }
   [...machines].forEach((path, index) => ids.set(`machine ${path}`, `m${index}`));
   Object.keys(network.segments).forEach((id, index) => ids.set(`segment ${id}`, `s${index}`));

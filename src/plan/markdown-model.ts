@@ -55,7 +55,7 @@ export function severityOf({ kind, class: name }: Action): number {
 
 /** `w`, `w:vdb`, the appliance's name for a root machine, `external` for the external segment. */
 export function subjectOf({ plan, action }: Pick<PlacedAction, "plan" | "action">): string {
-  const path = action.segment ?? action.component ?? "";
+  const path = action.segment ?? action.component;
   const name = path.startsWith("@") ? path.slice(1) : displayPath(path, plan.appliance);
   return action.device === undefined ? name : `${name}:${action.device}`;
 }

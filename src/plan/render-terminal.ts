@@ -73,7 +73,7 @@ function renderReason({ text, place }: Action["reasons"][number], paint: Paint):
 
 function subjectOf(action: Action, plan: Plan): string {
   if (action.segment !== undefined) return segmentName(action.segment, plan);
-  const path = displayPath(action.component ?? "", plan.appliance);
+  const path = displayPath(action.component, plan.appliance);
   return visible(action.device === undefined ? path : `${path}:${action.device}`);
 }
 

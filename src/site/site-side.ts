@@ -1,7 +1,7 @@
 /** One side of a comparison: a site as it is in a commit, or in the working tree. */
 import { readdir } from "node:fs/promises";
 import path from "node:path";
-import { CollectiveError, unlessCode } from "../errors.ts";
+import { unlessCode } from "../errors.ts";
 import { openCommitFolder } from "../git/commit-folder.ts";
 import type { RootFile } from "../appliance/loaded-appliance.ts";
 import { LOCK_FILE } from "../appliance/lock.ts";

@@ -1,6 +1,6 @@
 /** The next version of an appliance whose default branch is its releases: the tag is made where the branch is. */
 import { CollectiveError } from "../../errors.ts";
-import { git, gitStatus } from "../../git/git.ts";
+import { git } from "../../git/git.ts";
 import type { Mirror } from "../../appliance/mirror.ts";
 import type { Mirrors } from "../../appliance/mirrors.ts";
 import { compareImages } from "../../appliance/compare-machine-images.ts";

@@ -193,7 +193,7 @@ export function parseRecord<Schema extends z.ZodType>({
   if (format !== undefined && format !== STATE_FORMAT) {
     throw new CollectiveError(
       "UTILITY_STATE_FORMAT",
-      `${file} of the state has format ${String(format)}; this cui understands ${STATE_FORMAT}`,
+      `${file} of the state has format ${JSON.stringify(format)}; this cui understands ${STATE_FORMAT}`,
       { hint: "use the release of cui that wrote it, or a newer one" },
     );
   }
