@@ -1,52 +1,89 @@
-/** What one commit of a push must satisfy: as the tip of a branch, and more when it is a version. */
+/** What one commit of a push must satisfy: as the tip of a branch its objects are here, and more when it is a version. */
+import type { Diagnostic, TextOf } from "../diagnostics.ts";
 import type { PathStore } from "../disk/path-store.ts";
-import { listCommit } from "./commit-listing.ts";
-import { checkPacks, missingObjects, readPointers, type PointerFile } from "./lfs-content.ts";
+import { listCommit } from "../git/commit-listing.ts";
+import { missingObjects, type PointerFile } from "../lfs/listed-pointers.ts";
+import type { VersionRule } from "../publish/check-version.ts";
+import type { MissingObject } from "../publish/version-candidate.ts";
+import { toProblem, type Problem } from "./problem.ts";
 import type { CheckedPush, ReceivedPush } from "./received-push.ts";
-import type { Problem } from "./problem.ts";
 import { limitSetting } from "./receive-limits.ts";
 import { shortRef } from "./ref-updates.ts";
 
 export interface CheckCommitOptions {
   readonly push: ReceivedPush;
   readonly ref: string;
+  /** Its list of withdrawn versions is the one that counts. */
+  readonly isDefaultBranch: boolean;
   /** Undefined for the tip of a branch. */
   readonly version: number | undefined;
+  /** Numbers that are there already, or come with the push. */
+  readonly numbers: ReadonlySet<number>;
   readonly commit: string;
   /** The repository's Git LFS objects. */
   readonly store: PathStore;
+  /** An import that cannot be fetched is a reason to refuse. */
   readonly importsRequired: boolean;
+  /** Imports by path may lead nowhere else. */
   readonly pathsBelow: string | undefined;
 }
 
-/** Files and Git LFS objects of every tip; of a version its packs and its CVL as well. */
+const OF_A_BRANCH: readonly VersionRule[] = ["objects"];
+const OF_THE_DEFAULT_BRANCH: readonly VersionRule[] = ["withdrawn", ...OF_A_BRANCH];
+
 export async function checkCommit(options: CheckCommitOptions): Promise<CheckedPush> {
-  const { push, ref, version, commit, store } = options;
+  const { push, ref, version, numbers, commit, store, pathsBelow } = options;
   const { folder, env, objects, limits, mirrors } = push;
   const where = shortRef(ref);
-  const files = await listCommit({ folder, env, commit, maxFiles: limits.files });
-  if (files === undefined) {
-    return { problems: [tooManyFiles(where, limits.files)], warnings: [] };
-  }
-  const pointers = await readPointers(objects, files);
-  const problems = (await missingObjects(pointers, store)).map((pointer) => objectMissing(where, pointer));
-  if (version === undefined) return { problems, warnings: [] };
-  const packs = await checkPacks(objects, files, pointers);
-  problems.push(
-    ...packs.map(({ where: index, message, hint }) => ({ where, message: `${index}: ${message}`, hint })),
-  );
-  const { importsRequired, pathsBelow } = options;
+  const listing = await listCommit({ folder, env, commit, maxFiles: limits.files });
+  if (listing === undefined) return { problems: [tooManyFiles(where, limits.files)], warnings: [] };
   // Most pushes bring no version: they need not wait until the language is loaded.
-  const { evaluateVersion } = await import("./evaluate-version.ts");
-  const evaluated = await evaluateVersion({
-    ...{ mirrors, folder, objects, version, commit, files, pathsBelow, importsRequired },
+  const { ALL_RULES, checkVersion } = await import("../publish/check-version.ts");
+  const { openCandidate } = await import("../publish/version-candidate.ts");
+  const candidate = openCandidate({
+    ...{ where, mirrors, folder, objects, env, commit, version, numbers, listing },
+    imports: { baseUrl: folder, fetch: false, ...(pathsBelow === undefined ? {} : { pathsBelow }) },
+    findMissing: async (pointers) => (await missingObjects(pointers, store)).map(objectMissing),
   });
-  return { problems: [...problems, ...evaluated.problems], warnings: evaluated.warnings };
+  const ofABranch = options.isDefaultBranch ? OF_THE_DEFAULT_BRANCH : OF_A_BRANCH;
+  const rules = version === undefined ? ofABranch : ALL_RULES;
+  return sortProblems(where, await checkVersion(candidate, rules), {
+    textOf: ownTexts(candidate.textOf),
+    importsRequired: options.importsRequired,
+  });
 }
 
-function objectMissing(where: string, { oid, path }: PointerFile): Problem {
+/** Errors are problems; an import that could not be looked at is none where it need not be there. */
+export function sortProblems(
+  where: string,
+  diagnostics: readonly Diagnostic[],
+  { textOf, importsRequired }: { readonly textOf: TextOf; readonly importsRequired: boolean },
+): CheckedPush {
+  const problems: Problem[] = [];
+  const warnings: Problem[] = [];
+  for (const diagnostic of diagnostics) {
+    if (diagnostic.severity !== "error") continue;
+    const isUnreachable = diagnostic.code === "IMPORT_UNREACHABLE" && !importsRequired;
+    if (isUnreachable) warnings.push({ where, message: notChecked(diagnostic) });
+    else problems.push(toProblem(where, diagnostic, textOf));
+  }
+  return { problems, warnings };
+}
+
+function notChecked({ span, message }: Diagnostic): string {
+  return `${span?.file ?? "it"} was not checked to the end: ${message}`;
+}
+
+/**
+ * Texts of the commit itself, for carets. What an import holds is not shown: who pushes may not be who may read it.
+ * @see createImportResolver, which names imported files `url@v3:path`
+ */
+export function ownTexts(textOf: TextOf): TextOf {
+  return (name) => (/@v\d+:/.test(name) ? undefined : textOf(name));
+}
+
+function objectMissing({ oid, path }: PointerFile): MissingObject {
   return {
-    where,
     message: `the Git LFS object of ${path} (${oid.slice(0, 12)}…) is not here, or not whole`,
     hint: "`git lfs push --all origin` sends them; then push again",
   };

@@ -2,7 +2,7 @@
 import { CollectiveError } from "../errors.ts";
 import { git } from "../git/git.ts";
 import type { GitObjects } from "../git/objects.ts";
-import { looksLikeDiskImage, namedLikeDiskImage } from "./disk-image-blob.ts";
+import { looksLikeDiskImage, MIN_IMAGE_BYTES, namedLikeDiskImage } from "../publish/disk-image-blob.ts";
 import type { Problem } from "./problem.ts";
 import { limitSetting, type ReceiveLimits } from "./receive-limits.ts";
 
@@ -18,8 +18,6 @@ export interface NewObjectsOptions {
 
 /** Listing and measuring what is new may take this long. */
 const TIMEOUT_MS = 120_000;
-/** Nothing smaller is a disk, so nothing smaller is looked into. */
-const MIN_IMAGE_BYTES = 64 * 1024;
 
 /** Checks everything that becomes reachable, in whatever commit of the push it is. */
 export async function checkNewObjects(options: NewObjectsOptions): Promise<readonly Problem[]> {

@@ -9,9 +9,10 @@ import { openGitObjects, type GitObjects } from "../git/objects.ts";
 import { lfsStore } from "../lfs/local-store.ts";
 import { listNewPointers } from "../lfs/new-pointers.ts";
 import { versionOfTag } from "../appliance/versions.ts";
-import { listCommit } from "./commit-listing.ts";
-import { checkPacks, readPointers } from "./lfs-content.ts";
-import type { Problem } from "./problem.ts";
+import { withMirrors, type Mirrors } from "../appliance/mirrors.ts";
+import { checkVersion, type VersionRule } from "../publish/check-version.ts";
+import { openCandidate, type MissingObject } from "../publish/version-candidate.ts";
+import { toProblem, type Problem } from "./problem.ts";
 import type { CheckedPush } from "./received-push.ts";
 import { versionOfRef, type RefUpdate } from "./ref-updates.ts";
 import { checkVersions, type NewVersion } from "./version-rules.ts";
@@ -24,8 +25,6 @@ export interface PrePushOptions {
   readonly updates: readonly RefUpdate[];
 }
 
-/** A commit with more is the repository's to refuse. */
-const MAX_FILES = 1_000_000;
 const ASK_TIMEOUT_MS = 30_000;
 
 /** Pushes without version tags are none of its business, and ask nothing of the remote. */
@@ -40,7 +39,10 @@ export async function checkOutgoing({ folder, url, updates }: PrePushOptions): P
   if (problems.length > 0) return { problems, warnings: [] };
   const objects = openGitObjects(folder);
   try {
-    return { problems: await checkContents({ folder, objects, added, known: remote.ids }), warnings: [] };
+    const problems = await withMirrors((mirrors) =>
+      checkContents({ folder, objects, mirrors, added, known: remote.ids }),
+    );
+    return { problems, warnings: [] };
   } finally {
     await objects.close();
   }
@@ -74,6 +76,7 @@ async function remoteRefs(folder: string, url: string): Promise<RemoteRefs | und
 interface ContentsOptions {
   readonly folder: string;
   readonly objects: GitObjects;
+  readonly mirrors: Mirrors;
   readonly added: readonly NewVersion[];
   /** Ids the remote has. */
   readonly known: readonly string[];
@@ -85,7 +88,7 @@ async function checkContents(options: ContentsOptions): Promise<readonly Problem
   for (const { version, id } of options.added) {
     const commit = await options.objects.info(`${id}^{commit}`);
     if (commit === undefined) problems.push(noCommit(version));
-    else problems.push(...(await checkVersion(options, { version, commit: commit.oid, known })));
+    else problems.push(...(await checkContent(options, { version, commit: commit.oid, known })));
   }
   return problems;
 }
@@ -100,28 +103,35 @@ async function presentIds({ folder, known }: ContentsOptions): Promise<readonly 
   return stdout.split("\n").filter((line) => /^[0-9a-f]+$/.test(line));
 }
 
-async function checkVersion(
-  { folder, objects }: ContentsOptions,
-  version: { readonly version: number; readonly commit: string; readonly known: readonly string[] },
+/** What needs neither the language nor imports. */
+const AFFORDABLE: readonly VersionRule[] = ["packs", "objects"];
+
+async function checkContent(
+  { folder, objects, mirrors, added }: ContentsOptions,
+  {
+    version,
+    commit,
+    known,
+  }: { readonly version: number; readonly commit: string; readonly known: readonly string[] },
 ): Promise<readonly Problem[]> {
-  const where = `v${version.version}`;
-  const files = (await listCommit({ folder, env: {}, commit: version.commit, maxFiles: MAX_FILES })) ?? [];
-  const packs = await checkPacks(objects, files, await readPointers(objects, files));
-  const problems = packs.map(({ where: index, ...problem }) => ({
-    ...problem,
-    where,
-    message: `${index}: ${problem.message}`,
-  }));
+  const where = `v${version}`;
   const store = lfsStore(await gitFolderOf(folder));
-  for (const { oid } of await listNewPointers({ folder, commit: version.commit, known: version.known })) {
-    if (!(await store.has(oid))) problems.push(objectMissing(where, oid));
-  }
-  return problems;
+  const candidate = openCandidate({
+    ...{ where, mirrors, folder, objects, commit, version, imports: { fetch: false } },
+    numbers: new Set(added.map((entry) => entry.version)),
+    findMissing: async () => {
+      const missing: MissingObject[] = [];
+      for (const { oid } of await listNewPointers({ folder, commit, known }))
+        if (!(await store.has(oid))) missing.push(objectMissing(oid));
+      return missing;
+    },
+  });
+  const diagnostics = await checkVersion(candidate, AFFORDABLE);
+  return diagnostics.map((diagnostic) => toProblem(where, diagnostic, candidate.textOf));
 }
 
-function objectMissing(where: string, oid: string): Problem {
+function objectMissing(oid: string): MissingObject {
   return {
-    where,
     message: `the Git LFS object ${oid.slice(0, 12)}… is neither in this clone nor in a version the repository has`,
     hint: "for a pack: `cui disk add` with the disk image at hand makes it again; else `git lfs fetch --all`",
   };

@@ -12,14 +12,14 @@ import { lfsStore } from "../lfs/local-store.ts";
 import { cacheFolder } from "../appliance/mirror-cache.ts";
 import { withMirrors } from "../appliance/mirrors.ts";
 import { versionOfTag } from "../appliance/versions.ts";
-import { checkBranches } from "./check-branches.ts";
+import { checkBranches, defaultBranchOf } from "./check-branches.ts";
 import { checkCommit } from "./check-commit.ts";
 import { checkNewObjects } from "./new-objects.ts";
 import type { Problem } from "./problem.ts";
 import { limitSetting, readLimits } from "./receive-limits.ts";
 import type { CheckedPush, ReceivedPush } from "./received-push.ts";
 import { versionOfRef, type RefUpdate } from "./ref-updates.ts";
-import { checkVersions } from "./version-rules.ts";
+import { checkVersions, type NewVersion } from "./version-rules.ts";
 import { configValue } from "../git/config.ts";
 
 export interface CheckPushOptions {
@@ -96,33 +96,39 @@ async function checkAll(push: ReceivedPush): Promise<CheckedPush> {
   const { updates, limits, objects, folder, env } = push;
   const tooMany = updates.filter(({ ref }) => versionOfRef(ref) !== undefined).length;
   if (tooMany > limits.versions) return refuse([tooManyVersions(tooMany, limits.versions)]);
-  const versions = checkVersions(updates, await existingVersions(folder));
-  const problems = [...versions.problems, ...(await checkBranches(push))];
+  const existing = await existingVersions(folder);
+  const versions = checkVersions(updates, existing);
+  const branch = await defaultBranchOf(folder);
+  const problems = [...versions.problems, ...(await checkBranches(push, branch))];
   if (problems.length > 0) return refuse(problems);
   const tips = updates.flatMap(({ after }) => after ?? []);
   if (tips.length === 0) return refuse([]);
   const unwanted = await checkNewObjects({ folder, env, objects, tips, limits });
   if (unwanted.length > 0) return refuse(unwanted);
-  return checkTips(
-    push,
-    new Map(versions.added.map(({ version, id }) => [`refs/tags/v${version}`, { version, id }])),
-  );
+  return checkTips(push, { added: versions.added, existing, branch });
 }
 
-async function checkTips(
-  push: ReceivedPush,
-  added: ReadonlyMap<string, { readonly version: number; readonly id: string }>,
-): Promise<CheckedPush> {
+interface Tips {
+  readonly added: readonly NewVersion[];
+  /** Versions of the repository. */
+  readonly existing: ReadonlySet<number>;
+  /** The ref of its default branch. */
+  readonly branch: string;
+}
+
+async function checkTips(push: ReceivedPush, { added, existing, branch }: Tips): Promise<CheckedPush> {
   const problems: Problem[] = [];
   const warnings: Problem[] = [];
+  const numbers = new Set([...existing, ...added.map(({ version }) => version)]);
   const settings = {
+    numbers,
     store: lfsStore(push.folder),
     importsRequired: (await configValue(push.folder, "cui.imports")) === "required",
     pathsBelow: await importPaths(push.folder),
   };
   const done = new Set<string>();
   for (const { ref, after } of push.updates) {
-    const version = added.get(ref)?.version;
+    const version = added.find((entry) => ref === `refs/tags/v${entry.version}`)?.version;
     if (after === undefined || (version === undefined && !ref.startsWith("refs/heads/"))) continue;
     if (Date.now() > push.until) throw outOfTime();
     const commit = await push.objects.info(`${after}^{commit}`);
@@ -130,10 +136,11 @@ async function checkTips(
       if (version !== undefined) problems.push(noCommit(version));
       continue;
     }
-    const key = `${version === undefined ? "branch" : "version"} ${commit.oid}`;
+    const isDefaultBranch = ref === branch;
+    const key = `${version === undefined ? `branch ${isDefaultBranch}` : "version"} ${commit.oid}`;
     if (done.has(key)) continue;
     done.add(key);
-    const found = await checkCommit({ push, ref, version, commit: commit.oid, ...settings });
+    const found = await checkCommit({ push, ref, isDefaultBranch, version, commit: commit.oid, ...settings });
     problems.push(...found.problems);
     warnings.push(...found.warnings);
   }

@@ -1,5 +1,5 @@
 /** What hooks refuse, as lines a person reads, often after `remote:`. */
-import { visible } from "../diagnostics.ts";
+import { renderDiagnostic, visible, type Diagnostic, type TextOf } from "../diagnostics.ts";
 
 export interface Problem {
   /** What it is about: `v6`, `main`, `DNS.cvl`. */
@@ -7,6 +7,11 @@ export interface Problem {
   /** One sentence without a full stop; may have more lines (a place with its caret). */
   readonly message: string;
   readonly hint?: string | undefined;
+}
+
+/** The diagnostic as git shows it: its place and caret, or its code, and its hint. */
+export function toProblem(where: string, { hint, ...diagnostic }: Diagnostic, textOf: TextOf): Problem {
+  return { where, message: renderDiagnostic(diagnostic, textOf), hint };
 }
 
 const MAX_PROBLEMS = 10;

@@ -1,5 +1,6 @@
 /** Versions count 1, 2, 3 … and never change: what a push may do to their tags. */
-import type { Problem } from "./problem.ts";
+import { findGap } from "../publish/version-number.ts";
+import { toProblem, type Problem } from "./problem.ts";
 import { versionOfRef, type RefUpdate } from "./ref-updates.ts";
 
 /** A tag of a version that a push makes. */
@@ -28,24 +29,17 @@ export function checkVersions(updates: readonly RefUpdate[], existing: ReadonlyS
   return { added, problems: [...problems, ...gaps(added, existing)] };
 }
 
+/** Of each row of versions that nothing leads to, the first. */
 function gaps(added: readonly NewVersion[], existing: ReadonlySet<number>): Problem[] {
-  const pushed = new Set(added.map(({ version }) => version));
-  const newest = [...existing].reduce((highest, version) => Math.max(highest, version), 0);
-  return [...pushed]
-    .filter((version) => version > 1 && !pushed.has(version - 1) && !existing.has(version - 1))
+  const numbers = new Set([...existing, ...added.map(({ version }) => version)]);
+  return added
+    .map(({ version }) => version)
+    .filter((version) => !numbers.has(version - 1))
     .sort((a, b) => a - b)
-    .map((version) => gap(version, newest + 1));
-}
-
-function gap(version: number, next: number): Problem {
-  return {
-    where: `v${version}`,
-    message: `v${version - 1} is neither in the repository nor in this push: versions count 1, 2, 3 …`,
-    hint:
-      next < version
-        ? `the next version is v${next}: tag it so, or push what is missing before v${version} as well`
-        : `push v${version - 1} as well`,
-  };
+    .flatMap((version) => {
+      const gap = findGap(version, numbers);
+      return gap === undefined ? [] : [toProblem(`v${version}`, gap, () => undefined)];
+    });
 }
 
 function moved(version: number): Problem {

@@ -1,5 +1,5 @@
 /** The networks a version of an appliance describes, read from its mirror: one for each CVL file that names an object. */
-import type { Diagnostic, TextOf } from "../diagnostics.ts";
+import type { Diagnostic } from "../diagnostics.ts";
 import { openCommitFolder, type CommitFolder } from "../git/commit-folder.ts";
 import type { Mirrors } from "../appliance/mirrors.ts";
 import { readCommittedRoot } from "../appliance/root-file.ts";
@@ -54,16 +54,11 @@ async function describeFile(
     writeLock: false,
     mirrors,
     baseUrl: url,
+    isPart: true,
     refusePaths: isUrlProblem(target) || !isLocal(target),
   });
 }
 
 function isLibrary({ diagnostics }: DescribedNetwork): boolean {
   return diagnostics.some(({ code }: Diagnostic) => code === "CVL_ROOT_OBJECT");
-}
-
-/** Finds the texts of all of them. */
-export function textsOf(files: readonly DescribedFile[]): TextOf {
-  return (name) =>
-    files.map(({ described }) => described.loaded.textOf(name)).find((text) => text !== undefined);
 }

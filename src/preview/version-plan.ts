@@ -3,13 +3,19 @@ import { diffNetworks } from "../plan/diff-networks.ts";
 import type { PlannedNetwork } from "../plan/markdown-model.ts";
 import { renderMermaid } from "../plan/render-mermaid.ts";
 import type { Mirrors } from "../appliance/mirrors.ts";
-import type { DescribedFile } from "./describe-version.ts";
+import type { DescribedNetwork } from "../site/describe-network.ts";
 import { forecastFetch } from "./fetch-forecast.ts";
+
+/** A CVL file of a version, and the network it describes. */
+export interface FileNetwork {
+  readonly file: string;
+  readonly described: Pick<DescribedNetwork, "network">;
+}
 
 /** Of the files both versions have, where both can be described; what is required may be unset on either side. */
 export async function planBetweenVersions(
-  before: readonly DescribedFile[],
-  after: readonly DescribedFile[],
+  before: readonly FileNetwork[],
+  after: readonly FileNetwork[],
   mirrors: Mirrors,
 ): Promise<readonly PlannedNetwork[]> {
   const planned: PlannedNetwork[] = [];

@@ -14,6 +14,8 @@ import type { Parent } from "./publish-parent.ts";
 import { isHttp, localFolder, type RepositoryUrl } from "../git/url.ts";
 import { push, type PushResult } from "../git/push.ts";
 import { configValue } from "../git/config.ts";
+import type { LfsPointer } from "../lfs/pointer.ts";
+import type { MissingObject } from "./version-candidate.ts";
 
 export interface SendOptions {
   readonly folder: string;
@@ -61,9 +63,33 @@ export async function recordLocally({
   await rename(built.indexFile, path.join(await gitFolderOf(folder), "index"));
 }
 
-async function sendObjects({ folder, target, parent, commit }: SendOptions): Promise<number> {
+/** Objects that would have to be sent and are not in the folder's store. */
+export async function findUnsendable({
+  folder,
+  parent,
+  commit,
+}: Pick<SendOptions, "folder" | "parent" | "commit">): Promise<readonly MissingObject[]> {
+  const store = lfsStore(await gitFolderOf(folder));
+  const missing: MissingObject[] = [];
+  for (const { oid } of await newObjects({ folder, parent, commit })) {
+    if (await store.has(oid)) continue;
+    const { message, hint } = objectMissing(oid, folder);
+    missing.push({ message, hint: hint ?? "`git lfs fetch --all` brings what another clone has" });
+  }
+  return missing;
+}
+
+function newObjects({
+  folder,
+  parent,
+  commit,
+}: Pick<SendOptions, "folder" | "parent" | "commit">): Promise<readonly LfsPointer[]> {
   const known = parent.remoteTip === undefined ? [] : [parent.remoteTip];
-  const oids = (await listNewPointers({ folder, commit, known })).map(({ oid }) => oid);
+  return listNewPointers({ folder, commit, known });
+}
+
+async function sendObjects({ folder, target, parent, commit }: SendOptions): Promise<number> {
+  const oids = (await newObjects({ folder, parent, commit })).map(({ oid }) => oid);
   if (oids.length === 0) return 0;
   const from = lfsStore(await gitFolderOf(folder));
   const local = localFolder(target);

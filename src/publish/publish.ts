@@ -10,16 +10,19 @@ import { readApplianceFolder, type ApplianceFolder } from "./appliance-folder.ts
 import { gitStatus } from "../git/git.ts";
 import { gitFolderOf, workTreeTop } from "../git/folder.ts";
 import { openImageTree, type ImageTree } from "../appliance/version-files.ts";
-import { resolveImages } from "../appliance/resolve-machine-images.ts";
 import type { Mirror } from "../appliance/mirror.ts";
 import { withMirrors, type Mirrors } from "../appliance/mirrors.ts";
 import type { AddedDisk } from "./write-program-disks.ts";
 import { buildCommit, type BuiltCommit } from "./publish-commit.ts";
 import { behind, findParent, type Parent } from "./publish-parent.ts";
-import { recordLocally, sendVersion } from "./publish-push.ts";
+import { recordLocally, sendVersion, findUnsendable } from "./publish-push.ts";
 import { initRepositoryFolder } from "./repository-folder.ts";
 import { isUrlProblem, resolveUrl, type RepositoryUrl } from "../git/url.ts";
 import { MAX_WITHDRAWN_BYTES, WITHDRAWN_FILE, type Version } from "../appliance/versions.ts";
+import { ALL_RULES, checkVersion } from "./check-version.ts";
+import { openCandidate } from "./version-candidate.ts";
+import { openGitObjects } from "../git/objects.ts";
+import { hasErrors } from "../site/describe-network.ts";
 
 export interface PublishOptions {
   /** Path (relative to `cwd`) or URL of the repository. */
@@ -113,7 +116,7 @@ interface FolderOptions {
 }
 
 async function publishFolder(context: FolderOptions): Promise<PublishReport> {
-  const { options, target, mirrors, mirror, appliance } = context;
+  const { options, target, mirror, appliance } = context;
   const { folder } = appliance;
   const versions = await mirror.versions();
   const newest = versions.at(-1);
@@ -125,10 +128,6 @@ async function publishFolder(context: FolderOptions): Promise<PublishReport> {
     previous?.close(),
   );
   if (appliance.tree === undefined) return refused(appliance);
-  const { diagnostics } = await resolveImages(appliance.loaded, appliance.tree, { mirrors });
-  const all = [...appliance.diagnostics, ...diagnostics];
-  if (diagnostics.some(({ severity }) => severity === "error"))
-    return refused({ ...appliance, diagnostics: all });
   const built = await buildCommit({
     folder,
     parent: parent.commit,
@@ -138,12 +137,39 @@ async function publishFolder(context: FolderOptions): Promise<PublishReport> {
   try {
     if (newest !== undefined) await refuseSame({ folder, target, mirror, parent, newest, built });
     if (parent.isOneAhead) throw behind(mirror, parent.branch);
+    const checked = await checkBuilt(context, { built, parent, version, versions });
+    if (hasErrors(checked.diagnostics)) return refused(checked);
     const sentBytes = await sendVersion({ folder, target, mirror, parent, version, commit: built.commit });
     await recordLocally({ folder, target, parent, version, built });
     const published = { url: target.url, version, commit: built.commit, disks, sentBytes };
-    return { diagnostics: all, textOf: appliance.textOf, published };
+    return { diagnostics: checked.diagnostics, textOf: checked.textOf, published };
   } finally {
     await rm(built.indexFile, { force: true });
+  }
+}
+
+/** By the rules that the repository's hook and a release hold it to. */
+async function checkBuilt(
+  { target, mirrors, appliance: { folder } }: FolderOptions,
+  made: {
+    readonly built: BuiltCommit;
+    readonly parent: Parent;
+    readonly version: number;
+    readonly versions: readonly Version[];
+  },
+): Promise<Pick<ApplianceFolder, "diagnostics" | "textOf">> {
+  const { built, parent, version, versions } = made;
+  const objects = openGitObjects(folder);
+  try {
+    const candidate = openCandidate({
+      ...{ where: `v${version}`, mirrors, folder, objects, commit: built.commit, version },
+      numbers: new Set(versions.map((entry) => entry.version)),
+      imports: { baseUrl: target.url },
+      findMissing: () => findUnsendable({ folder, parent, commit: built.commit }),
+    });
+    return { diagnostics: await checkVersion(candidate, ALL_RULES), textOf: candidate.textOf };
+  } finally {
+    await objects.close();
   }
 }
 

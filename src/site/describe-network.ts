@@ -52,11 +52,30 @@ async function describeWith(mirrors: Mirrors, options: DescribeOptions): Promise
   const known = [...loaded.diagnostics, ...evaluated.diagnostics];
   // Values that are wrong already would only be found wrong again.
   if (hasErrors(known)) return { ...nothing, tree: evaluated.tree, inputs, diagnostics: known };
-  const { images, diagnostics } = await resolveImages(loaded, evaluated.tree, { mirrors });
-  const built = buildNetwork(evaluated.tree, images, { isPart: options.isPart === true });
-  const all = [...known, ...diagnostics, ...withoutUnresolved(built.diagnostics, diagnostics)];
-  const network = hasErrors(all) ? undefined : built.network;
-  return { network, loaded, tree: evaluated.tree, images, inputs, diagnostics: all };
+  const described = await describeTree(mirrors, { ...options, loaded, tree: evaluated.tree });
+  return {
+    ...described,
+    loaded,
+    tree: evaluated.tree,
+    inputs,
+    diagnostics: [...known, ...described.diagnostics],
+  };
+}
+
+/** The network of a tree without mistakes: its machines' images, then how they lie together. */
+export async function describeTree(
+  mirrors: Mirrors,
+  {
+    loaded,
+    tree,
+    isPart = false,
+  }: Pick<DescribeOptions, "isPart"> &
+    Required<Pick<DescribedNetwork, "loaded">> & { readonly tree: InstanceTree },
+): Promise<Pick<DescribedNetwork, "network" | "images" | "diagnostics">> {
+  const { images, diagnostics } = await resolveImages(loaded, tree, { mirrors });
+  const built = buildNetwork(tree, images, { isPart });
+  const all = [...diagnostics, ...withoutUnresolved(built.diagnostics, diagnostics)];
+  return { network: hasErrors(all) ? undefined : built.network, images, diagnostics: all };
 }
 
 /** Why an image could not be resolved is said once. */

@@ -1,5 +1,5 @@
 import { execFileSync } from "node:child_process";
-import { chmodSync, existsSync, mkdirSync, readFileSync, symlinkSync, writeFileSync } from "node:fs";
+import { chmodSync, existsSync, mkdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
 import path from "node:path";
 import { test } from "tap";
 import { formatLfsPointer } from "../../src/lfs/pointer.ts";
@@ -11,6 +11,9 @@ import { publish } from "../../src/publish/publish.ts";
 import { DNS_CVL, makeDisk, writeAppliance } from "../appliance/appliance-fixture.ts";
 import { commitFiles, PROGRAM, publishSmall, tryGit } from "./support.ts";
 import { git, scratch, writeFiles } from "../git/git-fixture.ts";
+import { checkPublished } from "../../src/publish/check-published.ts";
+import { hasErrors } from "../../src/site/describe-network.ts";
+import { withMirrors, type Mirrors } from "../../src/appliance/mirrors.ts";
 
 /** A push as a client without our hooks makes it. */
 function push(client: string, ...refspecs: readonly string[]) {
@@ -29,8 +32,16 @@ test("versions are immutable and contiguous, whatever the client", async (t) => 
   const blob = git(client, "rev-parse", "HEAD:notes.txt");
   git(client, "tag", "--annotate", "--message", "a tag", "on-blob", blob);
   const cases: readonly (readonly [title: string, refspecs: readonly string[], said: RegExp])[] = [
-    ["a gap", ["HEAD:refs/tags/v3"], /v3: v2 is neither .*\n.*hint: the next version is v2/],
-    ["a gap among several", ["HEAD:refs/tags/v2", "HEAD:refs/tags/v4"], /v4: v3 is neither/],
+    [
+      "a gap",
+      ["HEAD:refs/tags/v3"],
+      /v3: error VERSION_GAP: v3 is not .*there is no v2 *\n.*hint: the next is v2/,
+    ],
+    [
+      "a gap among several",
+      ["HEAD:refs/tags/v2", "HEAD:refs/tags/v4"],
+      /v4: error VERSION_GAP: .*there is no v3 *$/m,
+    ],
     ["a version that moves", ["HEAD:refs/tags/v1"], /v1: it already exists/],
     ["a version that goes", [":refs/tags/v1"], /v1: versions are never deleted/],
     ["a blob", [`${blob}:refs/tags/v2`], /v2: it points at no commit/],
@@ -124,12 +135,12 @@ test("a version must evaluate, and hold no disk", async (t) => {
     [
       "a data disk's image",
       { ...withVm, "data.bin": "the user's own\n" },
-      /data\.bin is the image of a data disk/,
+      /data\.bin, the image of a data disk, is in git/,
     ],
     [
       "a data disk's image in Git LFS",
       { ...withVm, "data.bin": lost },
-      /data\.bin is the image of a data disk/,
+      /data\.bin, the image of a data disk, is in git/,
     ],
     [
       "an index that is none",
@@ -161,6 +172,7 @@ test("a version must evaluate, and hold no disk", async (t) => {
       /notes\.txt: it has 17 MiB in plain git; at most 16 MiB/,
     ],
   ];
+  t.notOk(hasErrors(await release({ folder, client }, base)), "what it is made from would be");
   const commits: string[] = [];
   for (const [title, files, expected] of cases) {
     git(client, "reset", "--quiet", "--hard", base);
@@ -169,6 +181,9 @@ test("a version must evaluate, and hold no disk", async (t) => {
     commits.push(commit);
     const problems = await lookAt({ folder, repository, client }, commit);
     t.ok(problems.length > 0, title);
+    // How large a file may be is the repository's own setting.
+    if (title !== "a large file")
+      t.ok(hasErrors(await release({ folder, client }, commit)), `${title}: nor would it be released`);
     const said = renderProblems(problems).join("\n");
     t.match(said, expected, title);
     t.notMatch(said, /ssh_private_key|internal error/, `${title}: nothing of another repository, no defect`);
@@ -206,10 +221,16 @@ test("a version must evaluate, and hold no disk", async (t) => {
     git(client, "reset", "--quiet", "--hard", base);
     git(client, "rm", "--quiet", "Small.cvl");
     commitFilesAsTheyAre(client, { readme: "x\n" });
-    t.match(push(client, "HEAD:refs/tags/v2").said, /v2: it has no CVL file/);
+    t.match(
+      push(client, "HEAD:refs/tags/v2").said,
+      /v2: error VERSION_WITHOUT_CVL: there is no CVL file at its top/,
+    );
     symlinkSync("/etc/passwd", path.join(client, "Small.cvl"));
     commitFilesAsTheyAre(client, {});
-    t.match(push(client, "HEAD:refs/tags/v2").said, /v2: Small\.cvl is a symlink, not a file/);
+    t.match(
+      push(client, "HEAD:refs/tags/v2").said,
+      /v2: error IMPORT_FILE_REFUSED: Small\.cvl is a symlink, not a file/,
+    );
     t.end();
   });
 
@@ -235,6 +256,15 @@ test("a version must evaluate, and hold no disk", async (t) => {
     t.end();
   });
 });
+
+/** What a release finds in a client's commit as v2. */
+async function release({ folder, client }: { folder: string; client: string }, commit: string) {
+  const check = async (mirrors: Mirrors) => {
+    await (await mirrors.get(client)).fetch();
+    return checkPublished({ mirrors, url: client, commit, version: 2 });
+  };
+  return (await withMirrors(check, { cache: path.join(folder, ".released") })).diagnostics;
+}
 
 /** What the hook of the repository finds in a client's commit as v2, without a push. */
 async function lookAt(
@@ -384,7 +414,10 @@ test("publishing with disks: stock clients, cui publish, and what a hostile one 
 
   git(clone, "rm", "--quiet", "--cached", pack);
   git(clone, "commit", "--quiet", "--no-verify", "--message", "without its pack");
-  t.match(pushV2(), /v2: disks\/root\.index: its pack .* is not in disks\/packs as a Git LFS pointer/);
+  t.match(
+    pushV2(),
+    /v2: error VERSION_PACK_MISSING: disks\/root\.index needs disks\/packs\/[0-9a-f]+\.pack, which is/,
+  );
   git(clone, "reset", "--quiet", "--hard", "origin/main");
 
   const stored = path.join(
@@ -413,11 +446,18 @@ test("publishing with disks: stock clients, cui publish, and what a hostile one 
   const refused = publish({ repository, cvl: "DNS.cvl", cwd: work, cache });
   t.equal((await refused).published?.version, 3, "a version beside the branch is no obstacle");
   writeFiles(work, { "DNS.cvl": DNS_CVL, "fat.qcow2": "x" });
+  const own = await publish({ repository, cvl: "DNS.cvl", cwd: work, cache });
+  t.match(own, {
+    diagnostics: [{ code: "VERSION_DISK_IMAGE", message: /^fat\.qcow2, / }],
+    published: undefined,
+  });
+  rmSync(path.join(work, "fat.qcow2"));
+  writeFiles(work, { "notes.txt": Buffer.alloc(17 * 1024 * 1024, "notes\n") });
   await t.rejects(
     publish({ repository, cvl: "DNS.cvl", cwd: work, cache }),
     {
       code: "REPOSITORY_PUBLISH_REFUSED",
-      message: /refused v4.*\n(.*\n)*remote: .*fat\.qcow2: it is a disk image/,
+      message: /refused v4.*\n(.*\n)*remote: .*notes\.txt: it has 17 MiB in plain git/,
     },
     "and says what the repository said",
   );

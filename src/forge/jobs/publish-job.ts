@@ -2,7 +2,7 @@
 import { CollectiveError } from "../../errors.ts";
 import { withMirrors } from "../../appliance/mirrors.ts";
 import type { Version } from "../../appliance/versions.ts";
-import { checkVersion } from "../../publish/check-version.ts";
+import { checkPublished } from "../../publish/check-published.ts";
 import { hasErrors } from "../../site/describe-network.ts";
 import { workflowNote } from "../annotations.ts";
 import type { JobContext, JobResult } from "./job.ts";
@@ -90,7 +90,7 @@ async function tagNext(inputs: PublishInputs, job: JobContext, pushed: string): 
       }
       const version = { version: next.version, commit: pushed };
       if (next.kind === "tagged") return version;
-      const checked = await checkVersion({ mirrors: work.mirrors, url: work.mirror.url, ...version });
+      const checked = await checkPublished({ mirrors: work.mirrors, url: work.mirror.url, ...version });
       if (hasErrors(checked.diagnostics)) {
         printDiagnostics(job, checked.diagnostics, checked.textOf);
         return { outputs: { outcome: "refused" }, isFailed: true };

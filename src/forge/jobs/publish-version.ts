@@ -4,7 +4,7 @@ import { CollectiveError } from "../../errors.ts";
 import type { Oid } from "../../disk/object-store.ts";
 import { describeVersionDifference } from "../../preview/version-difference.ts";
 import type { Version, Withdrawn } from "../../appliance/versions.ts";
-import { checkVersion, requiredObjects, type CheckedVersion } from "../../publish/check-version.ts";
+import { checkPublished, objectsOf, type CheckedVersion } from "../../publish/check-published.ts";
 import { hasErrors } from "../../site/describe-network.ts";
 import { describeVersion, type DescribedFile } from "../../preview/describe-version.ts";
 import { planBetweenVersions } from "../../preview/version-plan.ts";
@@ -35,13 +35,18 @@ export async function publishVersion(work: PublishWork, version: Version): Promi
     return refuse(work, [moved(version.version, `its release was made at ${commit}`)]);
   }
   const before = await previousVersion(work, version, withdrawn);
-  const checked = await checkVersion({ mirrors, url: mirror.url, ...version, knownObjects: before.objects });
+  const checked = await checkPublished({
+    mirrors,
+    url: mirror.url,
+    ...version,
+    knownObjects: before.objects,
+  });
   if (hasErrors(checked.diagnostics)) return refuse(work, checked.diagnostics, checked);
   printDiagnostics(job, checked.diagnostics, checked.textOf);
   const difference = await describeVersionDifference({
     ...{ mirrors, url: mirror.url, from: before.version?.version, to: version.version },
   });
-  const planned = await planBetweenVersions(before.files, checked.files, mirrors);
+  const planned = await planBetweenVersions(before.files, checked.networks, mirrors);
   const body = renderReleaseBody(difference, { planned });
   job.signal?.throwIfAborted();
   const tag = `v${version.version}`;
@@ -86,8 +91,8 @@ async function previousVersion(
   });
   const release = await findRelease(job.forge(), inputs.repository, `v${found.version}`);
   const wasChecked = releasedCommit(release?.body ?? "") === found.commit;
-  const objects = wasChecked ? (await requiredObjects(source, files)).objects : [];
-  return { version: found, files, objects: new Set(objects.map(({ oid }) => oid)) };
+  const objects = wasChecked ? await objectsOf(mirror, found.commit) : new Set<Oid>();
+  return { version: found, files, objects };
 }
 
 /** A mistake when the tag does not point at what was pushed, or pointed somewhere else before. */

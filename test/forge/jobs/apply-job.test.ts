@@ -210,7 +210,7 @@ t.test("only the plan of the right app and head is believed", async (t) => {
     { planToken: "ghs_other", edit: (made) => ({ ...made, networks: [] }) },
   );
   await stage.merge(first);
-  t.match((await stage.run()).outputs["reason"], /2 persons are needed for class replace, 1 stands/);
+  t.match((await stage.run()).outputs["reason"], /2 persons are needed for class replace, 1 approved it/);
   await stage.merge(
     await stage.propose({ "office.cvl": officeText({ web: 2, title: "x" }) }, { branch: "b", edit: worse }),
   );

@@ -167,7 +167,7 @@ t.test("a version with a mistake is not released", async (t) => {
   git(work, "push", "--quiet", "origin", "v4");
   await refuses(
     "refs/tags/v4",
-    /^::error title=VERSION_GAP::v4 is not the next version: there is no v2, v3%0Ahint: the next is v2$/m,
+    /^::error title=VERSION_GAP::v4 is not the next version: there is no v2, v3%0Ahint: the next is v2: tag it so, or push what is missing as well$/m,
   );
   git(work, "push", "--quiet", "origin", ":v4");
   git(work, "tag", "--delete", "v4");

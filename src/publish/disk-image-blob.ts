@@ -4,11 +4,12 @@
 const IMAGE_NAME = /\.(qcow2?|qed|vmdk|vdi|vhdx?)$/i;
 /** Endings that other files have as well. */
 const RAW_NAME = /\.(img|raw|dd)$/i;
-const MIN_RAW_BYTES = 64 * 1024;
+/** Nothing smaller is a disk, so nothing smaller is looked into. */
+export const MIN_IMAGE_BYTES = 64 * 1024;
 
 /** Whether a file in plain git is named as a disk image is. */
 export function namedLikeDiskImage(path: string, sizeBytes: number): boolean {
-  return IMAGE_NAME.test(path) || (RAW_NAME.test(path) && sizeBytes >= MIN_RAW_BYTES);
+  return IMAGE_NAME.test(path) || (RAW_NAME.test(path) && sizeBytes >= MIN_IMAGE_BYTES);
 }
 
 const BEGINNINGS = ["QFI\u00fb", "QED\0", "KDMV", "COWD", "conectix", "vhdxfile", "LUKS\u00ba\u00be"];

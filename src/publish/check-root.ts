@@ -5,7 +5,7 @@ import { rootObjectName } from "../cvl/link/link.ts";
 import { parse } from "../cvl/parse/parser.ts";
 import type { LinkedProgram } from "../cvl/link/program.ts";
 import type { InstanceTree } from "../cvl/tree.ts";
-import type { Diagnostic, TextOf } from "../diagnostics.ts";
+import type { Diagnostic } from "../diagnostics.ts";
 import { loadWith } from "../appliance/load.ts";
 import type { LoadedAppliance, LoadOptions, RootFile } from "../appliance/loaded-appliance.ts";
 import type { Mirrors } from "../appliance/mirrors.ts";
@@ -35,14 +35,6 @@ export async function checkRoot(
   }
   const { tree, diagnostics } = evaluate(program);
   return { loaded, tree, diagnostics: [...loaded.diagnostics, ...diagnostics] };
-}
-
-/**
- * Texts of the commit itself, for carets. What an import holds is not shown: who pushes may not be who may read it.
- * @see createImportResolver, which names imported files `url@v3:path`
- */
-export function ownTexts({ loaded }: CheckedRoot): TextOf {
-  return (name) => (/@v\d+:/.test(name) ? undefined : loaded.textOf(name));
 }
 
 function firstObject(loaded: LoadedAppliance, { source }: RootFile): string | undefined {

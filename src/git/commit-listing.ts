@@ -1,6 +1,6 @@
 /** All files of one commit, listed at once. */
 import { startProgram } from "../io.ts";
-import { gitCommand } from "../git/git.ts";
+import { gitCommand } from "./git.ts";
 
 export interface ListedFile {
   readonly kind: "file" | "symlink" | "submodule";
