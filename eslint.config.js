@@ -22,6 +22,19 @@ export default tseslint.config(
     rules: { "no-undef": "off" },
   },
   {
+    files: ["src/**/*.ts", "actions/**/*.ts"],
+    ignores: ["src/git/**"],
+    rules: {
+      "no-restricted-syntax": [
+        "error",
+        {
+          selector: "Property[key.name='file'] > Literal[value='git']",
+          message: "src/git alone starts git: ask a function of it, or add one there.",
+        },
+      ],
+    },
+  },
+  {
     files: ["test/**/*.ts"],
     rules: {
       // tap's t.test() resolves by itself when the enclosing test ends, and t.teardown takes async work.

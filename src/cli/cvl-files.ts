@@ -3,7 +3,7 @@ import { existsSync } from "node:fs";
 import { readdir } from "node:fs/promises";
 import path from "node:path";
 import { CollectiveError } from "../errors.ts";
-import { run } from "../io.ts";
+import { git } from "../git/git.ts";
 
 /** Paths relative to `folder`, sorted. */
 export async function listCvlFiles(folder: string): Promise<string[]> {
@@ -14,30 +14,17 @@ export async function listCvlFiles(folder: string): Promise<string[]> {
 /** Undefined when the folder is in no git repository, or there is no git. */
 async function listWithGit(folder: string): Promise<string[] | undefined> {
   try {
-    return await run({
-      file: "git",
-      args: [
-        ...QUIET_GIT,
-        "ls-files",
-        "-z",
-        "--cached",
-        "--others",
-        "--exclude-standard",
-        "--deduplicate",
-        "--",
-        "*.cvl",
-      ],
-      cwd: folder,
-      parse: (text) => text.split("\0").filter((file) => file !== ""),
+    const listed = await git({
+      folder,
+      args: ["ls-files", "-z", "--cached", "--others", "--exclude-standard", "--deduplicate", "--", "*.cvl"],
+      env: { GIT_LITERAL_PATHSPECS: undefined },
     });
+    return listed.split("\0").filter((file) => file !== "");
   } catch (error) {
     if (error instanceof CollectiveError) return undefined;
     throw error;
   }
 }
-
-/** A repository's own settings must not start programs. */
-const QUIET_GIT = ["-c", "core.fsmonitor=false", "-c", "core.hooksPath=/dev/null"];
 
 async function listAll(folder: string): Promise<string[]> {
   const entries = await readdir(folder, { recursive: true, withFileTypes: true });

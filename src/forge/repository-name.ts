@@ -1,8 +1,8 @@
 /** `owner/name` of a repository on GitHub: from a word, or from a remote's URL. */
 import { visible } from "../diagnostics.ts";
 import { CollectiveError } from "../errors.ts";
-import { run } from "../io.ts";
 import type { RepositoryName } from "./forge.ts";
+import { configValue } from "../git/config.ts";
 
 const OWNER = /^[A-Za-z0-9](?:[A-Za-z0-9-]{0,38})$/;
 const NAME = /^[A-Za-z0-9._-]{1,100}$/;
@@ -29,13 +29,7 @@ export function formatRepositoryName({ owner, name }: RepositoryName): string {
  * @throws CollectiveError FORGE_REPOSITORY_NAME where there is no such remote or it has no owner and name.
  */
 export async function repositoryOfClone(directory: string): Promise<RepositoryName> {
-  const url = await run({
-    file: "git",
-    args: ["config", "--get", "remote.origin.url"],
-    cwd: directory,
-    allowedExitCodes: [0, 1, 128],
-    parse: (stdout) => stdout.trim(),
-  });
+  const url = (await configValue(directory, "remote.origin.url")) ?? "";
   const name = repositoryOfUrl(url);
   if (name !== undefined) return name;
   throw new CollectiveError(

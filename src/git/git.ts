@@ -1,9 +1,9 @@
 /**
  * How git is called: every call goes through here, with hooks, submodules and `ext::` off, and without questions.
  *
- * Reading goes through one `git cat-file --batch-command` a repository (git-objects.ts), writing and remotes through `run`.
+ * Reading goes through one `git cat-file --batch-command` a repository (objects.ts), writing and remotes through `run`.
  */
-import { run, type Command } from "../io.ts";
+import { run, runInherited, type Command } from "../io.ts";
 import { tokenEnvironment } from "./tokens.ts";
 
 const HOOKS_OFF = "core.hooksPath=/dev/null";
@@ -104,6 +104,18 @@ export function gitServerCommand(call: {
     args: [...call.settings.flatMap((setting) => ["-c", setting]), "http-backend"],
     env: { ...withoutForeignRepository(), GIT_TERMINAL_PROMPT: "0", ...call.env },
   };
+}
+
+/**
+ * `git lfs` as git itself would call it in a hook: on this process's terminal, with the environment of the hook. Resolves to its
+ * exit code. @throws CollectiveError PROCESS_MISSING.
+ */
+export async function runGitLfs(call: {
+  readonly folder: string;
+  readonly args: readonly string[];
+  readonly input: string;
+}): Promise<number> {
+  return runInherited({ file: "git", args: ["lfs", ...call.args], cwd: call.folder, input: call.input });
 }
 
 function withoutForeignRepository(): Record<string, undefined> {

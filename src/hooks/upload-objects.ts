@@ -2,8 +2,8 @@
 import { readFile } from "node:fs/promises";
 import path from "node:path";
 import { CollectiveError } from "../errors.ts";
-import { runInherited } from "../io.ts";
 import { isRunnable } from "./kept-hook.ts";
+import { runGitLfs } from "../git/git.ts";
 
 export interface UploadOptions {
   /** The hook that was there before, which may be git-lfs's. */
@@ -18,12 +18,7 @@ export interface UploadOptions {
 /** @throws CollectiveError HOOK_REFUSED when git-lfs cannot upload, PROCESS_MISSING without git. */
 export async function uploadObjects({ kept, folder, args, input }: UploadOptions): Promise<void> {
   if (await callsGitLfs(kept, folder)) return;
-  const exitCode = await runInherited({
-    file: "git",
-    args: ["lfs", "pre-push", ...args],
-    cwd: folder,
-    input,
-  });
+  const exitCode = await runGitLfs({ folder, args: ["pre-push", ...args], input });
   if (exitCode === 0) return;
   throw new CollectiveError("HOOK_REFUSED", `git-lfs did not upload the objects (exit code ${exitCode})`, {
     hint: "read what it says above; git-lfs must be installed (apt-get install git-lfs)",

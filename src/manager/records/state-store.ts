@@ -6,10 +6,8 @@
  * - Changes of one process that wait for each other are put into one commit.
  * - A refused change is computed anew on the new tip, so that independent changes of two managers both arrive.
  */
-import { mkdir, mkdtemp, rename, rm, stat } from "node:fs/promises";
-import path from "node:path";
 import { CollectiveError } from "../../errors.ts";
-import { run } from "../../io.ts";
+import { ensureOwnRepository, ownGit } from "../../git/own-repository.ts";
 
 /** What the state holds at one revision. */
 export interface StateSnapshot {
@@ -55,7 +53,7 @@ export function stateDirectoryOf(env: Readonly<Record<string, string | undefined
 
 /** Opens the state repository at `directory`, making it when there is none. */
 export async function openStateStore(directory: string): Promise<StateStore> {
-  await ensureRepository(directory);
+  await ensureOwnRepository(directory);
   let cached: StateSnapshot | undefined;
   let waiting: Waiting[] = [];
   let isWorking = false;
@@ -93,10 +91,8 @@ export async function openStateStore(directory: string): Promise<StateStore> {
 
 /** Packs the repository when git finds it worth it; it may be used meanwhile. */
 export async function tidyStateStore(directory: string): Promise<void> {
-  await run({
-    ...git(directory, ["-c", "gc.autoDetach=false", "gc", "--auto", "--quiet"], ""),
-    allowedExitCodes: [0],
-  });
+  const args = ["-c", "gc.autoDetach=false", "gc", "--auto", "--quiet"];
+  await ownGit({ directory, args, parse: () => undefined });
 }
 
 /** Commits a batch as one commit; changes that throw are rejected alone, the others go on. */
@@ -186,43 +182,26 @@ async function commit(
     if (base.files.get(file) !== content) parts.push(`M 100644 inline ${file}\n`, data(content));
   }
   parts.push("\nget-mark :1\ndone\n");
-  return run(git(directory, ["fast-import", "--quiet", "--done"], parts.join("")));
+  return ownGit({
+    directory,
+    args: ["fast-import", "--quiet", "--done"],
+    input: parts.join(""),
+    // 1: the branch was not moved.
+    allowedExitCodes: [0, 1],
+    parse: (stdout, exitCode) => (exitCode === 1 ? "conflict" : stdout.trim()),
+  });
 }
 
 function data(text: string): string {
   return `data ${Buffer.byteLength(text)}\n${text}\n`;
 }
 
-/** fast-import ends with 1 when it did not move the branch. */
-function git(directory: string, args: readonly string[], input: string) {
-  return {
-    file: "git",
-    args: [`--git-dir=${directory}`, "-c", "core.hooksPath=/dev/null", "-c", "core.fsync=all", ...args],
-    env: GIT_ENVIRONMENT,
-    input,
-    allowedExitCodes: [0, 1],
-    parse: (stdout: string, exitCode: number): string => (exitCode === 1 ? "conflict" : stdout.trim()),
-  };
-}
-
-/** The caller's git settings and an enclosing repository have no say in the state. */
-const GIT_ENVIRONMENT = {
-  GIT_CONFIG_GLOBAL: "/dev/null",
-  GIT_CONFIG_SYSTEM: "/dev/null",
-  GIT_DIR: undefined,
-  GIT_WORK_TREE: undefined,
-  GIT_INDEX_FILE: undefined,
-};
-
 async function readSnapshot(directory: string, known: StateSnapshot | undefined): Promise<StateSnapshot> {
   const revision = await readRevision(directory);
   if (revision === null) return { revision: null, files: new Map() };
   if (revision === known?.revision) return known;
-  const listing = await run({
-    ...git(directory, ["ls-tree", "-r", "-z", "--full-tree", revision], ""),
-    allowedExitCodes: [0],
-    parse: parseListing,
-  });
+  const args = ["ls-tree", "-r", "-z", "--full-tree", revision];
+  const listing = await ownGit({ directory, args, parse: parseListing });
   const contents = await readBlobs(
     directory,
     listing.map((entry) => entry.oid),
@@ -231,9 +210,11 @@ async function readSnapshot(directory: string, known: StateSnapshot | undefined)
 }
 
 async function readRevision(directory: string): Promise<string | null> {
-  return run({
-    ...git(directory, ["rev-parse", "--verify", "--quiet", BRANCH], ""),
-    parse: (stdout: string, exitCode: number) => (exitCode === 0 ? stdout.trim() : null),
+  return ownGit({
+    directory,
+    args: ["rev-parse", "--verify", "--quiet", BRANCH],
+    allowedExitCodes: [0, 1],
+    parse: (stdout, exitCode) => (exitCode === 0 ? stdout.trim() : null),
   });
 }
 
@@ -247,10 +228,11 @@ function parseListing(stdout: string): { oid: string; file: string }[] {
 /** `git cat-file --batch` answers `<oid> blob <bytes>\n<content>\n` for each line of its input. */
 async function readBlobs(directory: string, oids: readonly string[]): Promise<string[]> {
   if (oids.length === 0) return [];
-  return run({
-    ...git(directory, ["cat-file", "--batch"], `${oids.join("\n")}\n`),
-    allowedExitCodes: [0],
-    parse: (stdout: string) => {
+  return ownGit({
+    directory,
+    args: ["cat-file", "--batch"],
+    input: `${oids.join("\n")}\n`,
+    parse: (stdout) => {
       const bytes = Buffer.from(stdout, "utf8");
       let at = 0;
       return oids.map(() => {
@@ -261,22 +243,4 @@ async function readBlobs(directory: string, oids: readonly string[]): Promise<st
       });
     },
   });
-}
-
-/** Made beside its place and renamed, so that of two managers that begin at once both find one whole repository. */
-async function ensureRepository(directory: string): Promise<void> {
-  if (await stat(path.join(directory, "HEAD")).catch(() => undefined)) return;
-  await mkdir(path.dirname(directory), { recursive: true });
-  const made = await mkdtemp(`${directory}.`);
-  try {
-    await run({
-      file: "git",
-      args: ["init", "--quiet", "--bare", "--template=", "--initial-branch=main", "--", made],
-      env: GIT_ENVIRONMENT,
-    });
-    await rename(made, directory);
-  } catch (error) {
-    await rm(made, { recursive: true, force: true });
-    if (!["ENOTEMPTY", "EEXIST"].includes((error as NodeJS.ErrnoException).code ?? "")) throw error;
-  }
 }
