@@ -50,11 +50,12 @@ function configureServe(command: Command, context: CliContext): void {
     )
     .addHelpText("after", "\nExample:\n  cui host serve --bridge br-int\n")
     .action(async (options: ServeOptions) => {
-      const { fetchImage } = await import("../../host/images/fetch-image.ts");
       const { accelerator, socket, name, bridge } = options;
       const daemon = await runHostDaemon({
         folders: options,
-        ...{ socket, name, bridge, fetchImage },
+        ...{ socket, name, bridge },
+        // What reads packs is in memory from the first image on, not while a host only waits.
+        fetchImage: async (request) => (await import("../../host/images/fetch-image.ts")).fetchImage(request),
         libvirtUri: options.libvirt,
         accelerator: accelerator === "probe" ? await findAccelerator(defaultAcceleratorCache()) : accelerator,
       });
