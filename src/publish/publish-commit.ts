@@ -6,6 +6,8 @@ import { git } from "../git/git.ts";
 import { gitFolderOf } from "../git/folder.ts";
 import { configValue } from "../git/config.ts";
 import { treeOf } from "../git/history.ts";
+import { openGitObjects } from "../git/objects.ts";
+import { MAX_POINTER_BYTES, parseLfsPointer } from "../lfs/pointer.ts";
 
 export interface BuiltCommit {
   readonly commit: string;
@@ -18,6 +20,8 @@ export interface BuildCommitOptions {
   readonly folder: string;
   readonly parent: string | undefined;
   readonly message: string;
+  /** Files that are kept in Git LFS, also where git tracked them plainly before. */
+  readonly inLfs: readonly string[];
   /** Disk images that must not be in it, also where git tracked them before. */
   readonly keptOut: readonly string[];
 }
@@ -27,6 +31,7 @@ export async function buildCommit({
   folder,
   parent,
   message,
+  inLfs,
   keptOut,
 }: BuildCommitOptions): Promise<BuiltCommit> {
   const gitFolder = await gitFolderOf(folder);
@@ -34,6 +39,9 @@ export async function buildCommit({
   const env = { GIT_INDEX_FILE: indexFile };
   await copyIndex(path.join(gitFolder, "index"), indexFile);
   await git({ folder, env, args: ["add", "--all", "--", "."], lfsFilters: true });
+  const plain = await plainFiles({ folder, env, files: inLfs });
+  if (plain.length > 0)
+    await git({ folder, env, args: ["add", "--renormalize", "--", ...plain], lfsFilters: true });
   if (keptOut.length > 0) {
     await git({ folder, env, args: ["rm", "--cached", "--quiet", "--ignore-unmatch", "--", ...keptOut] });
   }
@@ -49,6 +57,35 @@ export async function buildCommit({
     input: `${message}\n`,
   });
   return { commit: commit.trim(), tree, indexFile };
+}
+
+/** Those that the index holds as they are: a file that did not change is not filtered anew when its attributes did. */
+async function plainFiles({
+  folder,
+  env,
+  files,
+}: {
+  readonly folder: string;
+  readonly env: Readonly<Record<string, string>>;
+  readonly files: readonly string[];
+}): Promise<readonly string[]> {
+  if (files.length === 0) return [];
+  const listed = await git({ folder, env, args: ["ls-files", "--stage", "-z", "--", ...files] });
+  const objects = openGitObjects(folder);
+  try {
+    const plain: string[] = [];
+    for (const line of listed.split("\0")) {
+      const [head = "", file] = line.split("\t");
+      const oid = head.split(" ")[1];
+      if (oid === undefined || file === undefined) continue;
+      const info = await objects.info(oid);
+      const blob = (info?.sizeBytes ?? 0) > MAX_POINTER_BYTES ? undefined : await objects.contents(oid);
+      if (blob === undefined || parseLfsPointer(blob.content) === undefined) plain.push(file);
+    }
+    return plain;
+  } finally {
+    await objects.close();
+  }
 }
 
 /**

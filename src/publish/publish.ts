@@ -132,6 +132,7 @@ async function publishFolder(context: FolderOptions): Promise<PublishReport> {
     folder,
     parent: parent.commit,
     message: options.message ?? `Publish v${version}`,
+    inLfs: appliance.bootFiles,
     keptOut: [...appliance.programDisks, ...appliance.dataDisks],
   });
   try {

@@ -411,11 +411,19 @@ function defineTests(): void {
     await createRepository(repository);
     const work = path.join(folder, "work");
     writeAppliance(work, makeDisk());
+    // Long before the index: git then believes that the files are as they were.
+    const hourAgo = new Date(Date.now() - 3_600_000);
+    for (const name of readdirSync(work)) utimesSync(path.join(work, name), hourAgo, hourAgo);
     git(work, "init", "--quiet", "--initial-branch=main", ".");
     git(work, "add", "--all");
     git(work, "commit", "--quiet", "--message", "All of it");
     t.equal((await publish({ repository, cvl: "DNS.cvl", cwd: work, cache })).published?.version, 1);
     t.notMatch(git(repository, "ls-tree", "-r", "--name-only", "v1"), /\.img/);
+    t.match(
+      git(repository, "show", "v1:vmlinuz"),
+      /^version https:\/\/git-lfs/,
+      "the kernel is in Git LFS now",
+    );
     t.ok(
       existsSync(path.join(work, "root.img")) && existsSync(path.join(work, "data.img")),
       "the files stay",
