@@ -37,7 +37,7 @@ export async function checkCommit(options: CheckCommitOptions): Promise<CheckedP
   const where = shortRef(ref);
   const listing = await listCommit({ folder, env, commit, maxFiles: limits.files });
   if (listing === undefined) return { problems: [tooManyFiles(where, limits.files)], warnings: [] };
-  // Most pushes bring no version: they need not wait until the language is loaded.
+  // Most pushes bring no version: the language is loaded only when a rule asks for it.
   const { ALL_RULES, checkVersion } = await import("../publish/check-version.ts");
   const { openCandidate } = await import("../publish/version-candidate.ts");
   const candidate = openCandidate({
@@ -76,10 +76,10 @@ function notChecked({ span, message }: Diagnostic): string {
 
 /**
  * Texts of the commit itself, for carets. What an import holds is not shown: who pushes may not be who may read it.
- * @see createImportResolver, which names imported files `url@v3:path`
+ * @see createImportResolver, which names imported files `url@v3:path`; descriptions of their machines are `url v3:path`
  */
 export function ownTexts(textOf: TextOf): TextOf {
-  return (name) => (/@v\d+:/.test(name) ? undefined : textOf(name));
+  return (name) => (/[@ ]v\d+:/.test(name) ? undefined : textOf(name));
 }
 
 function objectMissing({ oid, path }: PointerFile): MissingObject {

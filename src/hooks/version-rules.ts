@@ -34,7 +34,6 @@ function gaps(added: readonly NewVersion[], existing: ReadonlySet<number>): Prob
   const numbers = new Set([...existing, ...added.map(({ version }) => version)]);
   return added
     .map(({ version }) => version)
-    .filter((version) => !numbers.has(version - 1))
     .sort((a, b) => a - b)
     .flatMap((version) => {
       const gap = findGap(version, numbers);

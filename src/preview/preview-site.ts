@@ -1,6 +1,6 @@
 /** What a change of a site would do to its networks: two commits, evaluated over all repositories, compared. */
 import pLimit from "p-limit";
-import { type Diagnostic, type TextOf } from "../diagnostics.ts";
+import type { Diagnostic, TextOf } from "../diagnostics.ts";
 import { CollectiveError } from "../errors.ts";
 import { approvedNetwork, APPROVAL_FORMAT, type Approval } from "../plan/approval.ts";
 import type { Plan } from "../plan/plan.ts";

@@ -9,7 +9,7 @@ import { openGitObjects } from "../git/objects.ts";
 import { isLocal, isUrlProblem, parseUrl } from "../git/url.ts";
 import { readPointers, type PointerFile } from "../lfs/listed-pointers.ts";
 import { ALL_RULES, checkVersion } from "./check-version.ts";
-import { openCandidate, type CandidateNetwork, type MissingObject } from "./version-candidate.ts";
+import { MAX_FILES, openCandidate, type CandidateNetwork, type MissingObject } from "./version-candidate.ts";
 
 export interface CheckPublishedOptions {
   /** The caller's mirrors; that of `url` has the commit. */
@@ -60,7 +60,7 @@ export async function checkPublished(options: CheckPublishedOptions): Promise<Ch
 export async function objectsOf({ folder }: Mirror, commit: string): Promise<ReadonlySet<Oid>> {
   const objects = openGitObjects(folder);
   try {
-    const files = (await listCommit({ folder, env: {}, commit, maxFiles: Infinity })) ?? [];
+    const files = (await listCommit({ folder, env: {}, commit, maxFiles: MAX_FILES })) ?? [];
     return new Set((await readPointers(objects, files)).map(({ oid }) => oid));
   } finally {
     await objects.close();

@@ -11,8 +11,8 @@ import { topFolderOf } from "../git/commit-folder.ts";
 import type { GitObjects } from "../git/objects.ts";
 import { commitFiles, type CommitFiles } from "../git/tree.ts";
 import { readPointers, type PointerFile } from "../lfs/listed-pointers.ts";
-import { describeTree, hasErrors, type DescribedNetwork } from "../site/describe-network.ts";
-import { checkRoot, type CheckedRoot } from "./check-root.ts";
+import type { DescribedNetwork } from "../site/describe-network.ts";
+import type { CheckedRoot } from "./check-root.ts";
 
 export interface CandidateOptions {
   /** As messages name it: `v6`, `what is staged`. */
@@ -79,7 +79,7 @@ export interface VersionCandidate extends Pick<
 }
 
 /** Bounds a listing where the caller has not bounded it: a tree may hold itself over and over. */
-const MAX_FILES = 1_000_000;
+export const MAX_FILES = 1_000_000;
 
 export function openCandidate(options: CandidateOptions): VersionCandidate {
   const { objects, folder, env = {}, commit, mirrors } = options;
@@ -100,9 +100,15 @@ export function openCandidate(options: CandidateOptions): VersionCandidate {
     return (known = found);
   });
   const networks = once(async () => {
+    const { describeTree } = await import("../site/describe-network.ts");
     const found: CandidateNetwork[] = [];
     for (const { file, tree, loaded, diagnostics } of await roots()) {
-      if (tree === undefined || loaded === undefined || hasErrors(diagnostics)) continue;
+      if (
+        tree === undefined ||
+        loaded === undefined ||
+        diagnostics.some(({ severity }) => severity === "error")
+      )
+        continue;
       found.push({ file, described: await describeTree(mirrors, { loaded, tree, isPart: true }) });
     }
     return found;
@@ -127,6 +133,7 @@ async function evaluateFile(
 ): Promise<Omit<CandidateRoot, "file">> {
   const lockPath = path.join(folder, path.dirname(file), LOCK_FILE);
   try {
+    const { checkRoot } = await import("./check-root.ts");
     const top = topFolderOf({ files, top: folder, commit });
     const root = await readCommittedRoot(top, { file, displayName: file, lockPath });
     return await checkRoot(mirrors, root, { ...imports, versions: "locked", writeLock: false });

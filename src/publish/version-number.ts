@@ -3,13 +3,15 @@ import type { Diagnostic } from "../diagnostics.ts";
 
 const MOST_NAMED = 10;
 
-/** What is missing below `version`; `numbers` are those that are there, or come with it. */
+/**
+ * What is missing between `version` and the newest below it; `numbers` are those that are there, or come with it. A gap further
+ * down is older: readers meet it with a warning, and nobody could mend it.
+ */
 export function findGap(version: number, numbers: ReadonlySet<number>): Diagnostic | undefined {
-  const missing: string[] = [];
-  for (let number = 1; number < version && missing.length < MOST_NAMED; number += 1)
-    if (!numbers.has(number)) missing.push(`v${number}`);
-  if (missing.length === 0) return undefined;
   const next = Math.max(0, ...[...numbers].filter((number) => number < version)) + 1;
+  if (next === version) return undefined;
+  const count = Math.min(version - next, MOST_NAMED);
+  const missing = Array.from({ length: count }, (_, index) => `v${next + index}`);
   return {
     code: "VERSION_GAP",
     severity: "error",

@@ -1,6 +1,7 @@
 /** What became of a commit, as a ref everybody who can fetch the site can read: `refs/collective/status/<commit>`, a blob of JSON. */
 import { git, gitStatus } from "../../git/git.ts";
 import { push } from "../../git/push.ts";
+import { messageOf } from "../../errors.ts";
 
 const STATUS_REFS = "refs/collective/status";
 const ATTEMPTS = 3;
@@ -35,7 +36,7 @@ export async function pushStatusRef(options: {
       lease: { ref, commit: before === "" ? undefined : before },
       timeoutMs: PUSH_TIMEOUT_MS,
       env: { CUI_RUNNER: dir },
-    });
+    }).catch((error: unknown) => ({ kind: "unreachable" as const, said: messageOf(error), remote: [] }));
     if (result.kind === "ok") return undefined;
     problem = [result.said, ...result.remote].join("; ");
   }

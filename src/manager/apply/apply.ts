@@ -10,7 +10,7 @@ import {
   startMachine,
   stopMachine,
 } from "./machine-steps.ts";
-import { type Operation } from "../change/operation.ts";
+import type { Operation } from "../change/operation.ts";
 import { runGraph, type StepOutcome } from "./run-graph.ts";
 import { machineName } from "../../network/paths.ts";
 
