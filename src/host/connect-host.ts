@@ -62,12 +62,12 @@ function bindRequests(link: {
   readonly address: string;
 }): Host {
   const request = async (call: HostCall, values: readonly unknown[]): Promise<unknown> => {
-    const answer = await Promise.race([link.connection.sendRequest(call, ...values), link.lost]).catch(
-      (error: unknown) => {
-        throw asHostError(error, link.address);
-      },
-    );
-    return parseResult(call, answer);
+    try {
+      const answer: unknown = await Promise.race([link.connection.sendRequest(call, ...values), link.lost]);
+      return parseResult(call, answer);
+    } catch (error) {
+      throw asHostError(error, link.address);
+    }
   };
   return hostOf(request, () => {
     link.connection.dispose();
