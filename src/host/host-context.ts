@@ -5,6 +5,7 @@ import type { FenceCheck } from "./fences.ts";
 import type { MachineId } from "./host.ts";
 import type { Libvirt } from "./libvirt.ts";
 import type { HostFolders } from "./machine-paths.ts";
+import type { MachineLabels } from "./machine-labels.ts";
 import type { MachineRun } from "./machine-run.ts";
 import { machineKey } from "./names.ts";
 import type { Serializer } from "./serialize.ts";
@@ -30,6 +31,8 @@ export interface HostManagerOptions {
 export interface HostContext extends HostManagerOptions {
   readonly libvirt: Libvirt;
   readonly runs: Map<string, MachineRun>;
+  /** Machines that are being started just now, by key: libvirt may not know them yet. */
+  readonly starting: Map<string, MachineLabels>;
   readonly serialize: Serializer;
   readonly checkFence: FenceCheck;
 }

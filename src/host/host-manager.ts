@@ -40,6 +40,7 @@ export async function createHostManager(options: HostManagerOptions): Promise<Ho
     ...options,
     libvirt: openLibvirt(options.libvirtUri),
     runs: new Map(),
+    starting: new Map(),
     serialize: createSerializer(),
     checkFence: createFenceCheck(options.folders),
   };
@@ -68,19 +69,19 @@ function bindCalls(context: HostContext): Host {
     prepareDataDisks: (fence, id, disks) => guarded(fence, id, () => prepareDisks(context, id, disks)),
     startMachine: (fence, spec: MachineSpec) => guarded(fence, spec.id, () => startMachine(context, spec)),
     awaitReady: async (id, timeoutMs) => {
-      const run = await findRun(context, id);
+      const run = await findRunInTurn(context, id);
       return run === "ended" ? ENDED_EARLY : run.awaitReady(timeoutMs);
     },
     sendParameters: (fence, id, parameterLines, timeoutMs) =>
       guarded(fence, id, async () => {
-        const run = await findRunning(context, id);
+        const run = requireRunning(await findRun(context, id), id);
         await replaceParameterLines(machinePaths(context.folders, id), parameterLines);
         return { reloaded: await run.resend(timeoutMs) };
       }),
     stopMachine: (fence, id, timeoutMs) => guarded(fence, id, () => stopMachine(context, id, timeoutMs)),
     moveToAttic: (fence, id) => guarded(fence, id, () => moveToAttic(context, id)),
     consolePath: async (id) => {
-      await findRunning(context, id);
+      requireRunning(await findRunInTurn(context, id), id);
       return machinePaths(context.folders, id).console;
     },
     close: async () => {
@@ -137,13 +138,18 @@ async function moveToAttic(context: HostContext, id: MachineId): Promise<void> {
   await moveDataToAttic(context.folders, id, new Date());
 }
 
-async function findRunning(context: HostContext, id: MachineId): Promise<MachineRun> {
-  const run = await findRun(context, id);
+function requireRunning(run: MachineRun | "ended", id: MachineId): MachineRun {
   if (run === "ended") throw unknownMachine(id);
   return run;
 }
 
-/** The run of a machine; a machine that libvirt runs and we do not know yet is attached. */
+/** For calls that do not wait for others of the machine: only one that is not known yet may just be starting or stopping. */
+async function findRunInTurn(context: HostContext, id: MachineId): Promise<MachineRun | "ended"> {
+  const key = machineKey(id);
+  return context.runs.get(key) ?? context.serialize(key, () => findRun(context, id));
+}
+
+/** The run of a machine; a machine that libvirt runs and we do not know yet is attached. In the machine's turn. */
 async function findRun(context: HostContext, id: MachineId): Promise<MachineRun | "ended"> {
   const known = context.runs.get(machineKey(id));
   if (known !== undefined) return known;

@@ -102,12 +102,17 @@ async function readStates(virsh: Virsh): Promise<ReadonlyMap<string, DomainState
   const states = new Map<string, DomainState>();
   for (const block of text.split(/\n(?=Domain: )/)) {
     const name = /^\s*Domain: '(.*)'$/m.exec(block)?.[1];
-    const state = /state\.state=(\d+)/.exec(block)?.[1];
-    if (name !== undefined && state !== undefined)
-      states.set(name, DOMAIN_STATES[Number(state)] ?? "running");
+    const number = (key: string): number =>
+      Number(new RegExp(`state\\.${key}=(\\d+)`).exec(block)?.[1] ?? NaN);
+    const state = number("state");
+    if (name === undefined || Number.isNaN(state)) continue;
+    states.set(name, PASSING_PAUSES[`${state}.${number("reason")}`] ?? DOMAIN_STATES[state] ?? "running");
   }
   return states;
 }
+
+/** State and reason of a domain that libvirt itself holds for a moment. @see libvirt virDomainPausedReason: starting up, shutting down */
+const PASSING_PAUSES: Readonly<Record<string, DomainState>> = { "3.11": "running", "3.8": "stopping" };
 
 /** @see libvirt virDomainState: nostate, running, blocked, paused, shutdown, shutoff, crashed, pmsuspended */
 const DOMAIN_STATES: readonly DomainState[] = [

@@ -29,12 +29,26 @@ const QEMU_OVERHEAD_BYTES = 64 * 1024 * 1024;
 
 /** @see Host.startMachine */
 export async function startMachine(context: HostContext, spec: MachineSpec): Promise<void> {
+  const labels = labelsOf(spec, new Date().toISOString());
+  const key = machineKey(spec.id);
+  context.starting.set(key, labels);
+  try {
+    await startUnlessRunning(context, spec, labels);
+  } finally {
+    context.starting.delete(key);
+  }
+}
+
+async function startUnlessRunning(
+  context: HostContext,
+  spec: MachineSpec,
+  labels: MachineLabels,
+): Promise<void> {
   const name = domainName(spec.id);
   const [found, bridge] = await Promise.all([
     readMachines(context.libvirt).then((machines) => machines.find((machine) => machine.name === name)),
     describeBridge(context),
   ]);
-  const labels = labelsOf(spec, new Date().toISOString());
   if (found !== undefined && found.state !== "stopped") {
     if (found.labels.specDigest === labels.specDigest) return;
     throw new CollectiveError(

@@ -182,6 +182,8 @@ await t.test("a network of real machines", { skip: missing ?? false, timeout: 4_
     );
     t.not(killed.code, 0, "it was killed on the way");
     await office.cui("update", "AcmeOffice.cvl", "--latest");
+    const states = [...(await machineStatus(office)).values()].map(({ state }) => state);
+    t.same(states, ["ready", "ready", "ready"], "what the killed one had begun was waited for");
     const after = await askOffice(office);
     t.equal(after.web.version, "3");
     t.ok(after.web.starts > before.web.starts);
