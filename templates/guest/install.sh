@@ -11,7 +11,7 @@ cp "$here"/bin/* "$root/usr/bin/"
 case $2 in
   tiny)
     cp "$here/tiny/tiny-boot" "$here/tiny/tiny-shutdown" "$root/usr/lib/collective/"
-    cp "$here/tiny/supervise" "$root/usr/bin/"
+    cp "$here/tiny/supervise" "$here/tiny/await-port" "$root/usr/bin/"
     cp "$here/tiny/status-hook" "$root/etc/collective/start.d/90-status"
     cp "$here/tiny/status-hook" "$root/etc/collective/reload.d/90-status"
     mkdir -p "$root/usr/lib/collective/status/cgi-bin"

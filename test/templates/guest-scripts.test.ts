@@ -122,6 +122,34 @@ class Session {
 
 for (const shell of SHELLS) {
   t.test(`under ${shell}`, (t) => {
+    t.test("await-port waits until something listens", (t) => {
+      const guest = new Guest(t, shell);
+      const serve = (script: string): string => `'${process.execPath}' -e '${script}'`;
+      const tcp = serve('net.createServer().listen(81, () => net.connect({ port: 81, localPort: 83 }))');
+      const { stdout } = guest.isolated(`
+        ip link set lo up
+        await-port tcp 81 & tcp=$!
+        await-port udp 82 & udp=$!
+        await-port neither 1; echo $?
+        ${tcp} & server=$!
+        wait $tcp; echo tcp $?
+        await-port tcp 83 & connection=$!
+        sleep 0.5
+        kill -0 $connection && echo a connection is no service
+        kill -0 $udp && echo nor is one of the other protocol
+        ${serve('dgram.createSocket("udp4").bind(82)')} & other=$!
+        wait $udp; echo udp $?
+        kill $connection $server $other`);
+      t.strictSame(stdout.trimEnd().split("\n"), [
+        "2",
+        "tcp 0",
+        "a connection is no service",
+        "nor is one of the other protocol",
+        "udp 0",
+      ]);
+      t.end();
+    });
+
     t.test("collective-get prints decoded elements", (t) => {
       const guest = new Guest(t, shell);
       guest.parameters("a=1", "ab=2", "a.b=3", "a=100%25 %C3%A9 ü%0Atwo", "empty=", "odd=%zz%", "a=%00x", "b=a=b\\n");
