@@ -89,7 +89,7 @@ async function whatIsLeft(): Promise<string[]> {
   for (;;) {
     const left = [
       ...processesOf(run).map(({ pid, command }) => `process ${pid}: ${command.slice(0, 200)}`),
-      ...(await readdir(folder)).map((name) => path.join(folder, name)),
+      ...(await readdir(folder).catch(() => [])).map((name) => path.join(folder, name)),
       ...machineChanges(machine, [folder, fixtures]),
     ];
     if (left.length === 0 || Date.now() > deadline) return left;
