@@ -1,24 +1,19 @@
 /** One run of a machine, from its start to its end: what its guest said, and who waits for it. */
-import { mkdir, readFile } from "node:fs/promises";
-import path from "node:path";
-import { z } from "zod";
 import { CollectiveError } from "../errors.ts";
-import { writeFileAtomically } from "../io.ts";
 import { openGuestChannel, type GuestChannel } from "./guest-channel.ts";
 import type { GuestMessage } from "./guest-lines.ts";
+import {
+  openGuestStateFile,
+  readGuestState,
+  type GuestCondition,
+  type GuestStateFile,
+} from "./guest-state-file.ts";
 import type { ReadyReport } from "./host.ts";
 import type { Libvirt } from "./libvirt.ts";
 import type { MachinePaths } from "./machine-paths.ts";
 import type { MachineLabels } from "./machine-labels.ts";
 import { readSetMessage } from "./secret-files.ts";
 import { machineName } from "../network/paths.ts";
-
-export interface GuestCondition {
-  readonly state: "starting" | "ready" | "failed";
-  readonly status: string;
-  /** From the start of the domain to the first READY=1. */
-  readonly bootMs: number | null;
-}
 
 export interface MachineRun {
   readonly labels: MachineLabels;
@@ -54,138 +49,157 @@ const REPEAT_TIMEOUT_MS = 2000;
 const AGENT_PERIOD_MS = 500;
 const RECONNECT_MS = 200;
 const MAX_RECONNECT_MS = 2000;
-const STATUS_WRITE_PERIOD_MS = 1000;
-
-const savedSchema = z.object({
-  startedAt: z.string(),
-  state: z.enum(["starting", "ready", "failed"]),
-  status: z.string(),
-  bootMs: z.number().nullable(),
-});
 
 /** Attaches to a domain that runs: just started, or found running after a restart of the host manager. */
 export async function attachRun(options: MachineRunOptions): Promise<MachineRun> {
-  const run = new Run(options, await readSaved(options));
+  const { paths, labels } = options;
+  const file = await openGuestStateFile(paths.guestState, labels.startedAt);
+  const saved = await readGuestState(paths.guestState, labels.startedAt);
+  const run = new Run(options, file, saved ?? { state: "starting", status: "", bootMs: null });
   await run.connect(options.wasRunning);
   return run;
 }
 
-type Outcome = "changed" | "reloaded" | "failed" | "ended";
-type Waiter = (outcome: Outcome) => void;
+interface Known {
+  readonly guest: GuestCondition;
+  readonly isStopping: boolean;
+}
+
+/** `connecting`: QEMU's socket is not there yet, or not any more. `over`: the domain ended, or this run let go of it. */
+type RunState =
+  | (Known & { readonly kind: "connecting" })
+  | (Known & { readonly kind: "connected"; readonly channel: GuestChannel; readonly hasGreeted: boolean })
+  | (Known & { readonly kind: "over" });
+
+type Outcome = "changed" | "reloaded" | "failed" | "disconnected" | "ended";
 
 class Run implements MachineRun {
   readonly labels: MachineLabels;
   readonly ended: Promise<void>;
   private readonly options: MachineRunOptions;
-  private readonly waiters = new Set<Waiter>();
-  private current: GuestCondition;
-  private channel: GuestChannel | undefined;
-  private repeatTimer: NodeJS.Timeout | undefined;
-  private greeted = false;
-  private closed = false;
-  private stopping = false;
-  private readonly disconnectWaiters: (() => void)[] = [];
-  private hasEnded = false;
-  private resolveEnded: () => void = () => undefined;
-  private unsaved = false;
-  private writing: Promise<void> | undefined;
-  private saveTimer: NodeJS.Timeout | undefined;
+  private readonly file: GuestStateFile;
+  private readonly waiters = new Set<(outcome: Outcome) => void>();
+  private readonly announceEnded: () => void;
+  private state: RunState;
+  /** Runs after HELLO=1: without a READY=1 the guest is booting again. */
+  private rebootTimer: NodeJS.Timeout | undefined;
 
-  constructor(options: MachineRunOptions, saved: GuestCondition | undefined) {
+  constructor(options: MachineRunOptions, file: GuestStateFile, guest: GuestCondition) {
+    const { promise, resolve } = Promise.withResolvers<undefined>();
     this.options = options;
     this.labels = options.labels;
-    this.current = saved ?? { state: "starting", status: "", bootMs: null };
-    this.ended = new Promise((resolve) => (this.resolveEnded = resolve));
+    this.file = file;
+    this.ended = promise;
+    this.announceEnded = () => {
+      resolve(undefined);
+    };
+    this.state = { kind: "connecting", guest, isStopping: false };
   }
 
   condition(): GuestCondition {
-    return this.current;
+    return this.state.guest;
   }
 
+  /** Resolves when the channel is open, or the run is over. `isBack`: the guest may take the channel for the one it had. */
   async connect(isBack: boolean): Promise<void> {
-    for (let delayMs = RECONNECT_MS; !this.closed; delayMs = Math.min(delayMs * 2, MAX_RECONNECT_MS)) {
+    for (
+      let delayMs = RECONNECT_MS;
+      this.state.kind === "connecting";
+      delayMs = Math.min(delayMs * 2, MAX_RECONNECT_MS)
+    ) {
       try {
-        this.channel = await openGuestChannel({
-          socketPath: this.options.paths.channel,
-          readSet: () => readSetMessage(this.options.paths),
-          onMessage: (message) => {
-            this.take(message);
-          },
-          onClosed: () => {
-            this.channel = undefined;
-            for (const resolve of this.disconnectWaiters.splice(0)) resolve();
-            void this.connect(true);
-          },
-        });
-        break;
+        const channel = await this.openChannel();
+        this.useChannel(channel, isBack);
+        return;
       } catch {
-        if (await this.checkEnded()) return;
+        if (await this.hasDomainEnded()) {
+          this.finish();
+          return;
+        }
         await pause(delayMs);
       }
     }
-    if (this.closed) this.channel?.close();
-    else if (isBack) this.sendSetUnlessGreeted();
+  }
+
+  private openChannel(): Promise<GuestChannel> {
+    return openGuestChannel({
+      socketPath: this.options.paths.channel,
+      readSet: () => readSetMessage(this.options.paths),
+      onMessage: (message) => {
+        this.take(message);
+      },
+      onClosed: () => {
+        const { guest, isStopping } = this.state;
+        this.state = { kind: "connecting", guest, isStopping };
+        this.notify("disconnected");
+        void this.connect(true);
+      },
+    });
+  }
+
+  private useChannel(channel: GuestChannel, isBack: boolean): void {
+    if (this.state.kind === "over") {
+      channel.close();
+      return;
+    }
+    const { guest, isStopping } = this.state;
+    this.state = { kind: "connected", channel, hasGreeted: false, guest, isStopping };
+    if (isBack) this.sendSetUnlessGreeted(channel);
   }
 
   /** A guest that did not notice that the host was away says no HELLO=1; it answers a set by repeating its last lines. */
-  private sendSetUnlessGreeted(): void {
-    this.greeted = false;
-    const { channel } = this;
+  private sendSetUnlessGreeted(channel: GuestChannel): void {
     setTimeout(() => {
-      if (!this.greeted && this.channel === channel) channel?.sendSet();
+      const { state } = this;
+      if (state.kind === "connected" && state.channel === channel && !state.hasGreeted) channel.sendSet();
     }, HELLO_TIMEOUT_MS).unref();
   }
 
   async awaitReady(timeoutMs: number): Promise<ReadyReport> {
     if (this.labels.ready === "running") this.become({ state: "ready" });
-    const poll = this.labels.ready === "agent" ? this.pollAgent(Date.now() + timeoutMs) : undefined;
-    const settled = (): boolean => this.current.state !== "starting" || this.hasEnded;
-    if (!settled()) await this.waitFor(() => settled(), timeoutMs);
-    void poll;
-    if (this.hasEnded && this.current.state !== "failed") {
+    if (this.labels.ready === "agent") void this.pollAgent(Date.now() + timeoutMs);
+    const isSettled = (): boolean => this.state.guest.state !== "starting" || this.state.kind === "over";
+    if (!isSettled()) await this.waitFor(isSettled, timeoutMs);
+    const { kind, guest } = this.state;
+    if (kind === "over" && guest.state !== "failed") {
       return { state: "failed", status: "the machine ended before it was ready", bootMs: this.sinceStart() };
     }
-    if (this.current.state === "starting") throw this.notReadyError(timeoutMs);
-    return {
-      state: this.current.state,
-      status: this.current.status,
-      bootMs: this.current.bootMs ?? this.sinceStart(),
-    };
+    if (guest.state === "starting") throw this.notReadyError(timeoutMs);
+    return { state: guest.state, status: guest.status, bootMs: guest.bootMs ?? this.sinceStart() };
   }
 
   async resend(timeoutMs: number): Promise<boolean> {
-    const answered = this.waitFor((outcome) => outcome !== "changed", timeoutMs);
-    this.channel?.sendSet();
+    const answered = this.waitFor((outcome) => outcome === "reloaded" || outcome === "failed", timeoutMs);
+    if (this.state.kind === "connected") this.state.channel.sendSet();
     return (await answered) === "reloaded";
   }
 
   setStopping(): void {
-    this.stopping = true;
+    this.state = { ...this.state, isStopping: true };
   }
 
   isStopping(): boolean {
-    return this.stopping;
+    return this.state.isStopping;
   }
 
   disconnected(): Promise<void> | undefined {
-    if (this.channel === undefined) return undefined;
-    return new Promise((resolve) => this.disconnectWaiters.push(resolve));
+    if (this.state.kind !== "connected") return undefined;
+    return this.waitFor((outcome) => outcome === "disconnected").then(() => undefined);
   }
 
   async close(): Promise<void> {
-    this.closed = true;
-    clearTimeout(this.repeatTimer);
-    this.channel?.close();
-    this.announceEnd();
+    clearTimeout(this.rebootTimer);
+    if (this.state.kind === "connected") this.state.channel.close();
+    this.finish();
     await this.ended;
   }
 
   private take(message: GuestMessage): void {
     switch (message.kind) {
       case "hello":
-        this.greeted = true;
-        clearTimeout(this.repeatTimer);
-        this.repeatTimer = setTimeout(() => {
+        if (this.state.kind === "connected") this.state = { ...this.state, hasGreeted: true };
+        clearTimeout(this.rebootTimer);
+        this.rebootTimer = setTimeout(() => {
           this.become({ state: "starting" });
         }, REPEAT_TIMEOUT_MS).unref();
         return;
@@ -205,59 +219,38 @@ class Run implements MachineRun {
   }
 
   private become(change: Partial<GuestCondition>): void {
-    if (change.state !== undefined) clearTimeout(this.repeatTimer);
-    const isFirstReady = change.state === "ready" && this.current.bootMs === null;
-    this.current = { ...this.current, ...change, ...(isFirstReady ? { bootMs: this.sinceStart() } : {}) };
-    this.save(change.state !== undefined);
+    if (change.state !== undefined) clearTimeout(this.rebootTimer);
+    const before = this.state.guest;
+    const isFirstReady = change.state === "ready" && before.bootMs === null;
+    const guest = { ...before, ...change, ...(isFirstReady ? { bootMs: this.sinceStart() } : {}) };
+    this.state = { ...this.state, guest };
+    // Of a run that is over, the folder is no longer its own.
+    if (this.state.kind !== "over") this.file.write(guest, change.state === undefined ? "soon" : "now");
     this.notify("changed");
   }
 
-  /** What the guest said is found again after a restart of the host manager. A chatty guest is written once a second. */
-  private save(atOnce: boolean): void {
-    if (this.hasEnded) return; // the folder is no longer this run's
-    this.unsaved = true;
-    if (atOnce) void this.flush();
-    else this.saveTimer ??= setTimeout(() => void this.flush(), STATUS_WRITE_PERIOD_MS).unref();
-  }
-
-  /** Resolves when everything said so far is written. */
-  private flush(): Promise<void> {
-    clearTimeout(this.saveTimer);
-    this.saveTimer = undefined;
-    this.writing ??= this.write().finally(() => (this.writing = undefined));
-    return this.writing;
-  }
-
-  private async write(): Promise<void> {
-    while (this.unsaved) {
-      this.unsaved = false;
-      const saved = { startedAt: this.labels.startedAt, ...this.current };
-      await writeFileAtomically(this.options.paths.guestState, JSON.stringify(saved)).catch(() => undefined);
-    }
-  }
-
   private async pollAgent(deadline: number): Promise<void> {
-    while (Date.now() < deadline && !this.hasEnded && this.current.state === "starting") {
+    const isWaiting = (): boolean => this.state.kind !== "over" && this.state.guest.state === "starting";
+    while (Date.now() < deadline && isWaiting()) {
       if (await this.options.libvirt.pingAgent(this.options.name)) this.become({ state: "ready" });
       else await pause(AGENT_PERIOD_MS);
     }
   }
 
-  private waitFor(isDone: (outcome: Outcome) => boolean, timeoutMs: number): Promise<Outcome | "timeout"> {
+  /** Resolves to the first outcome that is waited for, or to the end of the run; without a limit it waits as long as the run goes. */
+  private waitFor(isDone: (outcome: Outcome) => boolean, timeoutMs?: number): Promise<Outcome | "timeout"> {
+    if (this.state.kind === "over") return Promise.resolve("ended");
     return new Promise((resolve) => {
       const finish = (outcome: Outcome | "timeout"): void => {
         clearTimeout(timer);
         this.waiters.delete(waiter);
         resolve(outcome);
       };
-      const waiter: Waiter = (outcome) => {
+      const waiter = (outcome: Outcome): void => {
         if (outcome === "ended" || isDone(outcome)) finish(outcome);
       };
-      const timer = setTimeout(() => {
-        finish("timeout");
-      }, timeoutMs);
+      const timer = timeoutMs === undefined ? undefined : setTimeout(finish, timeoutMs, "timeout" as const);
       this.waiters.add(waiter);
-      if (this.hasEnded) finish("ended");
     });
   }
 
@@ -265,18 +258,17 @@ class Run implements MachineRun {
     for (const waiter of [...this.waiters]) waiter(outcome);
   }
 
-  private async checkEnded(): Promise<boolean> {
+  private async hasDomainEnded(): Promise<boolean> {
     const state = await this.options.libvirt.state(this.options.name).catch(() => "running" as const);
-    if (state !== undefined && state !== "stopped") return false;
-    this.announceEnd();
-    return true;
+    return state === undefined || state === "stopped";
   }
 
   /** Who waits for an answer is told at once; `ended` comes when nothing is being written into the machine's folder. */
-  private announceEnd(): void {
-    this.hasEnded = true;
+  private finish(): void {
+    const { guest, isStopping } = this.state;
+    this.state = { kind: "over", guest, isStopping };
     this.notify("ended");
-    void this.flush().then(this.resolveEnded);
+    void this.file.flush().then(this.announceEnded);
   }
 
   private sinceStart(): number {
@@ -284,28 +276,16 @@ class Run implements MachineRun {
   }
 
   private notReadyError(timeoutMs: number): CollectiveError {
-    const said =
-      this.current.status === "" ? "it has said nothing yet" : `its last status: ${this.current.status}`;
+    const { status } = this.state.guest;
+    const said = status === "" ? "it has said nothing yet" : `its last status: ${status}`;
     return new CollectiveError(
       "HOST_NOT_READY",
       `${machineName(this.labels.component)} was not ready after ${Math.round(timeoutMs / 1000)} s; ${said}`,
       {
-        data: { consoleLog: this.options.paths.consoleLog, status: this.current.status },
+        data: { consoleLog: this.options.paths.consoleLog, status },
         hint: `its console is in ${this.options.paths.consoleLog} on the host; cui console attaches to it`,
       },
     );
-  }
-}
-
-async function readSaved({ paths, labels }: MachineRunOptions): Promise<GuestCondition | undefined> {
-  await mkdir(path.dirname(paths.guestState), { recursive: true });
-  try {
-    const { startedAt, ...condition } = savedSchema.parse(
-      JSON.parse(await readFile(paths.guestState, "utf8")),
-    );
-    return startedAt === labels.startedAt ? condition : undefined;
-  } catch {
-    return undefined; // a new run, or the file of one before
   }
 }
 

@@ -9,7 +9,8 @@ import type { Oid } from "../../src/disk/object-store.ts";
 import { encodePackTail, readPackEntries } from "../../src/disk/pack-format.ts";
 import { patchDisk } from "../../src/disk/patch-disk.ts";
 import { pathStore } from "../../src/disk/path-store.ts";
-import { verifyDisk, verifyPack } from "../../src/disk/verify.ts";
+import { verifyDisk } from "../../src/disk/verify.ts";
+import { verifyPack } from "./verify-pack.ts";
 import { frameContentSize } from "../../src/disk/zstd-frame.ts";
 import {
   CHUNK,

@@ -5,7 +5,7 @@ import os from "node:os";
 import { existsSync } from "node:fs";
 import path from "node:path";
 import { shareUsersCache } from "../../scripts/users-cache.ts";
-import { labExec } from "../../src/host/lab/lab-exec.ts";
+import { labExec } from "../host/fixtures/lab-exec.ts";
 import { CuiFailure, runProgram, type Outcome } from "./programs.ts";
 
 export const REPOSITORY_ROOT = process.cwd();

@@ -3,7 +3,7 @@ import path from "node:path";
 import t from "tap";
 import { createHostManager } from "../../src/host/host-manager.ts";
 import type { Host, MachineId, MachineReport } from "../../src/host/host.ts";
-import { labExec } from "../../src/host/lab/lab-exec.ts";
+import { labExec } from "./fixtures/lab-exec.ts";
 import { machineKey, portName } from "../../src/host/names.ts";
 import { connectUnixSocket } from "../../src/host/unix-socket.ts";
 import { hostLab } from "./fixtures/host-lab.ts";

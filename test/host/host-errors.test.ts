@@ -8,7 +8,7 @@ import type { MachineSpec } from "../../src/host/host.ts";
 import { fromResponseError, toResponseError } from "../../src/host/protocol.ts";
 import { makeSecretsDirectory } from "../../src/host/secret-files.ts";
 import { CollectiveError } from "../../src/errors.ts";
-import { labExec } from "../../src/host/lab/lab-exec.ts";
+import { labExec } from "./fixtures/lab-exec.ts";
 import { runCli } from "../../src/cli/main.ts";
 import { hostLab } from "./fixtures/host-lab.ts";
 import { specOf } from "./fixtures/test-guest.ts";

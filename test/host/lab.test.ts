@@ -6,7 +6,7 @@ import { tmpdir } from "node:os";
 import path from "node:path";
 import t, { type Test } from "tap";
 import { labDown } from "../../src/host/lab/lab-down.ts";
-import { labExec } from "../../src/host/lab/lab-exec.ts";
+import { labExec } from "./fixtures/lab-exec.ts";
 import { labStatus } from "../../src/host/lab/lab-state.ts";
 import { labUp } from "../../src/host/lab/lab-up.ts";
 import { childrenOf, isRunning } from "../../src/host/lab/process-table.ts";

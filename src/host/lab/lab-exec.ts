@@ -1,6 +1,6 @@
 /** Runs programs inside a lab: on one of its hosts, or outside. */
 import { CollectiveError } from "../../errors.ts";
-import { run, runInherited, type Command } from "../../io.ts";
+import { runInherited, type Command } from "../../io.ts";
 import { labStatus } from "./lab-state.ts";
 import { inNamespaces } from "./namespaces.ts";
 
@@ -10,9 +10,12 @@ export interface LabPlace {
   readonly place: string;
 }
 
-/** Runs a command there and resolves to its output, as `run` does. */
-export async function labExec<Result = string>(where: LabPlace, command: Command<Result>): Promise<Result> {
-  return run(inNamespaces(await pidOf(where), inFolder(command)));
+/** The command that runs a command there, in the folder the caller is in unless it names one. */
+export async function labCommand<Result = string>(
+  where: LabPlace,
+  command: Command<Result>,
+): Promise<Command<Result>> {
+  return inNamespaces(await pidOf(where), inFolder(command));
 }
 
 /** Runs a command there on this process's terminal or pipes; resolves to its exit status. */
@@ -21,7 +24,7 @@ export async function labExecInherited(
   args: readonly [string, ...string[]],
 ): Promise<number> {
   const [file, ...rest] = args;
-  return runInherited(inNamespaces(await pidOf(where), inFolder({ file, args: rest })));
+  return runInherited(await labCommand(where, { file, args: rest }));
 }
 
 /** Entering a mount namespace leads to its root: back to the folder the caller is in. */
