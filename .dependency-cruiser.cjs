@@ -39,7 +39,7 @@ const upwardImports = rooms.slice(1).map((room, index) => ({
 
 const pure = ["cvl", "network", "plan"];
 const groundWithIo = ["io", "file-lock", "lock-file", "lock-owner", "process-identity"];
-const ground = ["errors", "diagnostics", ...groundWithIo];
+const ground = ["errors", "diagnostics", "cache-folder", ...groundWithIo];
 
 module.exports = {
   forbidden: [

@@ -35,6 +35,21 @@ export default tseslint.config(
     },
   },
   {
+    files: ["src/**/*.ts"],
+    // Programs inherit the environment; the command line reads it, and hands it down.
+    ignores: ["src/io.ts", "src/cli/cui.ts", "src/cli/process.ts"],
+    rules: {
+      "no-restricted-properties": [
+        "error",
+        {
+          object: "process",
+          property: "env",
+          message: "the environment is handed down: take it from the Git value, the context or an option.",
+        },
+      ],
+    },
+  },
+  {
     files: ["test/**/*.ts"],
     rules: {
       // tap's t.test() resolves by itself when the enclosing test ends, and t.teardown takes async work.

@@ -5,6 +5,7 @@
 import { randomUUID } from "node:crypto";
 import { appendFile, readFile } from "node:fs/promises";
 import { CollectiveError } from "../src/errors.ts";
+import { openGit } from "../src/git/git.ts";
 import type { Forge } from "../src/forge/forge.ts";
 import type { JobContext, JobResult } from "../src/forge/jobs/job.ts";
 import { createInputReader, type InputReader } from "./inputs.ts";
@@ -40,7 +41,7 @@ async function createJob(inputs: InputReader, redact: Redactor, signal: AbortSig
   const { forgeFromEnvironment } = await import("../src/forge/client.ts");
   let forge: Forge | undefined;
   return {
-    workspace: env["GITHUB_WORKSPACE"] ?? process.cwd(),
+    git: openGit({ folder: env["GITHUB_WORKSPACE"] ?? process.cwd(), env }),
     env,
     event: await readEvent(env["GITHUB_EVENT_PATH"]),
     forge: () => (forge ??= forgeFromEnvironment(env)),

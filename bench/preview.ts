@@ -6,6 +6,7 @@
 import { mkdir, mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import path from "node:path";
+import { openGit } from "../src/git/git.ts";
 import { run } from "../src/io.ts";
 import { renderPreviewComment } from "../src/forge/preview-comment.ts";
 import { serveRepositories } from "../src/serve/server.ts";
@@ -80,7 +81,12 @@ function medianOf(values: readonly number[]): number {
 
 async function previewOnce(site: LargeSite): Promise<void> {
   const { folder, base, head, cache } = site;
-  const { networks, policyChanges } = await previewSite({ folder, base, head, cache });
+  const { networks, policyChanges } = await previewSite({
+    git: openGit({ folder, env: process.env }),
+    base,
+    head,
+    cache,
+  });
   const comment = renderPreviewComment({ networks, base, head, policyChanges, wholePlan: "the artifact" });
   const actions = networks.reduce((sum, { plan }) => sum + (plan?.actions.length ?? Number.NaN), 0);
   const memoryMiB = Math.round(process.resourceUsage().maxRSS / 1024);

@@ -13,6 +13,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 import type { Oid } from "../src/disk/object-store.ts";
 import { CollectiveError } from "../src/errors.ts";
 import { run } from "../src/io.ts";
+import { gitAt } from "../test/git/git-fixture.ts";
 import { createRepository } from "../src/setup/create.ts";
 import { openLfsClient } from "../src/lfs/client.ts";
 import { lfsStore } from "../src/lfs/local-store.ts";
@@ -75,7 +76,7 @@ try {
 
 /** One commit with files no compression helps, and a large Git LFS object. */
 async function makeRepository(): Promise<Oid> {
-  await createRepository(repository);
+  await createRepository(gitAt(repository));
   const work = path.join(folder, "work");
   await mkdir(path.join(work, "files"), { recursive: true });
   for (let index = 0; index < gitMegabytes; index += 1)
@@ -204,8 +205,8 @@ async function curl(url: string): Promise<void> {
 function downloadOurs(url: string, oid: Oid): Promise<void> {
   return scratch(async (to) => {
     const target = path.join(to, "mirror");
-    await createRepository(target);
-    const client = openLfsClient({ url, folder: target });
+    await createRepository(gitAt(target));
+    const client = openLfsClient({ url, git: gitAt(target) });
     await client.download([{ oid, sizeBytes: objectMegabytes * 1e6 }], lfsStore(target));
     await client.close();
   });

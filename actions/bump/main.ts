@@ -18,7 +18,7 @@ await runAction({
       ...(importToken === undefined ? [] : [{ urlPrefix: `${server}/`, token: importToken }]),
       ...(token === undefined ? [] : [{ urlPrefix: ownRepositoryUrl(job.env), token }]),
     ];
-    Object.assign(process.env, gitCredentialVariables(credentials, process.env));
-    return runBumpJob({ repository, directory, branch }, job);
+    const git = job.git.with(gitCredentialVariables(credentials, job.env));
+    return runBumpJob({ repository, directory, branch }, { ...job, git });
   },
 });

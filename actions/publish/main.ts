@@ -15,12 +15,11 @@ await runAction({
     const url = ownRepositoryUrl(job.env);
     const token = job.env["GITHUB_TOKEN"];
     // git and git-lfs reach the job's own repository, and nothing else, with the job's token.
-    if (token !== undefined) {
-      Object.assign(process.env, gitCredentialVariables([{ urlPrefix: url, token }], process.env));
-    }
+    const credentials = token === undefined ? [] : [{ urlPrefix: url, token }];
+    const git = job.git.with(gitCredentialVariables(credentials, job.env));
     const apiUrl = job.env["GITHUB_API_URL"];
     const dispatch =
       dispatchToken === undefined ? undefined : () => createForge({ token: dispatchToken, apiUrl });
-    return runPublishJob({ tag, repository, url, dependents, dispatch }, job);
+    return runPublishJob({ tag, repository, url, dependents, dispatch }, { ...job, git });
   },
 });

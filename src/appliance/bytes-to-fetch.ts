@@ -1,9 +1,11 @@
 /** What it would cost to bring a machine's image to a host: for forecasts, from the indexes alone. */
 import { bytesToFetch } from "../disk/forecast.ts";
-import { readDiskIndex, type DiskIndexOptions } from "./read-disk-index.ts";
+import { readDiskIndex } from "./read-disk-index.ts";
 import type { BootFile, MachineImage } from "./machine-image.ts";
+import type { Mirrors } from "./mirrors.ts";
 
-export interface FetchBytesOptions extends DiskIndexOptions {
+export interface FetchBytesOptions {
+  readonly mirrors: Mirrors;
   readonly wanted: MachineImage;
   /** What the host has already, the running version say: its chunks are not counted. */
   readonly have: readonly MachineImage[];
@@ -11,7 +13,7 @@ export interface FetchBytesOptions extends DiskIndexOptions {
 
 /** Stored bytes of the chunks, and of kernel and initrd, that `wanted` has and `have` does not. */
 export async function diskFetchBytes(options: FetchBytesOptions): Promise<number> {
-  const { wanted, have } = options;
+  const { mirrors, wanted, have } = options;
   const presentDisks = new Set(
     have.flatMap(({ programDisks }) => programDisks.map((disk) => disk.indexDigest)),
   );
@@ -20,11 +22,11 @@ export async function diskFetchBytes(options: FetchBytesOptions): Promise<number
     absentDisks.length === 0
       ? []
       : await Promise.all(
-          have.flatMap((image) => image.programDisks.map((disk) => readDiskIndex(image, disk, options))),
+          have.flatMap((image) => image.programDisks.map((disk) => readDiskIndex(mirrors, image, disk))),
         );
   let bytes = 0;
   for (const disk of absentDisks)
-    bytes += bytesToFetch(await readDiskIndex(wanted, disk, options), localIndexes);
+    bytes += bytesToFetch(await readDiskIndex(mirrors, wanted, disk), localIndexes);
   const presentFiles = new Set(have.flatMap(bootFiles).map(({ oid }) => oid));
   for (const { oid, sizeBytes } of bootFiles(wanted)) bytes += presentFiles.has(oid) ? 0 : sizeBytes;
   return bytes;

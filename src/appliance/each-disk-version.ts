@@ -7,6 +7,7 @@ import { CollectiveError } from "../errors.ts";
 import { readIndex } from "./read-disk-index.ts";
 import { openImageTree, type ImageTree } from "./version-files.ts";
 import { withMirrors, type Mirrors } from "./mirrors.ts";
+import type { Git } from "../git/git.ts";
 import { isUrlProblem, resolveUrl } from "../git/url.ts";
 import { diskIndexPath, MAX_VM_DESCRIPTION_BYTES, parseVmDescription } from "./vm-description.ts";
 
@@ -46,11 +47,13 @@ export interface DiskVersionsOptions {
  * @throws CollectiveError REPOSITORY_VERSION_MISSING, and as openMirror
  */
 export async function eachDiskVersion(
+  git: Git,
   options: DiskVersionsOptions,
   work: (version: DiskVersion) => Promise<void>,
 ): Promise<void> {
   const { repository, cwd, cache } = options;
   await withMirrors(
+    git,
     async (mirrors) => {
       if (repository === undefined) {
         const names = await readdir(path.join(cwd, "disks")).catch(() => []);

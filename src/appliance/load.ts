@@ -1,6 +1,7 @@
 /** From a CVL file on disk, or in a commit, to a linked program. */
 import { link } from "../cvl/link/link.ts";
 import type { Diagnostic, TextOf } from "../diagnostics.ts";
+import type { Git } from "../git/git.ts";
 import { writeFileAtomically } from "../io.ts";
 import { createImportResolver, type LockingResolver } from "./import-resolver.ts";
 import type { LoadedAppliance, LoadOptions, Lock, RootFile } from "./loaded-appliance.ts";
@@ -12,13 +13,13 @@ import { baseUrlOf, readRootFile } from "./root-file.ts";
  * Loads the root file and its import closure. What is wrong with the files, or with an import, is in `diagnostics`; only an
  * operational failure (no such root file, no git) throws.
  */
-export async function loadAppliance(options: LoadOptions): Promise<LoadedAppliance> {
-  return withMirrors((mirrors) => loadWith(mirrors, options), { cache: options.cache });
+export async function loadAppliance(git: Git, options: LoadOptions): Promise<LoadedAppliance> {
+  return withMirrors(git, (mirrors) => loadWith(mirrors, options), { cache: options.cache });
 }
 
 /** `loadAppliance` with the caller's mirrors. */
 export async function loadWith(mirrors: Mirrors, options: LoadOptions): Promise<LoadedAppliance> {
-  const root = options.root ?? (await readRootFile(options));
+  const root = options.root ?? (await readRootFile(mirrors.localGit, options));
   const texts = new Map<string, string>([[root.source.displayName, root.source.text]]);
   const textOf: TextOf = (file) => texts.get(file);
   const addText = (file: string, text: string): void => void texts.set(file, text);
@@ -33,7 +34,7 @@ export async function loadWith(mirrors: Mirrors, options: LoadOptions): Promise<
     versions: options.versions,
     isEligible: options.isEligible,
     fetch: options.fetch !== false,
-    rootUrl: async () => options.baseUrl ?? baseUrlOf(root.source.source.url),
+    rootUrl: async () => options.baseUrl ?? baseUrlOf(mirrors.localGit.at(root.source.source.url)),
   });
   const linked = await link(root.source, rememberTexts(resolver, texts), {
     ...(options.object === undefined ? {} : { object: options.object }),

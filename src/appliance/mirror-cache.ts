@@ -1,22 +1,12 @@
 /** The folder of bare mirrors in the user's cache: names, creation and fetching, safe between processes. */
 import { createHash } from "node:crypto";
 import { mkdir, readFile, rename, rm, stat, writeFile } from "node:fs/promises";
-import { homedir } from "node:os";
 import path from "node:path";
 import { CollectiveError, messageOf } from "../errors.ts";
 import { runIfUnlocked, withFileLock } from "../file-lock.ts";
 import { run, type Command, stderrOf } from "../io.ts";
-import { git, gitCommand } from "../git/git.ts";
+import type { Git } from "../git/git.ts";
 import { localFolder, type RepositoryUrl } from "../git/url.ts";
-
-/** `$XDG_CACHE_HOME/cui`, by default `~/.cache/cui`. */
-export function cacheFolder(env: Readonly<Record<string, string | undefined>> = process.env): string {
-  const base = env["XDG_CACHE_HOME"];
-  return path.join(
-    base === undefined || !path.isAbsolute(base) ? path.join(homedir(), ".cache") : base,
-    "cui",
-  );
-}
 
 /** The remote's `HEAD` commit, whatever its branch is called: where `withdrawn.yaml` is read. */
 export const DEFAULT_BRANCH_REF = "refs/cui/default";
@@ -32,15 +22,15 @@ export function mirrorFolder(url: string, cache: string): string {
 }
 
 /** Creates the mirror when it is absent: complete under its name, or not there. */
-export async function ensureMirror(folder: string): Promise<void> {
+export async function ensureMirror(git: Git): Promise<void> {
+  const { folder } = git;
   if (await exists(path.join(folder, "HEAD"))) return;
   await mkdir(path.dirname(folder), { recursive: true });
   await withFileLock({ file: lockFile(folder), purpose: "making a mirror" }, async () => {
     if (await exists(path.join(folder, "HEAD"))) return;
     const unfinished = `${folder}.new`;
     await rm(unfinished, { recursive: true, force: true });
-    await git({
-      folder: path.dirname(folder),
+    await git.at(path.dirname(folder)).run({
       args: ["init", "--quiet", "--bare", "--template=", "--", unfinished],
     });
     await writeFile(path.join(unfinished, "HEAD"), `ref: ${UNBORN_BRANCH}\n`);
@@ -48,28 +38,28 @@ export async function ensureMirror(folder: string): Promise<void> {
   });
 }
 
-/** What a fetch gets from the caller of `openMirror`. */
-export interface FetchHow {
-  readonly signal?: AbortSignal | undefined;
-  readonly fetchEnv?: Readonly<Record<string, string>> | undefined;
-  readonly fetchTimeoutMs?: () => number;
-}
+/** How long a fetch that begins now may take; 0 or less: none is begun. */
+export type FetchTimeout = (() => number) | undefined;
 
 /**
  * Brings branches and version tags up to date. Processes that ask at the same time share one fetch: who waited for the
  * lock while another fetched does not fetch again.
  * @throws CollectiveError REPOSITORY_MISSING, REPOSITORY_UNREACHABLE.
  */
-export async function fetchMirror(folder: string, remote: RepositoryUrl, how: FetchHow = {}): Promise<void> {
-  const timeoutMs = how.fetchTimeoutMs?.();
+export async function fetchMirror(
+  git: Git,
+  remote: RepositoryUrl,
+  fetchTimeoutMs?: FetchTimeout,
+): Promise<void> {
+  const { folder, signal } = git;
+  const timeoutMs = fetchTimeoutMs?.();
   if (timeoutMs !== undefined && timeoutMs <= 0) throw unreachable(remote.url, "there was no time left");
   const local = localFolder(remote);
   if (local !== undefined && !(await exists(local))) throw repositoryMissing(remote.url);
   const askedAt = Date.now();
-  const stop = how.signal === undefined ? {} : { signal: how.signal };
   const refspecs = [...BRANCHES_AND_VERSIONS, `+HEAD:${DEFAULT_BRANCH_REF}`];
-  const lock = { file: lockFile(folder), purpose: FETCHING, ...stop };
-  const everything = { ...bounded(fetchCommand(folder, remote, { refspecs, ...how }), timeoutMs), ...stop };
+  const lock = fetchLock(folder, signal);
+  const everything = bounded(fetchCommand(git, remote, refspecs), timeoutMs);
   try {
     if (await runIfUnlocked(lock, everything)) {
       await stampFetch(folder, askedAt);
@@ -85,11 +75,9 @@ export async function fetchMirror(folder: string, remote: RepositoryUrl, how: Fe
   } catch (error) {
     if (isOfThisMachine(error)) throw error;
     if (!isWithoutHead(error)) throw unreachable(remote.url, error);
-    await fetchWithoutHead(folder, remote, how);
+    await fetchWithoutHead(git, remote);
   }
 }
-
-const FETCHING = "fetching into a mirror";
 
 /** Nothing the remote could help. */
 function isOfThisMachine(error: unknown): boolean {
@@ -106,14 +94,8 @@ const BRANCHES_AND_VERSIONS = [
   "+refs/tags/v*:refs/tags/v*",
 ];
 
-function fetchCommand(
-  folder: string,
-  remote: RepositoryUrl,
-  { refspecs, fetchEnv = {} }: FetchHow & { readonly refspecs: readonly string[] },
-): Command {
-  return gitCommand({
-    folder,
-    env: fetchEnv,
+function fetchCommand(git: Git, remote: RepositoryUrl, refspecs: readonly string[]): Command {
+  return git.command({
     args: [
       ...["-c", "fetch.fsckObjects=true", "fetch", "--quiet", "--no-tags", "--prune", "--force"],
       ...["--no-write-fetch-head", "--no-recurse-submodules", "--no-auto-maintenance", "--"],
@@ -133,16 +115,21 @@ function bounded(command: Command, timeoutMs: number | undefined): Command {
 }
 
 /** An empty repository, or one whose HEAD names a branch that does not exist. */
-async function fetchWithoutHead(folder: string, remote: RepositoryUrl, how: FetchHow): Promise<void> {
-  const stop = how.signal === undefined ? {} : { signal: how.signal };
-  const fetchRest = async (): Promise<void> => {
-    await git({ folder, args: ["update-ref", "-d", DEFAULT_BRANCH_REF] });
-    const rest = { ...fetchCommand(folder, remote, { refspecs: BRANCHES_AND_VERSIONS, ...how }), ...stop };
-    await run(rest).catch((error: unknown) => {
+async function fetchWithoutHead(git: Git, remote: RepositoryUrl): Promise<void> {
+  await withFileLock(fetchLock(git.folder, git.signal), async () => {
+    await git.run({ args: ["update-ref", "-d", DEFAULT_BRANCH_REF] });
+    await run(fetchCommand(git, remote, BRANCHES_AND_VERSIONS)).catch((error: unknown) => {
       throw unreachable(remote.url, error);
     });
+  });
+}
+
+function fetchLock(folder: string, signal: AbortSignal | undefined): Parameters<typeof withFileLock>[0] {
+  return {
+    file: lockFile(folder),
+    purpose: "fetching into a mirror",
+    ...(signal === undefined ? {} : { signal }),
   };
-  await withFileLock({ file: lockFile(folder), purpose: FETCHING, ...stop }, fetchRest);
 }
 
 /** When the last fetch began: who asked before that need not fetch again. */

@@ -5,14 +5,20 @@ import type { ObjectStore, Oid } from "../disk/object-store.ts";
 import type { PathStore } from "../disk/path-store.ts";
 import { CollectiveError } from "../errors.ts";
 import { run } from "../io.ts";
-import { git, gitCommand } from "../git/git.ts";
+import type { Git } from "../git/git.ts";
 import { gitFolderOf } from "../git/folder.ts";
 import { openGitObjects, type GitObjects } from "../git/objects.ts";
 import { commitFiles, type CommitFiles } from "../git/tree.ts";
 import type { LfsClient } from "../lfs/client.ts";
 import { copyObjects, lfsStore, objectMissing } from "../lfs/local-store.ts";
 import { MAX_POINTER_BYTES, parseLfsPointer } from "../lfs/pointer.ts";
-import { cacheFolder, DEFAULT_BRANCH_REF, ensureMirror, fetchMirror, mirrorFolder } from "./mirror-cache.ts";
+import {
+  DEFAULT_BRANCH_REF,
+  ensureMirror,
+  fetchMirror,
+  mirrorFolder,
+  type FetchTimeout,
+} from "./mirror-cache.ts";
 import { isHttp, isUrlProblem, localFolder, parseUrl, type RepositoryUrl } from "../git/url.ts";
 import {
   MAX_WITHDRAWN_BYTES,
@@ -33,7 +39,7 @@ export interface WantedObject {
 export interface Mirror {
   readonly url: string;
   /** The bare repository. */
-  readonly folder: string;
+  readonly git: Git;
   /** Brings branches and tags up to date, once for this Mirror. @throws REPOSITORY_MISSING, REPOSITORY_UNREACHABLE. */
   fetch(): Promise<void>;
   /** The files of a commit that is here. */
@@ -58,34 +64,32 @@ export interface Mirror {
 }
 
 export interface MirrorOptions {
-  /** The cache's folder; default `$XDG_CACHE_HOME/cui`. */
-  readonly cache?: string | undefined;
-  /** Aborting it ends what is being fetched. */
-  readonly signal?: AbortSignal | undefined;
-  /** Variables of the git that fetches: credentials for some prefixes, say. */
-  readonly fetchEnv?: Readonly<Record<string, string>> | undefined;
   /** How long a fetch that begins now may take; 0 or less: none is begun. Default ten minutes. */
-  readonly fetchTimeoutMs?: () => number;
+  readonly fetchTimeoutMs?: FetchTimeout;
 }
 
 /** Opens the mirror of a normalised URL and creates it when absent; nothing is fetched yet. */
-export async function openMirror(url: string, options: MirrorOptions = {}): Promise<Mirror> {
+export async function openMirror(
+  url: string,
+  options: MirrorOptions & { readonly git: Git; readonly cache: string },
+): Promise<Mirror> {
   const remote = parseUrl(url);
   if (isUrlProblem(remote)) {
     throw new CollectiveError("REPOSITORY_URL_REFUSED", remote.message, { hint: remote.hint });
   }
-  const folder = mirrorFolder(remote.url, options.cache ?? cacheFolder());
-  await ensureMirror(folder);
-  const objects = openGitObjects(folder);
+  const folder = mirrorFolder(remote.url, options.cache);
+  const git = options.git.at(folder);
+  await ensureMirror(git);
+  const objects = openGitObjects(git);
   const filesByCommit = new Map<string, CommitFiles>();
   let fetched: Promise<void> | undefined;
   let client: Promise<LfsClient> | undefined;
   // With its HTTP stack it is the largest part of most commands, and few of them download anything.
   const lfsClient = (): Promise<LfsClient> =>
     (client ??= import("../lfs/client.ts").then(({ openLfsClient }) =>
-      openLfsClient({ url: remote.url, folder }),
+      openLfsClient({ url: remote.url, git }),
     ));
-  const fetch = (): Promise<void> => (fetched ??= fetchMirror(folder, remote, options));
+  const fetch = (): Promise<void> => (fetched ??= fetchMirror(git, remote, options.fetchTimeoutMs));
   const files = (commit: string): CommitFiles => {
     const known =
       filesByCommit.get(commit) ?? commitFiles(objects, commit, `${remote.url} at ${commit.slice(0, 12)}`);
@@ -94,10 +98,10 @@ export async function openMirror(url: string, options: MirrorOptions = {}): Prom
   };
   return {
     url: remote.url,
-    folder,
+    git,
     fetch,
     files,
-    versions: () => listVersions(folder, objects),
+    versions: () => listVersions(git, objects),
     commitOf: async (version) => {
       const [commit, tree] = await Promise.all([
         objects.info(`refs/tags/v${version}^{commit}`),
@@ -110,14 +114,14 @@ export async function openMirror(url: string, options: MirrorOptions = {}): Prom
     branchTip: async (branch) =>
       branch === undefined
         ? (await objects.info(DEFAULT_BRANCH_REF))?.oid
-        : findCommit(folder, `refs/heads/${branch}`),
+        : findCommit(git, `refs/heads/${branch}`),
     ensureCommit: async (commit) => {
       if ((await objects.info(commit))?.type === "commit") return;
       await fetch();
       if ((await objects.info(commit))?.type !== "commit") throw commitMissing(remote.url, commit);
     },
     ensureObjects: (commit, wanted) =>
-      fetchObjects({ folder, remote, commit, wanted, files: files(commit), lfsClient }),
+      fetchObjects({ git, remote, commit, wanted, files: files(commit), lfsClient }),
     objectStore: () => lfsStore(folder),
     close: async () => {
       await Promise.all([objects.close(), client?.then((opened) => opened.close())]);
@@ -125,8 +129,8 @@ export async function openMirror(url: string, options: MirrorOptions = {}): Prom
   };
 }
 
-async function listVersions(folder: string, objects: GitObjects): Promise<readonly Version[]> {
-  const names = await git({ folder, args: ["for-each-ref", "--format=%(refname:lstrip=2)", "refs/tags/v*"] });
+async function listVersions(git: Git, objects: GitObjects): Promise<readonly Version[]> {
+  const names = await git.run({ args: ["for-each-ref", "--format=%(refname:lstrip=2)", "refs/tags/v*"] });
   const numbers = names.split("\n").flatMap((name) => versionOfTag(name) ?? []);
   const versions = await Promise.all(
     numbers.map(async (version) => {
@@ -161,7 +165,7 @@ async function readWithdrawn(
 }
 
 interface FetchObjectsOptions {
-  readonly folder: string;
+  readonly git: Git;
   readonly remote: RepositoryUrl;
   readonly commit: string;
   readonly wanted: readonly WantedObject[];
@@ -170,20 +174,20 @@ interface FetchObjectsOptions {
 }
 
 async function fetchObjects({
-  folder,
+  git,
   remote,
   commit,
   wanted,
   ...rest
 }: FetchObjectsOptions): Promise<{ readonly fetchedBytes: number }> {
-  const store = lfsStore(folder);
+  const store = lfsStore(git.folder);
   const present = await Promise.all(wanted.map(({ oid }) => store.has(oid)));
   const absent = wanted.filter((_, index) => present[index] !== true);
   if (absent.length === 0) return { fetchedBytes: 0 };
   const local = localFolder(remote);
-  if (isHttp(remote)) return downloadObjects({ folder, remote, commit, wanted: absent, ...rest }, store);
-  if (local === undefined) return fetchRemoteObjects({ folder, remote, commit, wanted: absent });
-  const from = lfsStore(await gitFolderOf(local));
+  if (isHttp(remote)) return downloadObjects({ git, remote, commit, wanted: absent, ...rest }, store);
+  if (local === undefined) return fetchRemoteObjects({ git, remote, commit, wanted: absent });
+  const from = lfsStore(await gitFolderOf(git.at(local)));
   const oids = absent.map(({ oid }) => oid);
   return { fetchedBytes: await copyObjects({ oids, from, to: store, where: remote.url }) };
 }
@@ -209,15 +213,14 @@ async function downloadObjects(
 
 /** Over ssh git-lfs speaks with the server, with the user's own ssh settings; the mirror's unborn HEAD keeps it from reading the repository's `.lfsconfig`. */
 async function fetchRemoteObjects({
-  folder,
+  git,
   remote,
   commit,
   wanted,
 }: Omit<FetchObjectsOptions, "files" | "lfsClient">): Promise<{ readonly fetchedBytes: number }> {
   const include = wanted.map(({ path: file }) => file.replace(/[\\*?[\]{}!,]/g, "?")).join(",");
   await run(
-    gitCommand({
-      folder,
+    git.command({
       args: [
         "-c",
         `remote.origin.url=${remote.url}`,
@@ -229,7 +232,7 @@ async function fetchRemoteObjects({
       ],
     }),
   );
-  const store = lfsStore(folder);
+  const store = lfsStore(git.folder);
   let fetchedBytes = 0;
   for (const { oid } of wanted) {
     if (!(await store.has(oid))) throw objectMissing(oid, remote.url);

@@ -3,6 +3,7 @@ import { readdir } from "node:fs/promises";
 import path from "node:path";
 import type { Diagnostic, TextOf } from "../diagnostics.ts";
 import { CollectiveError } from "../errors.ts";
+import type { Git } from "../git/git.ts";
 import { writeFileAtomically } from "../io.ts";
 import { loadWith } from "./load.ts";
 import type { Lock, LockEntry } from "./loaded-appliance.ts";
@@ -35,13 +36,14 @@ export interface MoveLockReport {
 }
 
 /** A tag that moved is an error here too: the lock never follows it. */
-export async function moveLock(options: MoveLockOptions): Promise<MoveLockReport> {
+export async function moveLock(git: Git, options: MoveLockOptions): Promise<MoveLockReport> {
   const files = options.file === undefined ? await cvlFiles(options.cwd) : [options.file];
   const texts: TextOf[] = [];
   const textOf: TextOf = (file) => texts.map((find) => find(file)).find((text) => text !== undefined);
   const diagnostics: Diagnostic[] = [];
   let wanted: Lock = EMPTY_LOCK;
   await withMirrors(
+    git,
     async (mirrors) => {
       for (const file of files) {
         const loaded = await loadWith(mirrors, {
@@ -60,7 +62,7 @@ export async function moveLock(options: MoveLockOptions): Promise<MoveLockReport
   );
   if (diagnostics.some(({ severity }) => severity === "error"))
     return { diagnostics, textOf, changes: undefined };
-  const { before, lockPath } = await readBefore(files[0] ?? "", options.cwd);
+  const { before, lockPath } = await readBefore(git, files[0] ?? "", options.cwd);
   const after = options.file === undefined ? wanted : mergeLock(before, wanted.imports);
   if (formatLock(after) !== formatLock(before)) await writeFileAtomically(lockPath, formatLock(after));
   return { diagnostics, textOf, changes: changesBetween(before, after) };
@@ -73,10 +75,11 @@ async function cvlFiles(folder: string): Promise<readonly string[]> {
 }
 
 async function readBefore(
+  git: Git,
   file: string,
   cwd: string,
 ): Promise<{ readonly before: Lock; readonly lockPath: string }> {
-  const { lockPath, lockText } = await readRootFile({ file, cwd });
+  const { lockPath, lockText } = await readRootFile(git, { file, cwd });
   const parsed = lockText === undefined ? undefined : parseLock(lockText, LOCK_FILE).lock;
   return { before: parsed ?? EMPTY_LOCK, lockPath: path.resolve(lockPath) };
 }

@@ -7,7 +7,7 @@ import { CollectiveError } from "../errors.ts";
 import { writeFileAtomically } from "../io.ts";
 import type { ImageTree } from "./version-files.ts";
 import type { MachineImage, ProgramDisk } from "./machine-image.ts";
-import { withMirrors, type Mirrors } from "./mirrors.ts";
+import type { Mirrors } from "./mirrors.ts";
 import { openImageTree } from "./version-files.ts";
 
 /** One file of an index: a shard of 1024 records takes some 60 KiB, a header at most a few MiB. */
@@ -57,26 +57,16 @@ export async function readIndexSummary(
   return summary;
 }
 
-export interface DiskIndexOptions {
-  /** The caller's mirrors; default a set of its own. */
-  readonly mirrors?: Mirrors;
-  /** Folder of the mirrors; default `$XDG_CACHE_HOME/cui`. */
-  readonly cache?: string;
-}
-
 /** The index of a machine's program disk: what a plan counts bytes with. */
 export async function readDiskIndex(
+  mirrors: Mirrors,
   image: MachineImage,
   disk: ProgramDisk,
-  options: DiskIndexOptions = {},
 ): Promise<DiskIndex> {
-  const read = async (mirrors: Mirrors): Promise<DiskIndex> => {
-    const tree = await openImageTree(image.source, mirrors);
-    try {
-      return await readIndex(tree, disk.indexPath);
-    } finally {
-      await tree.close();
-    }
-  };
-  return options.mirrors === undefined ? withMirrors(read, { cache: options.cache }) : read(options.mirrors);
+  const tree = await openImageTree(image.source, mirrors);
+  try {
+    return await readIndex(tree, disk.indexPath);
+  } finally {
+    await tree.close();
+  }
 }

@@ -8,7 +8,7 @@ import { readIndexSummary } from "./read-disk-index.ts";
 import { openImageTree, type ImageTree } from "./version-files.ts";
 import type { LoadedAppliance } from "./loaded-appliance.ts";
 import type { BootFile, MachineImage, ProgramDisk, VmDescription } from "./machine-image.ts";
-import { withMirrors, type Mirrors } from "./mirrors.ts";
+import type { Mirrors } from "./mirrors.ts";
 import { withoutLeadingDot } from "../git/path.ts";
 import { diskIndexPath, MAX_VM_DESCRIPTION_BYTES, parseVmDescription } from "./vm-description.ts";
 
@@ -18,27 +18,11 @@ export interface ResolvedImages {
   readonly diagnostics: readonly Diagnostic[];
 }
 
-export interface ResolveImagesOptions {
-  /** Folder of the mirrors; default `$XDG_CACHE_HOME/cui`. */
-  readonly cache?: string;
-  /** The caller's mirrors; default a set of its own. */
-  readonly mirrors?: Mirrors;
-}
-
 /**
  * A machine whose `vm` is unset or not a plain string has no image here; that is the network layer's error. Texts of VM
  * descriptions with mistakes are added to `loaded` so that its `textOf` finds them.
  */
 export async function resolveImages(
-  loaded: Pick<LoadedAppliance, "addText">,
-  tree: InstanceTree,
-  options: ResolveImagesOptions = {},
-): Promise<ResolvedImages> {
-  const work = (mirrors: Mirrors): Promise<ResolvedImages> => resolveWith(mirrors, loaded, tree);
-  return options.mirrors === undefined ? withMirrors(work, { cache: options.cache }) : work(options.mirrors);
-}
-
-async function resolveWith(
   mirrors: Mirrors,
   loaded: Pick<LoadedAppliance, "addText">,
   tree: InstanceTree,

@@ -5,7 +5,7 @@ import { decodeText } from "../cvl/parse/decode-text.ts";
 import { MAX_FILE_CHARACTERS } from "../cvl/limits.ts";
 import { CollectiveError } from "../errors.ts";
 import { openCommitFolder, type CommitFolder } from "../git/commit-folder.ts";
-import { gitStatus } from "../git/git.ts";
+import type { Git } from "../git/git.ts";
 import { workTreeTop } from "../git/folder.ts";
 import type { RootFile } from "./loaded-appliance.ts";
 import { LOCK_FILE, MAX_LOCK_BYTES } from "./lock.ts";
@@ -18,9 +18,9 @@ export interface RootFileOptions {
 }
 
 /** @throws CollectiveError REPOSITORY_FILE_MISSING, REPOSITORY_FILE_TOO_LARGE, REPOSITORY_REVISION_MISSING. */
-export async function readRootFile({ file, cwd, rev }: RootFileOptions): Promise<RootFile> {
+export async function readRootFile(git: Git, { file, cwd, rev }: RootFileOptions): Promise<RootFile> {
   const absolute = path.resolve(cwd, file);
-  return rev === undefined ? readWorkingFile(absolute, cwd) : readCommittedFile({ absolute, cwd, rev });
+  return rev === undefined ? readWorkingFile(absolute, cwd) : readCommittedFile(git, { absolute, cwd, rev });
 }
 
 /**
@@ -28,16 +28,16 @@ export async function readRootFile({ file, cwd, rev }: RootFileOptions): Promise
  * and after publishing; without one the top of the work tree, without that the folder itself. A folder that the
  * repository around it ignores is no part of it.
  */
-export async function baseUrlOf(folder: string): Promise<string> {
-  const top = await workTreeTop(folder);
-  if (top === undefined || (await isIgnored(folder))) return folder;
-  return originUrl(top);
+export async function baseUrlOf(git: Git): Promise<string> {
+  const top = await workTreeTop(git);
+  if (top === undefined || (await isIgnored(git))) return git.folder;
+  return originUrl(git.at(top));
 }
 
-/** The URL of a repository's `origin`; without one its own path. */
-export async function originUrl(top: string): Promise<string> {
-  const { stdout, exitCode } = await gitStatus({
-    folder: top,
+/** The URL of the repository's `origin`; without one its own path. */
+export async function originUrl(git: Git): Promise<string> {
+  const { folder: top } = git;
+  const { stdout, exitCode } = await git.status({
     args: ["config", "--get", "remote.origin.url"],
   });
   if (exitCode !== 0) return top;
@@ -45,10 +45,10 @@ export async function originUrl(top: string): Promise<string> {
   return isUrlProblem(origin) ? top : origin.url;
 }
 
-async function isIgnored(folder: string): Promise<boolean> {
+async function isIgnored(git: Git): Promise<boolean> {
   // check-ignore knows no literal pathspecs; an absolute path has no magic in it.
   const env = { GIT_LITERAL_PATHSPECS: undefined };
-  return (await gitStatus({ folder, env, args: ["check-ignore", "--quiet", "--", folder] })).exitCode === 0;
+  return (await git.status({ env, args: ["check-ignore", "--quiet", "--", git.folder] })).exitCode === 0;
 }
 
 async function readWorkingFile(absolute: string, cwd: string): Promise<RootFile> {
@@ -99,17 +99,12 @@ export async function readCommittedRoot(folder: CommitFolder, root: CommittedRoo
   };
 }
 
-async function readCommittedFile({
-  absolute,
-  cwd,
-  rev,
-}: {
-  absolute: string;
-  cwd: string;
-  rev: string;
-}): Promise<RootFile> {
+async function readCommittedFile(
+  git: Git,
+  { absolute, cwd, rev }: { absolute: string; cwd: string; rev: string },
+): Promise<RootFile> {
   const directory = path.dirname(absolute);
-  const folder = await openCommitFolder({ folder: directory, rev });
+  const folder = await openCommitFolder({ git: git.at(directory), rev });
   try {
     return await readCommittedRoot(folder, {
       file: path.basename(absolute),

@@ -1,4 +1,5 @@
 /** Brings the Git LFS objects of an image into the mirrors, where other processes of this machine find them. */
+import type { Git } from "../git/git.ts";
 import { readIndex } from "./read-disk-index.ts";
 import { openImageTree } from "./version-files.ts";
 import type { MachineImage } from "./machine-image.ts";
@@ -10,8 +11,9 @@ export type ShareObjects = (image: MachineImage) => Promise<void>;
  * Packs, kernel and initrd that are here already are not fetched again; each is verified by its SHA-256.
  * @throws CollectiveError as `Mirror.ensureObjects` and `readIndex`.
  */
-export async function shareObjects(image: MachineImage, cache?: string): Promise<void> {
+export async function shareObjects(git: Git, image: MachineImage, cache?: string): Promise<void> {
   await withMirrors(
+    git,
     async (mirrors) => {
       const tree = await openImageTree(image.source, mirrors);
       try {

@@ -5,6 +5,7 @@ import type { Source } from "../cvl/source.ts";
 import type { Oid } from "../disk/object-store.ts";
 import type { PathStore } from "../disk/path-store.ts";
 import { CollectiveError } from "../errors.ts";
+import type { Git } from "../git/git.ts";
 import { openGitObjects } from "../git/objects.ts";
 import { commitFiles, type CommitFiles } from "../git/tree.ts";
 import { gitFolderOf } from "../git/folder.ts";
@@ -38,26 +39,26 @@ export interface ImageTree {
  * itself (no commit either).
  */
 export async function openImageTree(source: Source, mirrors: Mirrors): Promise<ImageTree> {
-  if (source.commit === null) return openFolder(source.url, mirrors.cache);
-  if (source.version === null) return openLocalCommit(source.url, source.commit, mirrors.localEnv);
+  if (source.commit === null) return openFolder(mirrors.localGit.at(source.url), mirrors.cache);
+  if (source.version === null) return openLocalCommit(mirrors.localGit.at(source.url), source.commit);
   const { commit } = source;
   const mirror = await mirrors.get(source.url);
   await mirror.ensureCommit(commit);
   return {
     ...commitTree(mirror.files(commit), `${source.url} v${source.version}`),
     ensureObjects: (objects) => mirror.ensureObjects(commit, objects),
-    store: () => Promise.resolve(lfsStore(mirror.folder)),
+    store: () => Promise.resolve(lfsStore(mirror.git.folder)),
     close: () => Promise.resolve(),
   };
 }
 
-function openLocalCommit(folder: string, commit: string, env: Mirrors["localEnv"]): ImageTree {
-  const objects = openGitObjects(folder, env);
+function openLocalCommit(git: Git, commit: string): ImageTree {
+  const objects = openGitObjects(git);
   const where = `commit ${commit.slice(0, 12)}`;
   return {
     ...commitTree(commitFiles(objects, commit, where), where),
     ensureObjects: () => Promise.resolve({ fetchedBytes: 0 }),
-    store: async () => lfsStore(await gitFolderOf(folder)),
+    store: async () => lfsStore(await gitFolderOf(git)),
     close: () => objects.close(),
   };
 }
@@ -88,7 +89,8 @@ function commitTree(
 }
 
 /** A working folder. It is the user's own, but its files may come from a stranger's commit: no link leads out of it. */
-function openFolder(folder: string, cache: string): ImageTree {
+function openFolder(git: Git, cache: string): ImageTree {
+  const { folder } = git;
   const store = lfsStore(path.join(cache, "working"));
   return {
     where: folder,
@@ -112,7 +114,7 @@ function openFolder(folder: string, cache: string): ImageTree {
       let fetchedBytes = 0;
       for (const object of objects) {
         if (await store.has(object.oid)) continue;
-        const { absolute, sizeBytes } = await wholeFile(folder, object);
+        const { absolute, sizeBytes } = await wholeFile(git, object);
         await store.add(object.oid, absolute);
         fetchedBytes += sizeBytes;
       }
@@ -130,14 +132,15 @@ interface FoundFile {
 
 /** The object's file in the folder, or, where a clone has the pointer only, in its Git LFS store. */
 async function wholeFile(
-  folder: string,
+  git: Git,
   { oid, path: file }: { readonly oid: Oid; readonly path: string },
 ): Promise<FoundFile> {
+  const { folder } = git;
   const found = await plainFile(folder, file);
   if (found.sizeBytes > MAX_POINTER_BYTES || parseLfsPointer(await readFile(found.absolute)) === undefined) {
     return found;
   }
-  const stored = lfsStore(await gitFolderOf(folder)).pathOf(oid);
+  const stored = lfsStore(await gitFolderOf(git)).pathOf(oid);
   const info = await stat(stored).catch(() => undefined);
   if (info === undefined) throw objectMissing(oid, folder);
   return { absolute: stored, sizeBytes: info.size };

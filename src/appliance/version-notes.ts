@@ -1,5 +1,4 @@
 /** What a publisher says of a version: the message of its annotated tag, else the subjects of its commits. */
-import { git } from "../git/git.ts";
 import type { Mirror } from "./mirror.ts";
 import type { Version } from "./versions.ts";
 
@@ -43,14 +42,14 @@ export async function readNotes(mirror: Mirror, steps: readonly VersionStep[]): 
 /** Empty for a lightweight tag: its commit's message comes with the subjects. */
 async function tagMessage(mirror: Mirror, version: number): Promise<string> {
   const format = "--format=%(objecttype) %(contents:subject)%0a%0a%(contents:body)";
-  const text = await git({ folder: mirror.folder, args: ["for-each-ref", format, `refs/tags/v${version}`] });
+  const text = await mirror.git.run({ args: ["for-each-ref", format, `refs/tags/v${version}`] });
   return text.startsWith("tag ") ? text.slice("tag ".length).trim().slice(0, MAX_CHARACTERS) : "";
 }
 
 async function commitSubjects(mirror: Mirror, { version, since }: VersionStep): Promise<string> {
   const range = since === undefined ? version.commit : `${since}..${version.commit}`;
   const args = ["log", "--no-show-signature", `--max-count=${MAX_SUBJECTS}`, "--format=%s", range, "--"];
-  const subjects = (await git({ folder: mirror.folder, args })).split("\n").filter((line) => line !== "");
+  const subjects = (await mirror.git.run({ args })).split("\n").filter((line) => line !== "");
   return subjects
     .map((subject) => subject.slice(0, MAX_SUBJECT_CHARACTERS))
     .join("\n")

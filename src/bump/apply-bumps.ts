@@ -20,6 +20,7 @@ export interface ApplyBumpsOptions extends Omit<FindBumpsOptions, "mirrors" | "r
 export async function applyBumps(options: ApplyBumpsOptions): Promise<FoundBumps> {
   const { cache, isDryRun, ...find } = options;
   return withMirrors(
+    find.git,
     async (mirrors) => {
       const found = await findBumps({ ...find, mirrors, isOne: true });
       for (const { error } of found.problems) throw error;

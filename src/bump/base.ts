@@ -5,6 +5,7 @@ import { decodeText } from "../cvl/parse/decode-text.ts";
 import { MAX_FILE_CHARACTERS } from "../cvl/limits.ts";
 import { renderDiagnostic } from "../diagnostics.ts";
 import { CollectiveError } from "../errors.ts";
+import type { Git } from "../git/git.ts";
 import { openCommitFolder } from "../git/commit-folder.ts";
 import { EMPTY_LOCK, LOCK_FILE, MAX_LOCK_BYTES, parseLock } from "../appliance/lock.ts";
 import type { Lock } from "../appliance/loaded-appliance.ts";
@@ -29,7 +30,7 @@ export interface BumpBase {
 }
 
 export interface BumpBaseOptions {
-  readonly folder: string;
+  readonly git: Git;
   /** A commit, which may be checked out nowhere; undefined: the working tree. */
   readonly rev: string | undefined;
   /** Names of other files to read. */
@@ -43,11 +44,11 @@ const MAX_OTHER_BYTES = 4 * 1024 * 1024;
  * @throws CollectiveError INVALID_INPUT without a CVL file, or with a lock that cannot be read; REPOSITORY_REVISION_MISSING.
  */
 export async function readBumpBase(options: BumpBaseOptions): Promise<BumpBase> {
-  const { folder, rev } = options;
+  const { git, rev } = options;
   if (rev === undefined) {
-    return complete(options, { ...workingFiles(folder), commit: undefined, pathOf: (name) => name });
+    return complete(options, { ...workingFiles(git.folder), commit: undefined, pathOf: (name) => name });
   }
-  const committed = await openCommitFolder({ folder, rev });
+  const committed = await openCommitFolder({ git, rev });
   try {
     return await complete(options, {
       list: async () =>
@@ -84,9 +85,10 @@ function workingFiles(folder: string): Files {
 }
 
 async function complete(
-  { folder, also }: BumpBaseOptions,
+  { git, also }: BumpBaseOptions,
   { list, read, commit, pathOf }: Files & Pick<BumpBase, "commit" | "pathOf">,
 ): Promise<BumpBase> {
+  const { folder } = git;
   const names = (await list()).filter((name) => name.endsWith(".cvl")).sort();
   if (names.length === 0 || names.length > MAX_CVL_FILES) {
     const at = commit === undefined ? "" : ` at commit ${commit.slice(0, 12)}`;
@@ -111,7 +113,7 @@ async function complete(
   const lockText = (await read(LOCK_FILE, MAX_LOCK_BYTES))?.toString("utf8");
   const isLocked = lockText !== undefined;
   const lock = isLocked ? readLock(lockText) : EMPTY_LOCK;
-  return { folder, commit, pathOf, url: await baseUrlOf(folder), cvlFiles, lock, isLocked, others };
+  return { folder, commit, pathOf, url: await baseUrlOf(git), cvlFiles, lock, isLocked, others };
 }
 
 function readLock(text: string): Lock {

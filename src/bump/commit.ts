@@ -5,7 +5,7 @@
 import { createHash, randomUUID } from "node:crypto";
 import { rm } from "node:fs/promises";
 import path from "node:path";
-import { git } from "../git/git.ts";
+import type { Git } from "../git/git.ts";
 import { gitFolderOf } from "../git/folder.ts";
 import { readCommit } from "../git/commits.ts";
 
@@ -13,8 +13,8 @@ const IDENTITY = { name: "Collective", email: "collective@localhost" };
 const TRAILER = "Collective-Bump";
 
 export interface BumpCommitOptions {
-  /** The clone. */
-  readonly folder: string;
+  /** Called in the clone. */
+  readonly git: Git;
   /** The commit it is based on. */
   readonly base: string;
   /** Another parent, where a branch may only go forward: what the branch held before. */
@@ -29,10 +29,10 @@ export interface BumpCommitOptions {
 
 /** Resolves to the commit's id. */
 export async function buildBumpCommit(options: BumpCommitOptions): Promise<string> {
-  const { folder, base, previous, subject, body } = options;
+  const { git, base, previous, subject, body } = options;
   const tree = await writeTree(options);
   const parents = previous === undefined ? [base] : [base, previous];
-  const { committedAt = 0 } = (await readCommit(folder, base)) ?? {};
+  const { committedAt = 0 } = (await readCommit(git, base)) ?? {};
   const date = `@${Math.max(committedAt, Math.floor(options.date / 1000))} +0000`;
   const env = {
     GIT_AUTHOR_NAME: IDENTITY.name,
@@ -44,39 +44,39 @@ export async function buildBumpCommit(options: BumpCommitOptions): Promise<strin
   };
   const message = [subject, "", ...(body === "" ? [] : [body, ""]), `${TRAILER}: ${sealOf(tree, parents)}`];
   const args = ["commit-tree", ...parents.flatMap((parent) => ["-p", parent]), "-F", "-", tree];
-  return (await git({ folder, args, env, input: `${message.join("\n")}\n` })).trim();
+  return (await git.run({ args, env, input: `${message.join("\n")}\n` })).trim();
 }
 
 /**
  * Whether a commit is a bump's own: made here, and neither amended, rebased nor built upon by a person. It tells persons'
  * work from ours; that nothing else is merged by itself is ensured by comparing commits.
  */
-export async function isBumpCommit(folder: string, commit: string): Promise<boolean> {
-  const found = await readCommit(folder, commit);
+export async function isBumpCommit(git: Git, commit: string): Promise<boolean> {
+  const found = await readCommit(git, commit);
   return found?.message.trimEnd().endsWith(`\n${TRAILER}: ${sealOf(found.tree, found.parents)}`) === true;
 }
 
 /** Whether `commit` says the same as `wanted`: the same files on the same base. */
-export async function isSameBump(folder: string, commit: string, wanted: string): Promise<boolean> {
+export async function isSameBump(git: Git, commit: string, wanted: string): Promise<boolean> {
   if (commit === wanted) return true;
-  const [a, b] = await Promise.all([readCommit(folder, commit), readCommit(folder, wanted)]);
+  const [a, b] = await Promise.all([readCommit(git, commit), readCommit(git, wanted)]);
   if (a === undefined || b === undefined) return false;
-  return a.tree === b.tree && a.parents[0] === b.parents[0] && (await isBumpCommit(folder, commit));
+  return a.tree === b.tree && a.parents[0] === b.parents[0] && (await isBumpCommit(git, commit));
 }
 
-async function writeTree({ folder, base, files }: BumpCommitOptions): Promise<string> {
-  const indexFile = path.join(await gitFolderOf(folder), `cui-index-${randomUUID()}`);
-  const env = { GIT_INDEX_FILE: indexFile };
+async function writeTree({ git, base, files }: BumpCommitOptions): Promise<string> {
+  const indexFile = path.join(await gitFolderOf(git), `cui-index-${randomUUID()}`);
+  const aside = git.with({ GIT_INDEX_FILE: indexFile });
   try {
-    await git({ folder, env, args: ["read-tree", base] });
+    await aside.run({ args: ["read-tree", base] });
     const lines: string[] = [];
     for (const [file, content] of files) {
       const args = ["hash-object", "-w", "--no-filters", "--stdin"];
-      const oid = (await git({ folder, args, input: content })).trim();
+      const oid = (await git.run({ args, input: content })).trim();
       lines.push(`100644 ${oid}\t${file}\0`);
     }
-    await git({ folder, env, args: ["update-index", "-z", "--index-info"], input: lines.join("") });
-    return (await git({ folder, env, args: ["write-tree"] })).trim();
+    await aside.run({ args: ["update-index", "-z", "--index-info"], input: lines.join("") });
+    return (await aside.run({ args: ["write-tree"] })).trim();
   } finally {
     await rm(indexFile, { force: true });
   }

@@ -8,6 +8,7 @@ import { findUpdates, type Update } from "./find-updates.ts";
 import { readOwnImports } from "./own-imports.ts";
 import { refuseErrors, resolveUpdate, type ResolvedUpdate, type VersionChange } from "./resolve-update.ts";
 import { versionDates } from "./version-dates.ts";
+import type { Git } from "../git/git.ts";
 import type { Mirrors } from "../appliance/mirrors.ts";
 import { isLocal, isUrlProblem, parseUrl } from "../git/url.ts";
 import type { BlacklistEntry, Inventory } from "../site/inventory.ts";
@@ -17,8 +18,8 @@ import { groupUpdates } from "./groups.ts";
 import { BUMP_FILE, checkedBumpRules, type BumpRules } from "./rules.ts";
 
 export interface FindBumpsOptions {
-  /** The folder of an appliance or a site, or one inside a site. */
-  readonly cwd: string;
+  /** Called in the folder of an appliance or a site, or in one inside a site. */
+  readonly git: Git;
   /** The commit that files, rules and policy are read from; undefined: the working tree. */
   readonly rev?: string | undefined;
   readonly mirrors: Mirrors;
@@ -62,7 +63,7 @@ export interface FoundBumps {
 export async function findBumps(options: FindBumpsOptions): Promise<FoundBumps> {
   const { mirrors, rev, now = Date.now() } = options;
   const base = await readBumpBase({
-    folder: await bumpFolder(options.cwd),
+    git: options.git.at(await bumpFolder(options.git.folder)),
     rev,
     also: [BUMP_FILE, INVENTORY_FILE],
   });

@@ -9,6 +9,7 @@ import {
   type BumpPush,
   type BumpRemote,
 } from "./remote.ts";
+import type { Git } from "../git/git.ts";
 import type { PreparedBump, PreparedBumps } from "./prepare-bumps.ts";
 
 export interface PlacedBranch {
@@ -23,30 +24,30 @@ export interface PlacedBranch {
 const MAX_ROUNDS = 4;
 
 export async function placeBranch(
-  folder: string,
+  git: Git,
   { remote }: Pick<PreparedBumps, "remote">,
   bump: PreparedBump,
 ): Promise<PlacedBranch> {
   let current = remote.bumpBranches.get(bump.branch);
   for (let round = 1; ; round += 1) {
     if (current !== undefined) {
-      if (await isSameBump(folder, current, bump.commit)) return { outcome: "unchanged", commit: current };
-      if (!(await isBumpCommit(folder, current))) return { outcome: "edited", commit: current };
+      if (await isSameBump(git, current, bump.commit)) return { outcome: "unchanged", commit: current };
+      if (!(await isBumpCommit(git, current))) return { outcome: "edited", commit: current };
     }
-    const { result, commit } = await pushOver(folder, bump, current);
+    const { result, commit } = await pushOver(git, bump, current);
     if (result.kind === "ok") {
       return { outcome: current === undefined ? "created" : "updated", commit };
     }
     if (result.kind !== "stale" || round === MAX_ROUNDS) {
       return { outcome: "refused", commit: current ?? bump.commit, said: wordsOf(result) };
     }
-    current = (await readAgain(folder, remote)).bumpBranches.get(bump.branch);
+    current = (await readAgain(git, remote)).bumpBranches.get(bump.branch);
   }
 }
 
 /** Branches of bumps that nobody proposes any more go, unless a person worked on them or the repository keeps all branches. */
 export async function removeMootBranches(
-  folder: string,
+  git: Git,
   { remote, bumps, found }: Pick<PreparedBumps, "remote" | "bumps" | "found">,
   branchOf: (group: string) => string,
 ): Promise<readonly string[]> {
@@ -56,8 +57,8 @@ export async function removeMootBranches(
   ]);
   const removed: string[] = [];
   for (const [branch, commit] of remote.bumpBranches) {
-    if (wanted.has(branch) || !(await isBumpCommit(folder, commit))) continue;
-    const { kind } = await deleteBumpBranch(folder, branch, commit);
+    if (wanted.has(branch) || !(await isBumpCommit(git, commit))) continue;
+    const { kind } = await deleteBumpBranch(git, branch, commit);
     if (kind === "ok") removed.push(branch);
   }
   return removed;
@@ -65,11 +66,11 @@ export async function removeMootBranches(
 
 /** Where a branch may only go forward, what it held becomes the second parent. */
 async function pushOver(
-  folder: string,
+  git: Git,
   bump: PreparedBump,
   current: string | undefined,
 ): Promise<{ readonly result: BumpPush; readonly commit: string }> {
-  const target = { folder, branch: bump.branch, expected: current };
+  const target = { git, branch: bump.branch, expected: current };
   const result = await pushBumpBranch({ ...target, commit: bump.commit });
   if (result.kind !== "forward-only" && result.kind !== "denied") return { result, commit: bump.commit };
   if (current === undefined) return { result, commit: bump.commit };
@@ -77,6 +78,6 @@ async function pushOver(
   return { result: await pushBumpBranch({ ...target, commit: forward }), commit: forward };
 }
 
-async function readAgain(folder: string, { branch }: BumpRemote): Promise<BumpRemote> {
-  return readBumpRemote({ folder, prefix: BUMP_PREFIX, branch });
+async function readAgain(git: Git, { branch }: BumpRemote): Promise<BumpRemote> {
+  return readBumpRemote({ git, prefix: BUMP_PREFIX, branch });
 }

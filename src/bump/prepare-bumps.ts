@@ -3,6 +3,7 @@ import { bumpBranch, BUMP_PREFIX } from "./branch.ts";
 import { buildBumpCommit } from "./commit.ts";
 import { readBumpRemote, type BumpRemote } from "./remote.ts";
 import type { VersionChange } from "./resolve-update.ts";
+import type { Git } from "../git/git.ts";
 import type { Mirrors } from "../appliance/mirrors.ts";
 import type { BlacklistEntry } from "../site/inventory.ts";
 import { findBumps, isRemote, type FoundBump, type FoundBumps } from "./find-bumps.ts";
@@ -11,8 +12,8 @@ import { previewBump, type BumpPreview } from "./preview-bump.ts";
 import { treeOf } from "../git/history.ts";
 
 export interface PrepareOptions {
-  /** A folder of the clone: an appliance's, or a site's. */
-  readonly cwd: string;
+  /** Called in a folder of the clone: an appliance's, or a site's. */
+  readonly git: Git;
   readonly mirrors: Mirrors;
   /** Default: the remote's default branch. */
   readonly branch?: string | undefined;
@@ -44,8 +45,8 @@ export interface PreparedBumps {
 
 /** @throws CollectiveError BUMP_NO_REMOTE, REPOSITORY_UNREACHABLE, and as findBumps. */
 export async function prepareBumps(options: PrepareOptions): Promise<PreparedBumps> {
-  const { cwd, branch } = options;
-  const remote = await readBumpRemote({ folder: cwd, prefix: BUMP_PREFIX, branch });
+  const { git, branch } = options;
+  const remote = await readBumpRemote({ git, prefix: BUMP_PREFIX, branch });
   const found = await findBumps({ ...options, rev: remote.tip });
   const bumps: PreparedBump[] = [];
   for (const bump of found.bumps) bumps.push(await prepareBump(bump, { ...options, remote, found }));
@@ -56,7 +57,7 @@ export async function prepareBumps(options: PrepareOptions): Promise<PreparedBum
     found,
     bumps,
     nextVersion: isSite ? undefined : (newest?.version ?? 0) + 1,
-    isPublished: newest !== undefined && (await isSameTree(cwd, newest.commit, remote.tip)),
+    isPublished: newest !== undefined && (await isSameTree(git, newest.commit, remote.tip)),
   };
 }
 
@@ -71,7 +72,7 @@ export function titleOf(changes: readonly VersionChange[]): string {
 async function prepareBump(
   bump: FoundBump,
   {
-    cwd,
+    git,
     mirrors,
     remote,
     found,
@@ -80,10 +81,10 @@ async function prepareBump(
   const title = titleOf(bump.changes);
   const summary = bump.changes.map(describeChange).join("\n");
   const files = new Map([...bump.files].map(([name, text]) => [found.base.pathOf(name), text]));
-  const content = { folder: cwd, base: remote.tip, files, subject: title, body: summary, date: bump.date };
+  const content = { git, base: remote.tip, files, subject: title, body: summary, date: bump.date };
   const commit = await buildBumpCommit(content);
   const { folder, url } = found.base;
-  const sides = { folder, base: remote.tip, commit };
+  const sides = { git: git.at(folder), base: remote.tip, commit };
   const preview = await previewBump({ ...sides, cache: mirrors.cache, refusePaths: isRemote(url) });
   return {
     ...bump,
@@ -103,8 +104,8 @@ export function describeChange({ url, pin, from, to }: VersionChange): string {
   return from === undefined ? `${url}: new at v${to}${pinned}` : `${url}: v${from} → v${to}${pinned}`;
 }
 
-async function isSameTree(folder: string, a: string, b: string): Promise<boolean> {
+async function isSameTree(git: Git, a: string, b: string): Promise<boolean> {
   if (a === b) return true;
-  const [left, right] = await Promise.all([treeOf(folder, a), treeOf(folder, b)]);
+  const [left, right] = await Promise.all([treeOf(git, a), treeOf(git, b)]);
   return left !== undefined && left === right;
 }

@@ -1,5 +1,6 @@
 /** What a bump would do to what runs: the preview its class is judged by. */
 import { ACTION_CLASSES, type ActionClass } from "../plan/action-kinds.ts";
+import type { Git } from "../git/git.ts";
 import { compareSite, type SiteComparison } from "../preview/preview-site.ts";
 
 export interface BumpPreview {
@@ -9,7 +10,7 @@ export interface BumpPreview {
 }
 
 export interface PreviewBumpOptions {
-  readonly folder: string;
+  readonly git: Git;
   readonly base: string;
   readonly commit: string;
   readonly cache: string;
@@ -18,9 +19,9 @@ export interface PreviewBumpOptions {
 
 /** Policy is that of the base; the commit need not be anywhere but in the clone. Mirrors are taken as they are. */
 export async function previewBump(options: PreviewBumpOptions): Promise<BumpPreview> {
-  const { folder, base, commit, cache, refusePaths } = options;
+  const { git, base, commit, cache, refusePaths } = options;
   const { networks, isApplicable } = await compareSite({
-    folder,
+    git,
     base,
     head: commit,
     fetch: false,

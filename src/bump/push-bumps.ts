@@ -2,6 +2,7 @@
  * `cui bump --push`, where there is no forge: each bump becomes a branch; one whose preview is within the class that is
  * allowed goes to the default branch at once, of an appliance together with the tag of its next version.
  */
+import type { Git } from "../git/git.ts";
 import { pushToDefaultBranch, wordsOf, type BumpPush } from "./remote.ts";
 import { bumpBranch } from "./branch.ts";
 import { placeBranch, removeMootBranches, type PlacedBranch } from "./place-branch.ts";
@@ -37,9 +38,9 @@ export async function pushBumps(options: PrepareOptions): Promise<PushReport> {
     const prepared = await prepareBumps(options);
     const next = prepared.bumps.find((bump) => objection(bump, prepared, refused) === undefined);
     if (next === undefined || round === MAX_ROUNDS) {
-      return { found: prepared.found, ...(await pushBranches(options.cwd, prepared, { merged, refused })) };
+      return { found: prepared.found, ...(await pushBranches(options.git, prepared, { merged, refused })) };
     }
-    const result = await merge(options.cwd, prepared, next);
+    const result = await merge(options.git, prepared, next);
     if (result.kind === "stale") continue;
     if (result.kind !== "ok") {
       refused.set(next.digest, wordsOf(result));
@@ -74,21 +75,21 @@ function objection(
 }
 
 async function merge(
-  folder: string,
+  git: Git,
   { remote, nextVersion }: PreparedBumps,
   { commit }: PreparedBump,
 ): Promise<BumpPush> {
-  return pushToDefaultBranch({ folder, branch: remote.branch, commit, version: nextVersion });
+  return pushToDefaultBranch({ git, branch: remote.branch, commit, version: nextVersion });
 }
 
 async function pushBranches(
-  folder: string,
+  git: Git,
   prepared: PreparedBumps,
   { merged, refused }: { readonly merged: PushedBump[]; readonly refused: ReadonlyMap<string, string> },
 ): Promise<Pick<PushReport, "pushed" | "removed">> {
   const pushed = [...merged];
   for (const bump of prepared.bumps) {
-    const placed = await placeBranch(folder, prepared, bump);
+    const placed = await placeBranch(git, prepared, bump);
     const note =
       placed.outcome === "edited"
         ? "a person worked on the branch: it is left alone"
@@ -101,5 +102,5 @@ async function pushBranches(
       ...(note === undefined ? {} : { note }),
     });
   }
-  return { pushed, removed: await removeMootBranches(folder, prepared, bumpBranch) };
+  return { pushed, removed: await removeMootBranches(git, prepared, bumpBranch) };
 }

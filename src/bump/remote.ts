@@ -1,7 +1,7 @@
 /** The repository a clone came from, as far as bumps need it: its default branch, versions and bump branches; and pushing. */
 import { visible } from "../diagnostics.ts";
 import { CollectiveError } from "../errors.ts";
-import { git, gitStatus } from "../git/git.ts";
+import type { Git } from "../git/git.ts";
 import { versionOfTag, type Version } from "../appliance/versions.ts";
 import { push, type PushOptions, type PushResult } from "../git/push.ts";
 import { configValue } from "../git/config.ts";
@@ -19,7 +19,7 @@ export interface BumpRemote {
 }
 
 export interface ReadRemoteOptions {
-  readonly folder: string;
+  readonly git: Git;
   /** `collective/bump/` */
   readonly prefix: string;
   /** Default: what the remote's HEAD names. */
@@ -30,8 +30,8 @@ export interface ReadRemoteOptions {
  * Asks `origin`, and brings what it names into the clone; no ref of the clone changes.
  * @throws CollectiveError BUMP_NO_REMOTE, REPOSITORY_UNREACHABLE.
  */
-export async function readBumpRemote({ folder, prefix, branch }: ReadRemoteOptions): Promise<BumpRemote> {
-  const refs = await listRefs(folder);
+export async function readBumpRemote({ git, prefix, branch }: ReadRemoteOptions): Promise<BumpRemote> {
+  const refs = await listRefs(git);
   const name = branch ?? refs.head;
   const tip = name === undefined ? undefined : refs.commits.get(`refs/heads/${name}`);
   if (name === undefined || tip === undefined) {
@@ -49,7 +49,7 @@ export async function readBumpRemote({ folder, prefix, branch }: ReadRemoteOptio
     if (ref.startsWith("refs/tags/") && version !== undefined) versions.set(version, { version, commit });
     if (ref.startsWith(`refs/heads/${prefix}`)) bumpBranches.set(ref.slice("refs/heads/".length), commit);
   }
-  await bring(folder, [tip, ...bumpBranches.values()]);
+  await bring(git, [tip, ...bumpBranches.values()]);
   const ascending = [...versions.values()].sort((a, b) => a.version - b.version);
   return { branch: name, tip, versions: ascending, bumpBranches };
 }
@@ -67,60 +67,60 @@ export function wordsOf({ said, remote }: Exclude<BumpPush, { readonly kind: "ok
  * only go forward refuses.
  */
 export async function pushBumpBranch({
-  folder,
+  git,
   branch,
   commit,
   expected,
 }: {
-  readonly folder: string;
+  readonly git: Git;
   readonly branch: string;
   readonly commit: string;
   /** Undefined: the branch must not exist. */
   readonly expected: string | undefined;
 }): Promise<BumpPush> {
   const ref = `refs/heads/${branch}`;
-  return pushToOrigin({ folder, refspecs: [`${commit}:${ref}`], lease: { ref, commit: expected } });
+  return pushToOrigin(git, { refspecs: [`${commit}:${ref}`], lease: { ref, commit: expected } });
 }
 
 /** Pushes the default branch, and the next version's tag with it: both or neither. Never forced. */
 export async function pushToDefaultBranch({
-  folder,
+  git,
   branch,
   commit,
   version,
 }: {
-  readonly folder: string;
+  readonly git: Git;
   readonly branch: string;
   readonly commit: string;
   readonly version: number | undefined;
 }): Promise<BumpPush> {
   const tag = version === undefined ? [] : [`${commit}:refs/tags/v${version}`];
-  return pushToOrigin({ folder, refspecs: [`${commit}:refs/heads/${branch}`, ...tag], atomic: true });
+  return pushToOrigin(git, { refspecs: [`${commit}:refs/heads/${branch}`, ...tag], atomic: true });
 }
 
 /** Deletes a bump branch that still is at `expected`. */
-export async function deleteBumpBranch(folder: string, branch: string, expected: string): Promise<BumpPush> {
+export async function deleteBumpBranch(git: Git, branch: string, expected: string): Promise<BumpPush> {
   const ref = `refs/heads/${branch}`;
-  return pushToOrigin({ folder, refspecs: [`:${ref}`], lease: { ref, commit: expected } });
+  return pushToOrigin(git, { refspecs: [`:${ref}`], lease: { ref, commit: expected } });
 }
 
 async function listRefs(
-  folder: string,
+  git: Git,
 ): Promise<{ readonly head: string | undefined; readonly commits: ReadonlyMap<string, string> }> {
-  if ((await configValue(folder, "remote.origin.url")) === undefined) {
-    throw new CollectiveError("BUMP_NO_REMOTE", `${folder} is no clone: there is no origin to push to`, {
+  if ((await configValue(git, "remote.origin.url")) === undefined) {
+    throw new CollectiveError("BUMP_NO_REMOTE", `${git.folder} is no clone: there is no origin to push to`, {
       hint: "`git remote add origin <url>`; without --push the working tree alone is changed",
     });
   }
   const patterns = ["HEAD", "refs/heads/*", "refs/tags/v*"];
-  const listed = await git({ folder, args: ["ls-remote", "--symref", "--", "origin", ...patterns] }).catch(
-    (error: unknown) => {
+  const listed = await git
+    .run({ args: ["ls-remote", "--symref", "--", "origin", ...patterns] })
+    .catch((error: unknown) => {
       throw new CollectiveError("REPOSITORY_UNREACHABLE", "origin does not answer", {
         hint: "try `git ls-remote origin`",
         cause: error,
       });
-    },
-  );
+    });
   let head: string | undefined;
   const commits = new Map<string, string>();
   for (const line of listed.split("\n")) {
@@ -133,20 +133,20 @@ async function listRefs(
 }
 
 /** Commits the clone lacks; asked for by id, which is what the remote has just named. */
-async function bring(folder: string, commits: readonly string[]): Promise<void> {
+async function bring(git: Git, commits: readonly string[]): Promise<void> {
   const missing: string[] = [];
   for (const commit of new Set(commits)) {
-    const { exitCode } = await gitStatus({ folder, args: ["cat-file", "-e", `${commit}^{commit}`] });
+    const { exitCode } = await git.status({ args: ["cat-file", "-e", `${commit}^{commit}`] });
     if (exitCode !== 0) missing.push(commit);
   }
   if (missing.length === 0) return;
   const args = ["fetch", "--quiet", "--no-tags", "--no-write-fetch-head", "--no-auto-maintenance"];
-  await git({ folder, args: [...args, "--", "origin", ...missing] });
+  await git.run({ args: [...args, "--", "origin", ...missing] });
 }
 
 /** @throws CollectiveError REPOSITORY_UNREACHABLE. */
-async function pushToOrigin(options: Omit<PushOptions, "to">): Promise<BumpPush> {
-  const result = await push({ ...options, to: "origin" });
+async function pushToOrigin(git: Git, options: Omit<PushOptions, "to">): Promise<BumpPush> {
+  const result = await push(git, { ...options, to: "origin" });
   if (result.kind !== "unreachable") return result;
   throw new CollectiveError("REPOSITORY_UNREACHABLE", `cannot push to origin: ${result.said}`, {
     hint: "check the remote and your access",

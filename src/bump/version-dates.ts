@@ -1,5 +1,4 @@
 /** When versions of a repository were made, as its publisher dates them. */
-import { git } from "../git/git.ts";
 import type { Mirror } from "../appliance/mirror.ts";
 import { versionOfTag } from "../appliance/versions.ts";
 
@@ -10,8 +9,7 @@ const FORMAT = "%(refname:lstrip=2) %(taggerdate:unix) %(committerdate:unix) %(*
  * tagged today with a tag object counts from today. Both are the publisher's word: they tell how old a version claims to be.
  */
 export async function versionDates(mirror: Mirror): Promise<ReadonlyMap<number, number>> {
-  const listed = await git({
-    folder: mirror.folder,
+  const listed = await mirror.git.run({
     args: ["for-each-ref", `--format=${FORMAT}`, "refs/tags/v*"],
   });
   const dates = new Map<number, number>();

@@ -6,6 +6,7 @@ import { loadSiteAppliance } from "../manager/change/load-site-appliance.ts";
 import { summarizeActions } from "../manager/rollout/rollout-report.ts";
 import type { TimelineSummary } from "../manager/change/timeline.ts";
 import type { CliContext } from "./context.ts";
+import { gitOf } from "./git-of.ts";
 import { nameNetwork, openManager } from "./manager.ts";
 import { createProgressView } from "./render-progress.ts";
 
@@ -52,6 +53,7 @@ async function runChange(
       inventory: manager.site.inventory,
       loadAppliance: () =>
         loadSiteAppliance({
+          git: gitOf(context),
           cwd: context.cwd,
           file: cvl,
           object: flags.object,

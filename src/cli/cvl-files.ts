@@ -3,19 +3,19 @@ import { existsSync } from "node:fs";
 import { readdir } from "node:fs/promises";
 import path from "node:path";
 import { CollectiveError } from "../errors.ts";
-import { git } from "../git/git.ts";
+import type { Git } from "../git/git.ts";
 
-/** Paths relative to `folder`, sorted. */
-export async function listCvlFiles(folder: string): Promise<string[]> {
-  const files = (await listWithGit(folder)) ?? (await listAll(folder));
+/** In the folder of `git`; paths relative to it, sorted. */
+export async function listCvlFiles(git: Git): Promise<string[]> {
+  const { folder } = git;
+  const files = (await listWithGit(git)) ?? (await listAll(folder));
   return files.filter((file) => existsSync(path.join(folder, file))).sort();
 }
 
 /** Undefined when the folder is in no git repository, or there is no git. */
-async function listWithGit(folder: string): Promise<string[] | undefined> {
+async function listWithGit(git: Git): Promise<string[] | undefined> {
   try {
-    const listed = await git({
-      folder,
+    const listed = await git.run({
       args: ["ls-files", "-z", "--cached", "--others", "--exclude-standard", "--deduplicate", "--", "*.cvl"],
       env: { GIT_LITERAL_PATHSPECS: undefined },
     });

@@ -82,7 +82,8 @@ async function loadWithImports(
   context: CliContext,
 ): Promise<ProgramFile> {
   const { loadAppliance } = await import("../appliance/load.ts");
-  const loaded = await loadAppliance({
+  const { gitOf } = await import("./git-of.ts");
+  const loaded = await loadAppliance(gitOf(context), {
     file,
     cwd: context.cwd,
     versions: "locked",

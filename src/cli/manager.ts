@@ -1,5 +1,6 @@
 /** What the verbs of the cluster manager share: the site, the state, the network a root file stands for. */
 import { networkIdFor, registerNetwork, siteRelative } from "../site/network-id.ts";
+import { gitOf } from "./git-of.ts";
 import { findSite, type EditOptions, type Site } from "../site/site.ts";
 import { loadMacKey } from "../manager/change/sensitive.ts";
 import {
@@ -42,7 +43,7 @@ export async function openManager(context: CliContext): Promise<Manager> {
     site,
     store,
     connect: connectHost,
-    shareObjects: (image) => shareObjects(image),
+    shareObjects: (image) => shareObjects(gitOf(context), image),
     timeline,
     loadMacKey: () => loadMacKey(stateDirectory),
     tidy: () => tidyStateStore(stateDirectory),

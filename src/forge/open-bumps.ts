@@ -89,7 +89,7 @@ export async function openBumps(options: OpenBumpsOptions): Promise<OpenReport> 
       merged.push(last);
       continue;
     }
-    await removeMootBranches(options.cwd, prepared, bumpBranch);
+    await removeMootBranches(options.git, prepared, bumpBranch);
     return { found: prepared.found, opened: [...merged, ...opened], closed };
   }
 }
@@ -99,7 +99,7 @@ async function openBump(
   prepared: PreparedBumps,
   bump: PreparedBump,
 ): Promise<OpenedBump> {
-  const { forge, repository, cwd, mirrors } = options;
+  const { forge, repository, git, mirrors } = options;
   const { found, remote, nextVersion } = prepared;
   const { group, digest } = bump;
   const about = { repository, group, digest, base: remote.branch, limit: found.rules.limit };
@@ -108,7 +108,7 @@ async function openBump(
   if (state === "declined")
     return { bump, outcome: state, ...link, note: "somebody closed it for these versions" };
   if (state === "limited") return { bump, outcome: state, note: `${about.limit} are open already` };
-  const placed = await placeBranch(cwd, prepared, bump);
+  const placed = await placeBranch(git, prepared, bump);
   if (placed.outcome === "edited") {
     if (pull !== undefined) await tellEdited(options, pull.number, bump);
     return { bump, outcome: "edited", ...link, note: "a person worked on the branch: it is left alone" };
@@ -138,7 +138,7 @@ async function openBump(
 
 /** A person's work is not closed either: it says on the pull request that nothing more comes. */
 async function closeMoot(
-  { forge, repository, cwd }: OpenBumpsOptions,
+  { forge, repository, git }: OpenBumpsOptions,
   { bumps, found, remote }: PreparedBumps,
 ): Promise<number[]> {
   const wanted = new Set([
@@ -150,7 +150,7 @@ async function closeMoot(
     const { ref } = pull.head;
     if (wanted.has(ref) || pull.base.ref !== remote.branch) continue;
     const commit = remote.bumpBranches.get(ref);
-    if (commit !== undefined && !(await isBumpCommit(cwd, commit))) continue;
+    if (commit !== undefined && !(await isBumpCommit(git, commit))) continue;
     await closeMootPullRequest(forge, repository, pull);
     closed.push(pull.number);
   }

@@ -1,5 +1,5 @@
 /** Plans that CI pushed as git refs: `refs/collective/plans/<previewed commit>` is a blob with the approval as JSON. */
-import { git } from "../git/git.ts";
+import type { Git } from "../git/git.ts";
 import { openGitObjects } from "../git/objects.ts";
 import { parentsOf, treeOf } from "../git/history.ts";
 import { isCommitId } from "../git/commit-id.ts";
@@ -20,27 +20,22 @@ export interface PlanRef {
  * The plan of a commit: its own, else that of the head a merge brought in, else that of a commit with the same tree (a squash or
  * a rebase makes another commit of the same files). The first parent is what the branch was before: its plan is another one.
  */
-export async function findPlanRef(repository: string, commit: string): Promise<PlanRef | undefined> {
-  const refs = await listPlanRefs(repository);
-  const candidates = [commit, ...(await parentsOf(repository, commit)).slice(1)];
-  const found =
-    candidates.find((candidate) => refs.has(candidate)) ?? (await sameTree(repository, commit, refs));
-  return found === undefined ? undefined : readPlanRef(repository, found);
+export async function findPlanRef(git: Git, commit: string): Promise<PlanRef | undefined> {
+  const refs = await listPlanRefs(git);
+  const candidates = [commit, ...(await parentsOf(git, commit)).slice(1)];
+  const found = candidates.find((candidate) => refs.has(candidate)) ?? (await sameTree(git, commit, refs));
+  return found === undefined ? undefined : readPlanRef(git, found);
 }
 
 /** Commits that have a plan. */
-export async function listPlanRefs(repository: string): Promise<ReadonlySet<string>> {
+export async function listPlanRefs(git: Git): Promise<ReadonlySet<string>> {
   const args = ["for-each-ref", "--format=%(refname:lstrip=3)", `--count=${MAX_REFS}`, `${PLAN_REFS}/`];
-  return new Set((await git({ folder: repository, args })).split("\n").filter(isCommitId));
+  return new Set((await git.run({ args })).split("\n").filter(isCommitId));
 }
 
-async function sameTree(
-  repository: string,
-  commit: string,
-  refs: ReadonlySet<string>,
-): Promise<string | undefined> {
-  const tree = await treeOf(repository, commit);
-  const objects = openGitObjects(repository);
+async function sameTree(git: Git, commit: string, refs: ReadonlySet<string>): Promise<string | undefined> {
+  const tree = await treeOf(git, commit);
+  const objects = openGitObjects(git);
   try {
     for (const candidate of refs) {
       // What was previewed may never have been fetched: a squash leaves it behind.
@@ -52,9 +47,9 @@ async function sameTree(
   }
 }
 
-async function readPlanRef(repository: string, commit: string): Promise<PlanRef | undefined> {
+async function readPlanRef(git: Git, commit: string): Promise<PlanRef | undefined> {
   const ref = `${PLAN_REFS}/${commit}`;
-  const objects = openGitObjects(repository);
+  const objects = openGitObjects(git);
   try {
     const info = await objects.info(ref);
     if (info?.type !== "blob" || info.sizeBytes > MAX_BYTES) return undefined;

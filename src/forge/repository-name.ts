@@ -2,6 +2,7 @@
 import { visible } from "../diagnostics.ts";
 import { CollectiveError } from "../errors.ts";
 import type { RepositoryName } from "./forge.ts";
+import type { Git } from "../git/git.ts";
 import { configValue } from "../git/config.ts";
 
 const OWNER = /^[A-Za-z0-9](?:[A-Za-z0-9-]{0,38})$/;
@@ -25,11 +26,11 @@ export function formatRepositoryName({ owner, name }: RepositoryName): string {
 }
 
 /**
- * The repository `remote.origin.url` of the clone at `directory` names, whatever the host.
+ * The repository `remote.origin.url` of a clone names, whatever the host.
  * @throws CollectiveError FORGE_REPOSITORY_NAME where there is no such remote or it has no owner and name.
  */
-export async function repositoryOfClone(directory: string): Promise<RepositoryName> {
-  const url = (await configValue(directory, "remote.origin.url")) ?? "";
+export async function repositoryOfClone(git: Git): Promise<RepositoryName> {
+  const url = (await configValue(git, "remote.origin.url")) ?? "";
   const name = repositoryOfUrl(url);
   if (name !== undefined) return name;
   throw new CollectiveError(

@@ -2,7 +2,7 @@
 import { realpath, stat } from "node:fs/promises";
 import path from "node:path";
 import { CollectiveError, unlessCode } from "../errors.ts";
-import { gitStatus } from "./git.ts";
+import type { Git } from "./git.ts";
 import { gitFolderOf, workTreeTop } from "./folder.ts";
 import { openGitObjects } from "./objects.ts";
 import { commitFiles, type CommitFiles, type TreeEntry } from "./tree.ts";
@@ -22,20 +22,21 @@ export interface CommitFolder {
   close(): Promise<void>;
 }
 
-/** Opens `folder` as it is in `rev`. @throws CollectiveError REPOSITORY_REVISION_MISSING. */
+/** Opens the folder of `git` as it is in `rev`. @throws CollectiveError REPOSITORY_REVISION_MISSING. */
 export async function openCommitFolder({
-  folder,
+  git,
   rev,
 }: {
-  readonly folder: string;
+  readonly git: Git;
   readonly rev: string;
 }): Promise<CommitFolder> {
-  const { top, commit } = await resolveRevision(await nearestFolder(folder), rev);
+  const { folder } = git;
+  const { top, commit } = await resolveRevision(git.at(await nearestFolder(folder)), rev);
   const inside = path
     .relative(top, await realpathOrSelf(folder))
     .split(path.sep)
     .join("/");
-  const objects = openGitObjects(top);
+  const objects = openGitObjects(git.at(top));
   const files = commitFiles(objects, commit, `commit ${commit.slice(0, 12)}`);
   return { ...folderOf({ files, top, commit }, inside), close: () => objects.close() };
 }
@@ -67,25 +68,25 @@ function folderOf({ files, top, commit }: OpenedCommit, inside: string): Omit<Co
 }
 
 /** `rev` is the user's word; `--end-of-options` keeps it from being an option. */
-async function resolveRevision(folder: string, rev: string): Promise<{ top: string; commit: string }> {
-  const top = (await workTreeTop(folder)) ?? (await bareRepository(folder));
+async function resolveRevision(git: Git, rev: string): Promise<{ top: string; commit: string }> {
+  const top = (await workTreeTop(git)) ?? (await bareRepository(git));
   if (top === undefined) {
     throw new CollectiveError(
       "REPOSITORY_REVISION_MISSING",
-      `${folder} lies in no git repository, so there is no ${rev}`,
+      `${git.folder} lies in no git repository, so there is no ${rev}`,
     );
   }
   const args = ["rev-parse", "--verify", "--quiet", "--end-of-options", `${rev}^{commit}`];
-  const { stdout, exitCode } = await gitStatus({ folder: top, args });
+  const { stdout, exitCode } = await git.at(top).status({ args });
   if (exitCode === 0) return { top, commit: stdout.trim() };
   throw new CollectiveError("REPOSITORY_REVISION_MISSING", `${top} has no revision ${rev}`, {
     hint: "`git log --oneline` lists commits, `git tag` and `git branch` their names",
   });
 }
 
-async function bareRepository(folder: string): Promise<string | undefined> {
-  const { stdout } = await gitStatus({ folder, args: ["rev-parse", "--is-bare-repository"] });
-  return stdout.trim() === "true" ? gitFolderOf(folder) : undefined;
+async function bareRepository(git: Git): Promise<string | undefined> {
+  const { stdout } = await git.status({ args: ["rev-parse", "--is-bare-repository"] });
+  return stdout.trim() === "true" ? gitFolderOf(git) : undefined;
 }
 
 /** The folder may be gone from the working tree while the commit still has it. */

@@ -1,6 +1,6 @@
 /** All files of one commit, listed at once. */
 import { startProgram } from "../io.ts";
-import { gitCommand } from "./git.ts";
+import type { Git } from "./git.ts";
 
 export interface ListedFile {
   readonly kind: "file" | "symlink" | "submodule";
@@ -10,8 +10,7 @@ export interface ListedFile {
 }
 
 export interface ListingOptions {
-  readonly folder: string;
-  readonly env: Readonly<Record<string, string | undefined>>;
+  readonly git: Git;
   /** A commit or a tree. */
   readonly commit: string;
   /** Listing ends when there are more: a tree may hold itself over and over. */
@@ -23,13 +22,12 @@ export interface ListingOptions {
  * @throws CollectiveError PROCESS_FAILED when git cannot read the commit
  */
 export async function listCommit({
-  folder,
-  env,
+  git,
   commit,
   maxFiles,
 }: ListingOptions): Promise<readonly ListedFile[] | undefined> {
   const args = ["ls-tree", "-r", "-l", "-z", "--full-tree", commit];
-  const program = startProgram(gitCommand({ folder, env, args }));
+  const program = startProgram(git.command({ args }));
   const files: ListedFile[] = [];
   let rest = "";
   for await (const piece of program.stdout.setEncoding("utf8") as AsyncIterable<string>) {

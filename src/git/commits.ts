@@ -1,5 +1,5 @@
 /** Commits as git keeps them: `tree`, `parent`… and other headers, an empty line, the message. */
-import { gitStatus } from "./git.ts";
+import type { Git } from "./git.ts";
 import { isCommitId, type CommitId } from "./commit-id.ts";
 
 export interface Commit {
@@ -15,8 +15,8 @@ export interface Commit {
  * The commit itself, whose parents need not be here: a shallow clone knows them by name alone. Undefined where the repository
  * has no such commit.
  */
-export async function readCommit(folder: string, commit: string): Promise<Commit | undefined> {
-  const { stdout, exitCode } = await gitStatus({ folder, args: ["cat-file", "commit", commit] });
+export async function readCommit(git: Git, commit: string): Promise<Commit | undefined> {
+  const { stdout, exitCode } = await git.status({ args: ["cat-file", "commit", commit] });
   return exitCode === 0 ? parseCommit(stdout) : undefined;
 }
 

@@ -1,5 +1,5 @@
 /**
- * How git is called: every call goes through here, with hooks, submodules and `ext::` off, and without questions.
+ * How git is called: every call goes through a `Git`, with hooks, submodules and `ext::` off, and without questions.
  *
  * Reading goes through one `git cat-file --batch-command` a repository (objects.ts), writing and remotes through `run`.
  */
@@ -34,24 +34,61 @@ const LFS_FILTER_SETTINGS = [
 ];
 
 /** A hook that calls cui leaves these behind; they must not redirect us to another repository. */
-const FOREIGN_REPOSITORY = [
-  "GIT_DIR",
-  "GIT_WORK_TREE",
-  "GIT_INDEX_FILE",
-  "GIT_OBJECT_DIRECTORY",
-  "GIT_ALTERNATE_OBJECT_DIRECTORIES",
-  "GIT_COMMON_DIR",
-  "GIT_NAMESPACE",
-  "GIT_PREFIX",
-  "GIT_QUARANTINE_PATH",
-  "GIT_CEILING_DIRECTORIES",
-];
+const NO_FOREIGN_REPOSITORY: Environment = {
+  GIT_DIR: undefined,
+  GIT_WORK_TREE: undefined,
+  GIT_INDEX_FILE: undefined,
+  GIT_OBJECT_DIRECTORY: undefined,
+  GIT_ALTERNATE_OBJECT_DIRECTORIES: undefined,
+  GIT_COMMON_DIR: undefined,
+  GIT_NAMESPACE: undefined,
+  GIT_PREFIX: undefined,
+  GIT_QUARANTINE_PATH: undefined,
+  GIT_CEILING_DIRECTORIES: undefined,
+};
 
-export interface GitCall {
+/** What every call sets, whatever the program's environment says. */
+const SAFE_ENVIRONMENT: Environment = {
+  ...NO_FOREIGN_REPOSITORY,
+  GIT_TERMINAL_PROMPT: "0",
+  GIT_ALLOW_PROTOCOL: "file:http:https:ssh",
+  GIT_OPTIONAL_LOCKS: "0",
+  GIT_NO_REPLACE_OBJECTS: "1",
+  GIT_LITERAL_PATHSPECS: "1",
+  LC_ALL: "C",
+};
+
+/** The variables of a program's environment. */
+export type Environment = Readonly<Record<string, string | undefined>>;
+
+/**
+ * A repository, with what every call of git there shares. It is made once, where a verb, a job, a hook or a host begins, and
+ * handed down.
+ */
+export interface Git {
   /** The repository (a git folder or a work tree) or, for `init` and `ls-remote`, any folder. */
   readonly folder: string;
+  /** The environment of the program: proxies, certificates, identities, tokens. */
+  readonly env: Environment;
+  /** Aborting it ends the calls that are under way. */
+  readonly signal: AbortSignal | undefined;
+  /** Runs git; resolves to its standard output. */
+  run(call: GitCall): Promise<string>;
+  /** Runs git where a non-zero exit is an answer (0, 1, 2 and 128 unless the call says others); resolves to output and status. */
+  status(call: GitCall): Promise<{ readonly stdout: string; readonly exitCode: number }>;
+  /** The command as data, for the caller that starts it itself. */
+  command(call: GitCall): Command;
+  /** The same for another folder. */
+  at(folder: string): Git;
+  /** The same with more variables: an index of its own, where a push keeps its objects until they are accepted. */
+  with(env: Environment): Git;
+  /** The same, ended by this signal as well. */
+  until(signal: AbortSignal): Git;
+}
+
+export interface GitCall {
   readonly args: readonly string[];
-  readonly env?: Readonly<Record<string, string | undefined>>;
+  readonly env?: Environment;
   readonly input?: string | Uint8Array;
   readonly allowedExitCodes?: readonly number[];
   readonly timeoutMs?: number;
@@ -61,30 +98,57 @@ export interface GitCall {
   readonly configuredHooks?: boolean;
 }
 
-/** Runs git; resolves to its standard output. */
-export async function git(call: GitCall): Promise<string> {
-  return run(gitCommand(call));
+export function openGit(options: {
+  readonly folder: string;
+  readonly env: Environment;
+  readonly signal?: AbortSignal | undefined;
+}): Git {
+  const { folder, env, signal } = options;
+  return gitOf({ folder, env, signal, added: {} });
 }
 
-/** Runs git where a non-zero exit is an answer; resolves to output and status. */
-export async function gitStatus(
+interface Shared {
+  readonly folder: string;
+  readonly env: Environment;
+  readonly signal: AbortSignal | undefined;
+  /** Of `env`, what was added to the program's. */
+  readonly added: Environment;
+}
+
+function gitOf(shared: Shared): Git {
+  const { folder, env, signal, added } = shared;
+  const callEnv = { ...env, ...SAFE_ENVIRONMENT, ...added, ...tokenEnvironment(env) };
+  const command: Git["command"] = (call) => commandOf({ folder, signal, callEnv }, call);
+  return {
+    folder,
+    env,
+    signal,
+    command,
+    run: (call) => run(command(call)),
+    status: (call) =>
+      run({
+        ...command(call),
+        allowedExitCodes: call.allowedExitCodes ?? [0, 1, 2, 128],
+        parse: (stdout, exitCode) => ({ stdout, exitCode }),
+      }),
+    at: (other) => gitOf({ ...shared, folder: other }),
+    until: (other) =>
+      gitOf({ ...shared, signal: signal === undefined ? other : AbortSignal.any([signal, other]) }),
+    with: (more) => gitOf({ ...shared, env: { ...env, ...more }, added: { ...added, ...more } }),
+  };
+}
+
+function commandOf(
+  { folder, signal, callEnv }: { folder: string; signal: AbortSignal | undefined; callEnv: Environment },
   call: GitCall,
-): Promise<{ readonly stdout: string; readonly exitCode: number }> {
-  return run({
-    ...gitCommand(call),
-    allowedExitCodes: call.allowedExitCodes ?? [0, 1, 2, 128],
-    parse: (stdout, exitCode) => ({ stdout, exitCode }),
-  });
-}
-
-/** The command as data, for the caller that starts it itself. */
-export function gitCommand(call: GitCall): Command {
+): Command {
   const safe = SAFE_SETTINGS.filter((setting) => call.configuredHooks !== true || setting !== HOOKS_OFF);
   const settings = call.lfsFilters === true ? [...safe, ...LFS_FILTER_SETTINGS] : safe;
   return {
     file: "git",
-    args: ["-C", call.folder, ...settings.flatMap((setting) => ["-c", setting]), ...call.args],
-    env: { ...gitEnvironment(), ...call.env },
+    args: ["-C", folder, ...settings.flatMap((setting) => ["-c", setting]), ...call.args],
+    env: { ...callEnv, ...call.env },
+    ...(signal === undefined ? {} : { signal }),
     ...(call.input === undefined ? {} : { input: call.input }),
     ...(call.allowedExitCodes === undefined ? {} : { allowedExitCodes: call.allowedExitCodes }),
     ...(call.timeoutMs === undefined ? {} : { timeoutMs: call.timeoutMs }),
@@ -97,12 +161,12 @@ export function gitCommand(call: GitCall): Command {
  */
 export function gitServerCommand(call: {
   readonly settings: readonly string[];
-  readonly env: Readonly<Record<string, string | undefined>>;
+  readonly env: Environment;
 }): Command {
   return {
     file: "git",
     args: [...call.settings.flatMap((setting) => ["-c", setting]), "http-backend"],
-    env: { ...withoutForeignRepository(), GIT_TERMINAL_PROMPT: "0", ...call.env },
+    env: { ...NO_FOREIGN_REPOSITORY, GIT_TERMINAL_PROMPT: "0", ...call.env },
   };
 }
 
@@ -110,27 +174,9 @@ export function gitServerCommand(call: {
  * `git lfs` as git itself would call it in a hook: on this process's terminal, with the environment of the hook. Resolves to its
  * exit code. @throws CollectiveError PROCESS_MISSING.
  */
-export async function runGitLfs(call: {
-  readonly folder: string;
-  readonly args: readonly string[];
-  readonly input: string;
-}): Promise<number> {
-  return runInherited({ file: "git", args: ["lfs", ...call.args], cwd: call.folder, input: call.input });
-}
-
-function withoutForeignRepository(): Record<string, undefined> {
-  return Object.fromEntries(FOREIGN_REPOSITORY.map((name) => [name, undefined]));
-}
-
-function gitEnvironment(): Record<string, string | undefined> {
-  return {
-    ...withoutForeignRepository(),
-    ...tokenEnvironment(),
-    GIT_TERMINAL_PROMPT: "0",
-    GIT_ALLOW_PROTOCOL: "file:http:https:ssh",
-    GIT_OPTIONAL_LOCKS: "0",
-    GIT_NO_REPLACE_OBJECTS: "1",
-    GIT_LITERAL_PATHSPECS: "1",
-    LC_ALL: "C",
-  };
+export async function runGitLfs(
+  { folder, env }: Git,
+  call: { readonly args: readonly string[]; readonly input: string },
+): Promise<number> {
+  return runInherited({ file: "git", args: ["lfs", ...call.args], cwd: folder, env, input: call.input });
 }

@@ -10,7 +10,7 @@
  */
 import { CollectiveError } from "../errors.ts";
 import { startProgram, type RunningProgram } from "../io.ts";
-import { gitCommand } from "./git.ts";
+import type { Git } from "./git.ts";
 
 export interface ObjectInfo {
   readonly oid: string;
@@ -43,13 +43,10 @@ const NAME = /^[A-Za-z0-9/._^{}-]+$/;
 const IDLE_MS = 250;
 
 /**
- * Opens a repository for reading; the git process starts with the first request, and again after it was idle. `env` is git's:
- * where a push keeps its objects until they are accepted.
+ * Opens a repository for reading; the git process starts with the first request, and again after it was idle.
  */
-export function openGitObjects(
-  folder: string,
-  env: Readonly<Record<string, string | undefined>> = {},
-): GitObjects {
+export function openGitObjects(git: Git): GitObjects {
+  const { folder } = git;
   let program: RunningProgram | undefined;
   let closed = false;
   let idle: NodeJS.Timeout | undefined;
@@ -65,7 +62,7 @@ export function openGitObjects(
   };
 
   const start = (): RunningProgram => {
-    const started = startProgram(gitCommand({ folder, env, args: ["cat-file", "--batch-command"] }));
+    const started = startProgram(git.command({ args: ["cat-file", "--batch-command"] }));
     readAnswers(started, waiting, endWhenIdle);
     void started.ended.then((error) => {
       if (program !== started && program !== undefined) return;

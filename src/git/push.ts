@@ -6,13 +6,11 @@
  *
  * in English, because every call of git sets LC_ALL=C.
  */
-import { gitCommand } from "./git.ts";
+import type { Git } from "./git.ts";
 import { run } from "../io.ts";
 import { visible } from "../diagnostics.ts";
 
 export interface PushOptions {
-  /** The repository that is pushed from. */
-  readonly folder: string;
   /** A remote's name, or a URL. */
   readonly to: string;
   /** `<commit>:refs/heads/main`; `:refs/heads/old` deletes. */
@@ -21,7 +19,6 @@ export interface PushOptions {
   readonly atomic?: boolean;
   /** Where a ref must be for the push to replace it, whatever lies between; undefined commit: it must not exist. */
   readonly lease?: { readonly ref: string; readonly commit: string | undefined };
-  readonly env?: Readonly<Record<string, string | undefined>>;
   readonly timeoutMs?: number;
 }
 
@@ -43,8 +40,8 @@ export type PushResult =
     };
 
 /** Hooks of this side are not run. @throws CollectiveError PROCESS_MISSING, PROCESS_TIMED_OUT. */
-export async function push(options: PushOptions): Promise<PushResult> {
-  const { folder, to, refspecs, atomic, lease, env, timeoutMs } = options;
+export async function push(git: Git, options: PushOptions): Promise<PushResult> {
+  const { to, refspecs, atomic, lease, timeoutMs } = options;
   const args = [
     ...["push", "--quiet", "--porcelain", "--no-verify", "--no-follow-tags"],
     ...(atomic === true ? ["--atomic"] : []),
@@ -52,10 +49,8 @@ export async function push(options: PushOptions): Promise<PushResult> {
     ...["--", to, ...refspecs],
   ];
   return run({
-    ...gitCommand({
-      folder,
+    ...git.command({
       args,
-      ...(env === undefined ? {} : { env }),
       ...(timeoutMs === undefined ? {} : { timeoutMs }),
       allowedExitCodes: [0, 1, 128],
     }),

@@ -7,7 +7,7 @@ import { mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import path from "node:path";
 import { run } from "../io.ts";
-import { git } from "./git.ts";
+import type { Git } from "./git.ts";
 import { openGitObjects } from "./objects.ts";
 import { isCommitId } from "./commit-id.ts";
 
@@ -40,11 +40,11 @@ const SIGNATURE = /-----BEGIN SSH SIGNATURE-----\n[A-Za-z0-9+/=\n]{1,20000}-----
 
 /** Signatures of the commit itself and of the approving tags that point at it. */
 export async function signaturesOf(options: {
-  readonly repository: string;
+  readonly git: Git;
   readonly commit: string;
   readonly allowedSigners: readonly string[];
 }): Promise<Signatures> {
-  const { repository, commit, allowedSigners } = options;
+  const { git, commit, allowedSigners } = options;
   if (allowedSigners.length === 0 || !isCommitId(commit)) return { valid: [], refused: [] };
   const folder = await mkdtemp(path.join(tmpdir(), "cui-signers-"));
   try {
@@ -55,7 +55,7 @@ export async function signaturesOf(options: {
     );
     const valid: Signature[] = [];
     const refused: string[] = [];
-    for (const signed of await signedObjects(repository, commit)) {
+    for (const signed of await signedObjects(git, commit)) {
       const found = "problem" in signed ? undefined : await verify(signed, { folder, signersFile });
       if (found !== undefined) valid.push({ ...found, how: signed.how });
       else refused.push(`${signed.name} (${"problem" in signed ? signed.problem : NO_KEY})`);
@@ -84,8 +84,8 @@ type SignedObject = { readonly name: string; readonly how: string } & (
   { readonly payload: string; readonly signature: string } | { readonly problem: string }
 );
 
-async function signedObjects(repository: string, commit: string): Promise<SignedObject[]> {
-  const objects = openGitObjects(repository);
+async function signedObjects(git: Git, commit: string): Promise<SignedObject[]> {
+  const objects = openGitObjects(git);
   const readText = async (oid: string, type: string): Promise<string | undefined> => {
     const info = await objects.info(oid);
     if (info?.type !== type || info.sizeBytes > MAX_OBJECT_BYTES) return undefined;
@@ -95,7 +95,7 @@ async function signedObjects(repository: string, commit: string): Promise<Signed
     const found: SignedObject[] = [];
     const own = splitCommit((await readText(commit, "commit")) ?? "");
     if (own !== undefined) found.push({ name: "the commit", how: "signed the commit", ...own });
-    for (const { ref, oid } of await approvalTags(repository, commit)) {
+    for (const { ref, oid } of await approvalTags(git, commit)) {
       const name = ref.slice(`${APPROVAL_REFS}/${commit}/`.length);
       found.push({
         name,
@@ -109,9 +109,9 @@ async function signedObjects(repository: string, commit: string): Promise<Signed
   }
 }
 
-async function approvalTags(repository: string, commit: string): Promise<{ ref: string; oid: string }[]> {
+async function approvalTags(git: Git, commit: string): Promise<{ ref: string; oid: string }[]> {
   const args = ["for-each-ref", `--count=${MAX_TAGS}`, "--format=%(objectname) %(refname)"];
-  const text = await git({ folder: repository, args: [...args, `${APPROVAL_REFS}/${commit}/`] });
+  const text = await git.run({ args: [...args, `${APPROVAL_REFS}/${commit}/`] });
   return text.split("\n").flatMap((line) => {
     const [oid = "", ref = ""] = line.split(" ");
     return ref === "" ? [] : [{ oid, ref }];

@@ -16,9 +16,7 @@ const helperFor = (variable: string): string =>
   `!f() { test "$1" = get && printf 'username=cui\\npassword=%s\\n' "$${variable}"; }; f`;
 
 /** What to add to git's environment. */
-export function tokenEnvironment(
-  env: Readonly<Record<string, string | undefined>> = process.env,
-): Record<string, string> {
+export function tokenEnvironment(env: Readonly<Record<string, string | undefined>>): Record<string, string> {
   const settings = Object.keys(env).flatMap((variable) => {
     const address = addressOf(variable);
     const token = env[variable];

@@ -1,12 +1,12 @@
 /** The default branch is neither deleted nor rewound. */
-import { gitStatus } from "../git/git.ts";
+import type { Git } from "../git/git.ts";
 import type { ReceivedPush } from "./received-push.ts";
 import type { Problem } from "./problem.ts";
 import { shortRef, type RefUpdate } from "./ref-updates.ts";
 
 /** The ref of a repository's default branch. */
-export async function defaultBranchOf(folder: string): Promise<string> {
-  return (await gitStatus({ folder, args: ["symbolic-ref", "--quiet", "HEAD"] })).stdout.trim();
+export async function defaultBranchOf(git: Git): Promise<string> {
+  return (await git.status({ args: ["symbolic-ref", "--quiet", "HEAD"] })).stdout.trim();
 }
 
 /** What a push would do to the repository's default branch. */
@@ -18,10 +18,10 @@ export async function checkBranches(push: ReceivedPush, branch: string): Promise
   return (await isRewound(push, update)) ? [rewound(where)] : [];
 }
 
-async function isRewound({ folder, env }: ReceivedPush, { before, after }: RefUpdate): Promise<boolean> {
+async function isRewound({ git }: ReceivedPush, { before, after }: RefUpdate): Promise<boolean> {
   if (before === undefined || after === undefined) return false;
   const args = ["merge-base", "--is-ancestor", before, after];
-  return (await gitStatus({ folder, env, args })).exitCode !== 0;
+  return (await git.status({ args })).exitCode !== 0;
 }
 
 function rewound(where: string): Problem {

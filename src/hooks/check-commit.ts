@@ -33,15 +33,16 @@ const OF_THE_DEFAULT_BRANCH: readonly VersionRule[] = ["withdrawn", ...OF_A_BRAN
 
 export async function checkCommit(options: CheckCommitOptions): Promise<CheckedPush> {
   const { push, ref, version, numbers, commit, store, pathsBelow } = options;
-  const { folder, env, objects, limits, mirrors } = push;
+  const { git, objects, limits, mirrors } = push;
+  const { folder } = git;
   const where = shortRef(ref);
-  const listing = await listCommit({ folder, env, commit, maxFiles: limits.files });
+  const listing = await listCommit({ git, commit, maxFiles: limits.files });
   if (listing === undefined) return { problems: [tooManyFiles(where, limits.files)], warnings: [] };
   // Most pushes bring no version: the language is loaded only when a rule asks for it.
   const { ALL_RULES, checkVersion } = await import("../publish/check-version.ts");
   const { openCandidate } = await import("../publish/version-candidate.ts");
   const candidate = openCandidate({
-    ...{ where, mirrors, folder, objects, env, commit, version, numbers, listing },
+    ...{ where, mirrors, git, objects, commit, version, numbers, listing },
     imports: { baseUrl: folder, fetch: false, ...(pathsBelow === undefined ? {} : { pathsBelow }) },
     findMissing: async (pointers) => (await missingObjects(pointers, store)).map(objectMissing),
   });

@@ -18,7 +18,7 @@ export interface FormattedStage {
 export async function formatStaged(stage: Stage, staged: readonly StagedFile[]): Promise<FormattedStage> {
   const wanted = staged.filter(({ path }) => path.endsWith(".cvl"));
   if (wanted.length === 0) return { changed: [], problems: [] };
-  const objects = openGitObjects(stage.top);
+  const objects = openGitObjects(stage.git);
   try {
     const results = await Promise.all(wanted.map((file) => formatOne(objects, file)));
     const problems = results.flatMap((result) => result.problems);

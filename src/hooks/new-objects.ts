@@ -1,15 +1,14 @@
 /** The objects a push brings: their sizes, and that none of them is a disk image. */
 import { CollectiveError } from "../errors.ts";
-import { git } from "../git/git.ts";
+import type { Git } from "../git/git.ts";
 import type { GitObjects } from "../git/objects.ts";
 import { looksLikeDiskImage, MIN_IMAGE_BYTES, namedLikeDiskImage } from "../publish/disk-image-blob.ts";
 import type { Problem } from "./problem.ts";
 import { limitSetting, type ReceiveLimits } from "./receive-limits.ts";
 
 export interface NewObjectsOptions {
-  readonly folder: string;
-  /** Environment of git in which the pushed objects are visible. */
-  readonly env: Readonly<Record<string, string | undefined>>;
+  /** Of the repository, where the pushed objects are visible. */
+  readonly git: Git;
   readonly objects: GitObjects;
   /** What refs shall point at. */
   readonly tips: readonly string[];
@@ -41,19 +40,15 @@ interface NewObject {
   readonly path: string;
 }
 
-async function measureNewObjects({ folder, env, tips }: NewObjectsOptions): Promise<NewObject[]> {
+async function measureNewObjects({ git, tips }: NewObjectsOptions): Promise<NewObject[]> {
   try {
-    const listed = await git({
-      folder,
-      env,
+    const listed = await git.run({
       args: ["rev-list", "--objects", "--stdin", "--not", "--all"],
       input: [...new Set(tips)].map((tip) => `${tip}\n`).join(""),
       timeoutMs: TIMEOUT_MS,
     });
     const lines = listed.split("\n").filter((line) => line !== "");
-    const sizes = await git({
-      folder,
-      env,
+    const sizes = await git.run({
       args: ["cat-file", "--batch-check=%(objecttype) %(objectsize)"],
       input: lines.map((line) => `${line.split(" ", 1)[0] ?? ""}\n`).join(""),
       timeoutMs: TIMEOUT_MS,

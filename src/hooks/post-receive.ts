@@ -6,6 +6,7 @@ import { rename, stat } from "node:fs/promises";
 import path from "node:path";
 import { CollectiveError } from "../errors.ts";
 import { startBackground } from "../io.ts";
+import type { Environment, Git } from "../git/git.ts";
 import { openGitObjects, type GitObjects } from "../git/objects.ts";
 import { commitFiles } from "../git/tree.ts";
 import type { HookProgram } from "../setup/install-hooks.ts";
@@ -30,10 +31,10 @@ export interface RolloutDecision {
  * policy is never read from what was pushed. Undefined: nothing is to be done.
  */
 export async function decideRollout(
-  folder: string,
+  git: Git,
   updates: readonly RefUpdate[],
 ): Promise<RolloutDecision | undefined> {
-  const objects = openGitObjects(folder);
+  const objects = openGitObjects(git);
   try {
     for (const { ref, before, after } of updates) {
       if (!ref.startsWith(BRANCHES) || before === undefined || after === undefined) continue;
@@ -67,7 +68,7 @@ async function readInventory(objects: GitObjects, commit: string): Promise<strin
 }
 
 /** Starts `cui runner <repository> --once`, which outlives the push; resolves to the file its output goes to. */
-export async function startRollout(folder: string, program: HookProgram): Promise<string> {
+export async function startRollout({ folder, env }: Git, program: HookProgram): Promise<string> {
   const logFile = path.join(folder, ROLLOUT_LOG);
   const size = (await stat(logFile).catch(() => undefined))?.size ?? 0;
   if (size > MAX_LOG_BYTES) await rename(logFile, `${logFile}.1`);
@@ -75,7 +76,7 @@ export async function startRollout(folder: string, program: HookProgram): Promis
     file: program.node,
     args: [program.cui, "runner", folder, "--once"],
     cwd: folder,
-    env: withoutGit(process.env),
+    env: withoutGit(env),
     logFile,
     stdin: "ignore",
   });
@@ -84,7 +85,7 @@ export async function startRollout(folder: string, program: HookProgram): Promis
 }
 
 /** What git sets for its hooks would lead the runner's own calls of git astray. */
-function withoutGit(env: NodeJS.ProcessEnv): Record<string, undefined> {
+function withoutGit(env: Environment): Record<string, undefined> {
   const names = Object.keys(env).filter((name) => /^GIT_(?!CONFIG_|SSH|ASKPASS|TRACE)/.test(name));
   return Object.fromEntries(names.map((name) => [name, undefined]));
 }

@@ -2,6 +2,7 @@
  * What a clone does before a commit: changed disk images become index and packs, staged CVL is formatted, what is staged is
  * checked. It works on the index that git commits and leaves alone what is not staged.
  */
+import type { Git } from "../git/git.ts";
 import { openGitObjects } from "../git/objects.ts";
 import { withMirrors } from "../appliance/mirrors.ts";
 import { WITHDRAWN_FILE } from "../appliance/versions.ts";
@@ -13,13 +14,6 @@ import { checkVersion, type VersionRule } from "../publish/check-version.ts";
 import { openCandidate } from "../publish/version-candidate.ts";
 import { ownTexts, sortProblems } from "./check-commit.ts";
 
-export interface PreCommitOptions extends StageDisksOptions {
-  /** The top of the work tree. */
-  readonly folder: string;
-  /** The hook's environment: it names the index that is being committed. */
-  readonly env: Readonly<Record<string, string | undefined>>;
-}
-
 /** git decides whether there is anything to commit before it calls the hook. */
 const COMMIT_AGAIN =
   "nothing else was staged: if git finds nothing to commit now, run the same `git commit` again";
@@ -27,9 +21,9 @@ const COMMIT_AGAIN =
 /** An import that is not at hand is fetched, but nobody waits long for it. */
 const FETCH_MS = 10_000;
 
-/** Formats and stages; `problems` that are not empty must end the commit. */
-export async function prepareCommit(options: PreCommitOptions): Promise<CheckedPush> {
-  const stage = await openStage(options);
+/** In a work tree, with the environment of the hook. Formats and stages; `problems` that are not empty must end the commit. */
+export async function prepareCommit(git: Git, options: StageDisksOptions = {}): Promise<CheckedPush> {
+  const stage = await openStage(git);
   const staged = await stage.changedFiles();
   const formatted = await formatStaged(stage, staged);
   if (formatted.problems.length > 0) return { problems: formatted.problems, warnings: [] };
@@ -47,20 +41,21 @@ const RULES: readonly VersionRule[] = ["withdrawn", "descriptions", "evaluates"]
 
 /** Only what the commit changes is checked; it is read from the index, never from the work tree. */
 async function checkStaged(
-  options: PreCommitOptions,
+  options: StageDisksOptions,
   stage: Stage,
   staged: readonly StagedFile[],
 ): Promise<CheckedPush> {
   const wanted = new Set(staged.map(({ path: file }) => file).filter(isChecked));
   if (wanted.size === 0) return { problems: [], warnings: [] };
   const commit = await stage.writeTree();
-  const objects = openGitObjects(stage.top);
+  const objects = openGitObjects(stage.git);
   const startedAt = Date.now();
   try {
     return await withMirrors(
+      stage.git,
       async (mirrors) => {
         const candidate = openCandidate({
-          ...{ where: "what is staged", mirrors, folder: stage.top, objects, commit },
+          ...{ where: "what is staged", mirrors, git: stage.git, objects, commit },
           ...{ version: undefined, numbers: new Set<number>(), imports: { fetch: false } },
           isChecked: (file) => wanted.has(file),
           findMissing: () => Promise.resolve([]),

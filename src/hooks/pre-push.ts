@@ -3,7 +3,7 @@
  * same, but after the upload; here it costs one look at its tags.
  */
 import { CollectiveError } from "../errors.ts";
-import { git, gitStatus } from "../git/git.ts";
+import type { Git } from "../git/git.ts";
 import { gitFolderOf } from "../git/folder.ts";
 import { openGitObjects, type GitObjects } from "../git/objects.ts";
 import { lfsStore } from "../lfs/local-store.ts";
@@ -18,8 +18,6 @@ import { versionOfRef, type RefUpdate } from "./ref-updates.ts";
 import { checkVersions, type NewVersion } from "./version-rules.ts";
 
 export interface PrePushOptions {
-  /** The work tree. */
-  readonly folder: string;
   /** What git was asked to push to. */
   readonly url: string;
   readonly updates: readonly RefUpdate[];
@@ -28,19 +26,19 @@ export interface PrePushOptions {
 const ASK_TIMEOUT_MS = 30_000;
 
 /** Pushes without version tags are none of its business, and ask nothing of the remote. */
-export async function checkOutgoing({ folder, url, updates }: PrePushOptions): Promise<CheckedPush> {
+export async function checkOutgoing(git: Git, { url, updates }: PrePushOptions): Promise<CheckedPush> {
   if (!updates.some(({ ref }) => versionOfRef(ref) !== undefined)) return { problems: [], warnings: [] };
-  const remote = await remoteRefs(folder, url);
+  const remote = await remoteRefs(git, url);
   if (remote === undefined) {
     const message = "its versions could not be asked for; the repository decides";
     return { problems: [], warnings: [{ where: url, message }] };
   }
   const { added, problems } = checkVersions(updates, remote.versions);
   if (problems.length > 0) return { problems, warnings: [] };
-  const objects = openGitObjects(folder);
+  const objects = openGitObjects(git);
   try {
-    const problems = await withMirrors((mirrors) =>
-      checkContents({ folder, objects, mirrors, added, known: remote.ids }),
+    const problems = await withMirrors(git, (mirrors) =>
+      checkContents({ git, objects, mirrors, added, known: remote.ids }),
     );
     return { problems, warnings: [] };
   } finally {
@@ -54,10 +52,9 @@ interface RemoteRefs {
 }
 
 /** Undefined when the remote cannot be asked. A password may be asked for: `git push` just did so as well. */
-async function remoteRefs(folder: string, url: string): Promise<RemoteRefs | undefined> {
+async function remoteRefs(git: Git, url: string): Promise<RemoteRefs | undefined> {
   try {
-    const listed = await git({
-      folder,
+    const listed = await git.run({
       args: ["ls-remote", "--quiet", "--refs", "--", url],
       env: { GIT_TERMINAL_PROMPT: undefined },
       timeoutMs: ASK_TIMEOUT_MS,
@@ -74,7 +71,7 @@ async function remoteRefs(folder: string, url: string): Promise<RemoteRefs | und
 }
 
 interface ContentsOptions {
-  readonly folder: string;
+  readonly git: Git;
   readonly objects: GitObjects;
   readonly mirrors: Mirrors;
   readonly added: readonly NewVersion[];
@@ -94,9 +91,8 @@ async function checkContents(options: ContentsOptions): Promise<readonly Problem
 }
 
 /** Those of the remote's ids that this clone has as well. */
-async function presentIds({ folder, known }: ContentsOptions): Promise<readonly string[]> {
-  const { stdout } = await gitStatus({
-    folder,
+async function presentIds({ git, known }: ContentsOptions): Promise<readonly string[]> {
+  const { stdout } = await git.status({
     args: ["cat-file", "--batch-check=%(objectname)"],
     input: known.map((id) => `${id}\n`).join(""),
   });
@@ -107,7 +103,7 @@ async function presentIds({ folder, known }: ContentsOptions): Promise<readonly 
 const AFFORDABLE: readonly VersionRule[] = ["packs", "objects"];
 
 async function checkContent(
-  { folder, objects, mirrors, added }: ContentsOptions,
+  { git, objects, mirrors, added }: ContentsOptions,
   {
     version,
     commit,
@@ -115,13 +111,13 @@ async function checkContent(
   }: { readonly version: number; readonly commit: string; readonly known: readonly string[] },
 ): Promise<readonly Problem[]> {
   const where = `v${version}`;
-  const store = lfsStore(await gitFolderOf(folder));
+  const store = lfsStore(await gitFolderOf(git));
   const candidate = openCandidate({
-    ...{ where, mirrors, folder, objects, commit, version, imports: { fetch: false } },
+    ...{ where, mirrors, git, objects, commit, version, imports: { fetch: false } },
     numbers: new Set(added.map((entry) => entry.version)),
     findMissing: async () => {
       const missing: MissingObject[] = [];
-      for (const { oid } of await listNewPointers({ folder, commit, known }))
+      for (const { oid } of await listNewPointers({ git, commit, known }))
         if (!(await store.has(oid))) missing.push(objectMissing(oid));
       return missing;
     },

@@ -5,11 +5,11 @@
 import { mkdir } from "node:fs/promises";
 import path from "node:path";
 import { CollectiveError } from "../errors.ts";
-import { git } from "../git/git.ts";
+import type { Environment, Git } from "../git/git.ts";
 import { gitFolderOf } from "../git/folder.ts";
 import { openGitObjects } from "../git/objects.ts";
 import { lfsStore } from "../lfs/local-store.ts";
-import { cacheFolder } from "../appliance/mirror-cache.ts";
+import { cacheFolder } from "../cache-folder.ts";
 import { withMirrors } from "../appliance/mirrors.ts";
 import { versionOfTag } from "../appliance/versions.ts";
 import { checkBranches, defaultBranchOf } from "./check-branches.ts";
@@ -23,11 +23,7 @@ import { checkVersions, type NewVersion } from "./version-rules.ts";
 import { configValue } from "../git/config.ts";
 
 export interface CheckPushOptions {
-  /** The repository. */
-  readonly folder: string;
   readonly updates: readonly RefUpdate[];
-  /** The hook's environment: where git keeps the objects of a push until it is accepted. */
-  readonly env: Readonly<Record<string, string | undefined>>;
   /** Folder of the mirrors; default `$XDG_CACHE_HOME/cui`, or one in the repository where that cannot be written. */
   readonly cache?: string;
   /** How long all imports of the push together may take to fetch; default 60 s. */
@@ -40,28 +36,32 @@ const ALL_FETCHES_MS = 60_000;
 /** No more versions are looked at after this; what is left is refused. */
 const DEADLINE_MS = 240_000;
 
-/** Checks a push that git has received and not yet accepted. */
-export async function checkPush(options: CheckPushOptions): Promise<CheckedPush> {
-  const folder = await gitFolderOf(options.folder);
-  const env = quarantine(options.env);
-  const limits = await readLimits(folder);
+/**
+ * Checks a push that git has received and not yet accepted. `hook` has the hook's environment, which says where git keeps the
+ * objects until then.
+ */
+export async function checkPush(hook: Git, options: CheckPushOptions): Promise<CheckedPush> {
+  const folder = await gitFolderOf(hook);
+  const localEnv = quarantine(hook.env);
+  const git = hook.at(folder).with(localEnv);
+  const limits = await readLimits(git);
   const startedAt = Date.now();
-  const objects = openGitObjects(folder, env);
+  const objects = openGitObjects(git);
   const fetchTimeoutMs = (): number =>
     Math.min(FETCH_MS, startedAt + (options.fetchMs ?? ALL_FETCHES_MS) - Date.now());
   try {
     return await withMirrors(
+      hook,
       (mirrors) =>
         checkAll({
-          folder,
-          env,
+          git,
           objects,
           mirrors,
           limits,
           updates: options.updates,
           until: startedAt + DEADLINE_MS,
         }),
-      { cache: options.cache ?? (await usableCache(folder)), localEnv: env, fetchTimeoutMs },
+      { cache: options.cache ?? (await usableCache(git)), localEnv, fetchTimeoutMs },
     );
   } finally {
     await objects.close();
@@ -73,7 +73,7 @@ export async function checkPush(options: CheckPushOptions): Promise<CheckedPush>
  * alone: a fetch into a mirror must not write there.
  * @see git-receive-pack, "Quarantine Environment"
  */
-function quarantine(env: CheckPushOptions["env"]): Record<string, string> {
+function quarantine(env: Environment): Record<string, string> {
   const names = ["GIT_OBJECT_DIRECTORY", "GIT_ALTERNATE_OBJECT_DIRECTORIES", "GIT_QUARANTINE_PATH"];
   return Object.fromEntries(
     names.flatMap((name) => {
@@ -83,8 +83,8 @@ function quarantine(env: CheckPushOptions["env"]): Record<string, string> {
   );
 }
 
-async function usableCache(folder: string): Promise<string> {
-  const cache = cacheFolder();
+async function usableCache({ folder, env }: Git): Promise<string> {
+  const cache = cacheFolder(env);
   return mkdir(cache, { recursive: true }).then(
     () => cache,
     () => path.join(folder, "cui-cache"),
@@ -93,17 +93,17 @@ async function usableCache(folder: string): Promise<string> {
 
 /** Cheap rules first: what they refuse is not looked into. */
 async function checkAll(push: ReceivedPush): Promise<CheckedPush> {
-  const { updates, limits, objects, folder, env } = push;
+  const { updates, limits, objects, git } = push;
   const tooMany = updates.filter(({ ref }) => versionOfRef(ref) !== undefined).length;
   if (tooMany > limits.versions) return refuse([tooManyVersions(tooMany, limits.versions)]);
-  const existing = await existingVersions(folder);
+  const existing = await existingVersions(git);
   const versions = checkVersions(updates, existing);
-  const branch = await defaultBranchOf(folder);
+  const branch = await defaultBranchOf(git);
   const problems = [...versions.problems, ...(await checkBranches(push, branch))];
   if (problems.length > 0) return refuse(problems);
   const tips = updates.flatMap(({ after }) => after ?? []);
   if (tips.length === 0) return refuse([]);
-  const unwanted = await checkNewObjects({ folder, env, objects, tips, limits });
+  const unwanted = await checkNewObjects({ git, objects, tips, limits });
   if (unwanted.length > 0) return refuse(unwanted);
   return checkTips(push, { added: versions.added, existing, branch });
 }
@@ -122,9 +122,9 @@ async function checkTips(push: ReceivedPush, { added, existing, branch }: Tips):
   const numbers = new Set([...existing, ...added.map(({ version }) => version)]);
   const settings = {
     numbers,
-    store: lfsStore(push.folder),
-    importsRequired: (await configValue(push.folder, "cui.imports")) === "required",
-    pathsBelow: await importPaths(push.folder),
+    store: lfsStore(push.git.folder),
+    importsRequired: (await configValue(push.git, "cui.imports")) === "required",
+    pathsBelow: await importPaths(push.git),
   };
   const done = new Set<string>();
   for (const { ref, after } of push.updates) {
@@ -148,12 +148,12 @@ async function checkTips(push: ReceivedPush, { added, existing, branch }: Tips):
 }
 
 /** Imports by path may lead to repositories beside this one; `cui.importPaths` lets them lead anywhere. */
-async function importPaths(folder: string): Promise<string | undefined> {
-  return (await configValue(folder, "cui.importPaths")) === "true" ? undefined : path.dirname(folder);
+async function importPaths(git: Git): Promise<string | undefined> {
+  return (await configValue(git, "cui.importPaths")) === "true" ? undefined : path.dirname(git.folder);
 }
 
-async function existingVersions(folder: string): Promise<ReadonlySet<number>> {
-  const names = await git({ folder, args: ["for-each-ref", "--format=%(refname:lstrip=2)", "refs/tags/v*"] });
+async function existingVersions(git: Git): Promise<ReadonlySet<number>> {
+  const names = await git.run({ args: ["for-each-ref", "--format=%(refname:lstrip=2)", "refs/tags/v*"] });
   return new Set(names.split("\n").flatMap((name) => versionOfTag(name) ?? []));
 }
 

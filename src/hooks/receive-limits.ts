@@ -1,6 +1,6 @@
 /** Bounds on a push. The repository's configuration may set others: `git config cui.maxBlob 32m`. */
 import { CollectiveError } from "../errors.ts";
-import { gitStatus } from "../git/git.ts";
+import type { Git } from "../git/git.ts";
 
 export interface ReceiveLimits {
   /** One file in plain git. */
@@ -24,8 +24,8 @@ const LIMITS: Readonly<Record<keyof ReceiveLimits, { readonly setting: string; r
 };
 
 /** The limits that hold in a repository. @throws CollectiveError USAGE for a setting that is no number. */
-export async function readLimits(folder: string): Promise<ReceiveLimits> {
-  const settings = await readSettings(folder);
+export async function readLimits(git: Git): Promise<ReceiveLimits> {
+  const settings = await readSettings(git);
   const limitOf = (name: keyof ReceiveLimits): number => {
     const { setting, value } = LIMITS[name];
     const limit = settings.get(setting.toLowerCase());
@@ -47,10 +47,10 @@ export function limitSetting(name: keyof ReceiveLimits): string {
 }
 
 /** All that are set, in one call of git; names as git writes them, in small letters. Of several values the last one holds. */
-async function readSettings(folder: string): Promise<ReadonlyMap<string, number>> {
+async function readSettings(git: Git): Promise<ReadonlyMap<string, number>> {
   const args = ["config", "--type=int", "--get-regexp", "^cui\\.max(blob|files|push|versions)$"];
-  const { stdout, exitCode } = await gitStatus({ folder, args });
-  if (exitCode !== 0 && exitCode !== 1) throw noNumber(await firstUnreadable(folder));
+  const { stdout, exitCode } = await git.status({ args });
+  if (exitCode !== 0 && exitCode !== 1) throw noNumber(await firstUnreadable(git));
   const lines = stdout.split("\n").filter((line) => line !== "");
   return new Map(
     lines.map((line) => {
@@ -61,13 +61,13 @@ async function readSettings(folder: string): Promise<ReadonlyMap<string, number>
 }
 
 /** git ends at the first value it cannot read, and says which in words only. */
-async function firstUnreadable(folder: string): Promise<keyof ReceiveLimits> {
+async function firstUnreadable(git: Git): Promise<keyof ReceiveLimits> {
   for (const name of Object.keys(LIMITS) as (keyof ReceiveLimits)[]) {
     const args = ["config", "--type=int", "--get", LIMITS[name].setting];
-    const { exitCode } = await gitStatus({ folder, args });
+    const { exitCode } = await git.status({ args });
     if (exitCode !== 0 && exitCode !== 1) return name;
   }
-  throw new CollectiveError("HOOK_REFUSED", `the configuration of ${folder} cannot be read`, {
+  throw new CollectiveError("HOOK_REFUSED", `the configuration of ${git.folder} cannot be read`, {
     hint: "try `git config --list` there",
   });
 }

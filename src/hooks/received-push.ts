@@ -1,4 +1,5 @@
 /** A push as the hook of a repository sees it, and what becomes of it. */
+import type { Git } from "../git/git.ts";
 import type { GitObjects } from "../git/objects.ts";
 import type { Mirrors } from "../appliance/mirrors.ts";
 import type { Problem } from "./problem.ts";
@@ -7,10 +8,8 @@ import type { RefUpdate } from "./ref-updates.ts";
 
 /** A push that is being checked. */
 export interface ReceivedPush {
-  /** The repository's git folder. */
-  readonly folder: string;
-  /** Environment of git in which the pushed objects are visible. */
-  readonly env: Readonly<Record<string, string>>;
+  /** Called in the repository's git folder, where the pushed objects are visible. */
+  readonly git: Git;
   readonly objects: GitObjects;
   readonly mirrors: Mirrors;
   readonly limits: ReceiveLimits;

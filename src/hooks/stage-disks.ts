@@ -35,12 +35,13 @@ export interface StageDisksOptions {
 export async function stageDisks(stage: Stage, { cache, onDone }: StageDisksOptions): Promise<CheckedPush> {
   const { images, texts } = await readTexts(stage.top);
   if (images.length === 0) return NOTHING;
-  const memory = path.join(await gitFolderOf(stage.top), "cui-disks.json");
+  const memory = path.join(await gitFolderOf(stage.git), "cui-disks.json");
   const last = await readMemory(memory);
   const state = { format: 1 as const, texts, dataDisks: last?.dataDisks ?? [] };
   if (last !== undefined && same(last, { ...state, ...(await lookAt(stage, images, last.dataDisks)) }))
     return NOTHING;
   return withMirrors(
+    stage.git,
     async (mirrors) => {
       const appliances = await readAppliances(stage.top, mirrors);
       const problems = appliances.flatMap(problemsOf);
@@ -52,7 +53,7 @@ export async function stageDisks(stage: Stage, { cache, onDone }: StageDisksOpti
       // Stamps from before: what changes while it is read is read again next time.
       const { stamps } = await lookAt(stage, images, dataDisks);
       const shared = await cleanFiles(stage);
-      const previous = await newestReachable(stage.top, mirrors);
+      const previous = await newestReachable(stage.git, mirrors);
       const added = await storeDisks({ appliance: merged, previous }).finally(() => previous?.close());
       const warnings = await stageStored(stage, shared);
       for (const { source, addedBytes, isUnchanged } of added) {

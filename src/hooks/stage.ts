@@ -1,7 +1,7 @@
 /** The index a commit is made of, and the work tree beside it. */
 import { lstat } from "node:fs/promises";
 import path from "node:path";
-import { git, gitStatus, type GitCall } from "../git/git.ts";
+import type { Git, GitCall } from "../git/git.ts";
 import { workTreeTop } from "../git/folder.ts";
 import { CollectiveError } from "../errors.ts";
 
@@ -15,10 +15,12 @@ export interface StagedFile {
 export interface Stage {
   /** The top of the work tree. */
   readonly top: string;
+  /** Called there, without the index. */
+  readonly git: Git;
   /** Whether named files alone are committed (`git commit DNS.cvl`): git then throws away what is staged meanwhile. */
   readonly isPartial: boolean;
   /** Runs git on the index that is being committed. */
-  run(call: Omit<GitCall, "folder" | "env">): Promise<string>;
+  run(call: GitCall): Promise<string>;
   /** What the commit adds or changes. */
   changedFiles(): Promise<readonly StagedFile[]>;
   /** The entry of one file; undefined when the index does not have it. */
@@ -29,44 +31,41 @@ export interface Stage {
   isClean(file: StagedFile): Promise<boolean>;
 }
 
-/** @throws CollectiveError REPOSITORY_MISSING outside a work tree. */
-export async function openStage({
-  folder,
-  env,
-}: {
-  readonly folder: string;
-  readonly env: Readonly<Record<string, string | undefined>>;
-}): Promise<Stage> {
-  const top = await workTreeTop(folder);
+/** The environment, a hook's, names the index that is being committed. @throws CollectiveError REPOSITORY_MISSING outside a work tree. */
+export async function openStage(at: Git): Promise<Stage> {
+  const { folder, env } = at;
+  const top = await workTreeTop(at);
   if (top === undefined) {
     throw new CollectiveError("REPOSITORY_MISSING", `${folder} is no work tree of a git repository`, {
       hint: "git runs this hook by itself when it commits",
     });
   }
   const index = env["GIT_INDEX_FILE"];
-  const indexEnv = index === undefined ? {} : { GIT_INDEX_FILE: path.resolve(folder, index) };
-  const run: Stage["run"] = (call) => git({ ...call, folder: top, env: indexEnv });
+  const git = at.at(top);
+  const onIndex = index === undefined ? git : git.with({ GIT_INDEX_FILE: path.resolve(folder, index) });
+  const run: Stage["run"] = (call) => onIndex.run(call);
   return {
     top,
+    git,
     isPartial: path.basename(index ?? "").startsWith("next-index-"),
     run,
     changedFiles: async () => {
-      const base = await headOrEmpty(top);
+      const base = await headOrEmpty(git);
       const args = ["diff-index", "--cached", "-z", "--no-renames", "--diff-filter=ACMT", base];
       return parseDiff(await run({ args }));
     },
     entry: async (file) => parseEntries(await run({ args: ["ls-files", "--stage", "-z", "--", file] }))[0],
     writeTree: async () => (await run({ args: ["write-tree"] })).trim(),
-    isClean: (file) => isClean(top, file),
+    isClean: (file) => isClean(git, file),
   };
 }
 
 /** Before the first commit everything is new. */
-async function headOrEmpty(top: string): Promise<string> {
+async function headOrEmpty(git: Git): Promise<string> {
   const args = ["rev-parse", "--verify", "--quiet", "HEAD^{commit}"];
-  const { stdout, exitCode } = await gitStatus({ folder: top, args });
+  const { stdout, exitCode } = await git.status({ args });
   if (exitCode === 0) return stdout.trim();
-  return (await git({ folder: top, args: ["hash-object", "-t", "tree", "--stdin"], input: "" })).trim();
+  return (await git.run({ args: ["hash-object", "-t", "tree", "--stdin"], input: "" })).trim();
 }
 
 /** `:<mode> <mode> <oid> <oid> <status> NUL <path> NUL` */
@@ -89,10 +88,10 @@ function parseEntries(text: string): StagedFile[] {
 }
 
 /** Through the filters of that path, as `git add` would store it. */
-async function isClean(top: string, { oid, path: file }: StagedFile): Promise<boolean> {
-  const found = await lstat(path.join(top, file)).catch(() => undefined);
+async function isClean(git: Git, { oid, path: file }: StagedFile): Promise<boolean> {
+  const found = await lstat(path.join(git.folder, file)).catch(() => undefined);
   if (found?.isFile() !== true) return false;
   const args = ["hash-object", "--", file];
-  const { stdout, exitCode } = await gitStatus({ folder: top, args, lfsFilters: true });
+  const { stdout, exitCode } = await git.status({ args, lfsFilters: true });
   return exitCode === 0 && stdout.trim() === oid;
 }

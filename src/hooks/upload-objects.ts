@@ -3,12 +3,13 @@ import { readFile } from "node:fs/promises";
 import path from "node:path";
 import { CollectiveError } from "../errors.ts";
 import { isRunnable } from "./kept-hook.ts";
-import { runGitLfs } from "../git/git.ts";
+import { runGitLfs, type Git } from "../git/git.ts";
 
 export interface UploadOptions {
   /** The hook that was there before, which may be git-lfs's. */
   readonly kept: string | undefined;
-  readonly folder: string;
+  /** With the environment of the hook. */
+  readonly git: Git;
   /** `<remote> <url>` */
   readonly args: readonly string[];
   /** What git told the hook. */
@@ -16,9 +17,9 @@ export interface UploadOptions {
 }
 
 /** @throws CollectiveError HOOK_REFUSED when git-lfs cannot upload, PROCESS_MISSING without git. */
-export async function uploadObjects({ kept, folder, args, input }: UploadOptions): Promise<void> {
-  if (await callsGitLfs(kept, folder)) return;
-  const exitCode = await runGitLfs({ folder, args: ["pre-push", ...args], input });
+export async function uploadObjects({ kept, git, args, input }: UploadOptions): Promise<void> {
+  if (await callsGitLfs(kept, git.folder)) return;
+  const exitCode = await runGitLfs(git, { args: ["pre-push", ...args], input });
   if (exitCode === 0) return;
   throw new CollectiveError("HOOK_REFUSED", `git-lfs did not upload the objects (exit code ${exitCode})`, {
     hint: "read what it says above; git-lfs must be installed (apt-get install git-lfs)",

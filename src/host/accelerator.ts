@@ -4,7 +4,7 @@
  * QEMU's debug-exit port. Where KVM works it takes a tenth of a second; under one that does not, it hangs and is ended.
  */
 import { access, constants, mkdir, mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
-import { homedir, tmpdir } from "node:os";
+import { tmpdir } from "node:os";
 import path from "node:path";
 import { z } from "zod";
 import { run, writeFileAtomically } from "../io.ts";
@@ -34,10 +34,9 @@ const PROBE_CODE =
 
 const cacheSchema = z.object({ bootId: z.string(), accelerator: z.enum(["kvm", "tcg"]) });
 
-/** In the user's cache, so that every lab of a boot knows. */
-export function defaultAcceleratorCache(): string {
-  const cache = process.env["XDG_CACHE_HOME"] ?? path.join(homedir(), ".cache");
-  return path.join(cache, "cui", "accelerator.json");
+/** In the user's cache folder, so that every lab of a boot knows. */
+export function acceleratorCache(cache: string): string {
+  return path.join(cache, "accelerator.json");
 }
 
 /** `kvm` where the probe came through, else `tcg`; asked once a boot, remembered in `cacheFile`. */

@@ -1,5 +1,6 @@
 /** Requests to the server of one repository, with credentials when it asks for them: from git's helpers, only for its own address. */
 import { fillCredential, judgeCredential, type Credential } from "./credentials.ts";
+import type { Git } from "../git/git.ts";
 import type { LfsEndpoint } from "./endpoint.ts";
 import { readText, replyError, type HttpReply, type LfsHttp } from "./http.ts";
 import { addressOf, unexpectedReply } from "./lfs-errors.ts";
@@ -11,8 +12,8 @@ export interface ApiOptions {
   readonly http: LfsHttp;
   /** Asked again when what it said has expired. */
   readonly findEndpoint: () => Promise<LfsEndpoint>;
-  /** Whose git configuration names the helpers. */
-  readonly folder: string;
+  /** Whose configuration names the helpers. */
+  readonly git: Git;
   /** `http.extraHeader` of git. */
   readonly extraHeaders: Readonly<Record<string, string>>;
 }
@@ -116,7 +117,7 @@ async function fill(session: Session, url: string): Promise<Credential | undefin
   if (session.credential?.origin !== origin) {
     // Helpers know repositories, not endpoints below them.
     const repository = url.replace(/(\.git)?\/info\/lfs\/.*$/, "");
-    session.credential = { origin, filled: fillCredential(session.options.folder, repository) };
+    session.credential = { origin, filled: fillCredential(session.options.git, repository) };
     session.judged = false;
   }
   return session.credential.filled;
@@ -131,7 +132,7 @@ async function rejectCredential(session: Session, credential: Credential, reply:
 async function judge(session: Session, credential: Credential, verdict: "approve" | "reject"): Promise<void> {
   if (session.judged) return;
   session.judged = true;
-  await judgeCredential(session.options.folder, credential, verdict);
+  await judgeCredential(session.options.git, credential, verdict);
 }
 
 async function contentOf(reply: HttpReply): Promise<unknown> {

@@ -3,6 +3,7 @@ import { stat } from "node:fs/promises";
 import pLimit from "p-limit";
 import type { ObjectStore, Oid } from "../disk/object-store.ts";
 import type { PathStore } from "../disk/path-store.ts";
+import type { Git } from "../git/git.ts";
 import { objectMissing } from "./local-store.ts";
 import type { LfsPointer } from "./pointer.ts";
 import { openApi, type LfsApi } from "./api.ts";
@@ -20,8 +21,8 @@ import { uploadObject } from "./upload-object.ts";
 export interface LfsClientOptions {
   /** Normalised URL of the repository: https, http, ssh or `user@host:path`. */
   readonly url: string;
-  /** Whose git configuration counts (helpers, certificates), beside the user's. */
-  readonly folder: string;
+  /** Whose configuration counts (helpers, certificates), beside the user's. */
+  readonly git: Git;
   readonly http?: Partial<HttpSettings>;
 }
 
@@ -92,15 +93,15 @@ interface Connection {
 }
 
 async function connect(
-  { url, folder, http: given }: LfsClientOptions,
+  { url, git, http: given }: LfsClientOptions,
   operation: "download" | "upload",
 ): Promise<Connection> {
   const endpoint = await findEndpoint(url, operation);
-  const { extraHeaders, ...settings } = await gitHttpSettings(folder, endpoint.url);
+  const { extraHeaders, ...settings } = await gitHttpSettings(git, endpoint.url);
   const http: LfsHttp = openHttp({ ...settings, ...given });
   let first: typeof endpoint | undefined = endpoint;
   const api = openApi({
-    ...{ http, folder, extraHeaders },
+    ...{ http, git, extraHeaders },
     findEndpoint: () => {
       const found = first ?? findEndpoint(url, operation);
       first = undefined;

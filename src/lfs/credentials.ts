@@ -1,5 +1,5 @@
 /** Credentials from git's helpers, for one address at a time and without ever asking a person. */
-import { git, gitStatus } from "../git/git.ts";
+import type { Git } from "../git/git.ts";
 
 export interface Credential {
   /** What `git credential` printed, to be told whether it was right. */
@@ -11,11 +11,10 @@ export interface Credential {
 const NEVER_ASK = { GIT_ASKPASS: "", SSH_ASKPASS: "", GCM_INTERACTIVE: "never" };
 
 /** What the helpers know for an address; undefined when it is nothing. */
-export async function fillCredential(folder: string, url: string): Promise<Credential | undefined> {
+export async function fillCredential(git: Git, url: string): Promise<Credential | undefined> {
   const { protocol, host, pathname } = new URL(url);
   const input = `protocol=${protocol.replace(":", "")}\nhost=${host}\npath=${pathname.slice(1)}\n\n`;
-  const { stdout, exitCode } = await gitStatus({
-    folder,
+  const { stdout, exitCode } = await git.status({
     args: ["credential", "fill"],
     input,
     env: NEVER_ASK,
@@ -33,9 +32,9 @@ export async function fillCredential(folder: string, url: string): Promise<Crede
 
 /** Tells the helpers whether the server took it, so that they keep or forget it. */
 export async function judgeCredential(
-  folder: string,
+  git: Git,
   credential: Credential,
   verdict: "approve" | "reject",
 ): Promise<void> {
-  await git({ folder, args: ["credential", verdict], input: `${credential.description}\n`, env: NEVER_ASK });
+  await git.run({ args: ["credential", verdict], input: `${credential.description}\n`, env: NEVER_ASK });
 }

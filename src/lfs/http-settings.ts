@@ -1,6 +1,6 @@
 /** git's own settings for an address (`http.*`), as far as they say how to connect. */
 import { readFile } from "node:fs/promises";
-import { gitStatus } from "../git/git.ts";
+import type { Git } from "../git/git.ts";
 import type { HttpSettings } from "./http.ts";
 
 export interface GitHttpSettings extends Pick<HttpSettings, "tls" | "proxy"> {
@@ -8,15 +8,15 @@ export interface GitHttpSettings extends Pick<HttpSettings, "tls" | "proxy"> {
   readonly extraHeaders: Readonly<Record<string, string>>;
 }
 
-/** @param folder whose configuration counts, beside the user's */
-export async function gitHttpSettings(folder: string, url: string): Promise<GitHttpSettings> {
-  const { stdout } = await gitStatus({ folder, args: ["config", "--null", "--get-urlmatch", "http", url] });
+/** The configuration of the repository counts, beside the user's, and the program's environment. */
+export async function gitHttpSettings(git: Git, url: string): Promise<GitHttpSettings> {
+  const { stdout } = await git.status({ args: ["config", "--null", "--get-urlmatch", "http", url] });
   const settings = new Map<string, string>();
   for (const entry of stdout.split("\0")) {
     const [, name = "", value = ""] = /^http\.([a-z]+)\n(.*)$/s.exec(entry) ?? [];
     if (name !== "") settings.set(name, value);
   }
-  const { GIT_SSL_CAINFO, GIT_SSL_NO_VERIFY } = process.env;
+  const { GIT_SSL_CAINFO, GIT_SSL_NO_VERIFY } = git.env;
   const caFile = GIT_SSL_CAINFO ?? settings.get("sslcainfo");
   const isUnverified = GIT_SSL_NO_VERIFY !== undefined || settings.get("sslverify") === "false";
   const ca = await read(caFile);

@@ -1,10 +1,10 @@
 /** The Git LFS objects that commits need which a repository does not have yet. */
-import { git } from "../git/git.ts";
+import type { Git } from "../git/git.ts";
 import { openGitObjects } from "../git/objects.ts";
 import { MAX_POINTER_BYTES, parseLfsPointer, type LfsPointer } from "./pointer.ts";
 
 export interface NewPointersOptions {
-  readonly folder: string;
+  readonly git: Git;
   readonly commit: string;
   /** Ids in this repository that the other one has. */
   readonly known: readonly string[];
@@ -12,16 +12,15 @@ export interface NewPointersOptions {
 
 /** The pointers in everything that `commit` reaches and `known` do not, each object once. */
 export async function listNewPointers({
-  folder,
+  git,
   commit,
   known,
 }: NewPointersOptions): Promise<readonly LfsPointer[]> {
-  const listed = await git({
-    folder,
+  const listed = await git.run({
     args: ["rev-list", "--objects", "--no-object-names", "--stdin"],
     input: [commit, ...known.map((id) => `^${id}`)].map((line) => `${line}\n`).join(""),
   });
-  const objects = openGitObjects(folder);
+  const objects = openGitObjects(git);
   try {
     const pointers = new Map<string, LfsPointer>();
     const names = listed.split("\n").filter((name) => name !== "");

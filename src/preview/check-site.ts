@@ -8,7 +8,7 @@ import { MAX_FILE_CHARACTERS } from "../cvl/limits.ts";
 import { parse } from "../cvl/parse/parser.ts";
 import type { Diagnostic, DiagnosticCode, Severity, TextOf } from "../diagnostics.ts";
 import { CollectiveError } from "../errors.ts";
-import { git } from "../git/git.ts";
+import type { Environment, Git } from "../git/git.ts";
 import { loadWith } from "../appliance/load.ts";
 import type { LoadedAppliance } from "../appliance/loaded-appliance.ts";
 import { LOCK_FILE, parseLock } from "../appliance/lock.ts";
@@ -21,14 +21,14 @@ import { PREVIEW_LIMITS, withinLimits, type Budget, type PreviewLimits } from ".
 import { INVENTORY_FILE } from "../site/site.ts";
 
 export interface CheckOptions {
-  /** A folder of a checkout. */
-  readonly folder: string;
+  /** Called in a folder of a checkout. */
+  readonly git: Git;
   /** URL prefixes imports may come from; undefined allows all. */
   readonly allow?: readonly string[] | undefined;
   readonly refusePaths?: boolean;
   /** A file that `cui fmt` would write otherwise. */
   readonly format: Severity | "off";
-  readonly fetchEnv?: Readonly<Record<string, string>> | undefined;
+  readonly fetchEnv?: Environment | undefined;
   readonly cache?: string | undefined;
   readonly limits?: Partial<PreviewLimits>;
   readonly signal?: AbortSignal | undefined;
@@ -50,15 +50,15 @@ export async function checkSite(options: CheckOptions): Promise<CheckedFiles> {
 }
 
 async function checkWithin(options: CheckOptions, budget: Budget): Promise<CheckedFiles> {
-  const files = await listFiles(options.folder);
+  const files = await listFiles(options.git);
   budget.requireRoots(files.filter(isCvl).length);
-  const { cache, fetchEnv } = options;
   const results = await withMirrors(
+    options.git.with(options.fetchEnv ?? {}).until(budget.signal),
     (mirrors) => {
       const limit = pLimit(MAX_AT_ONCE);
       return Promise.all(files.map((file) => limit(checkFile, file, { ...options, budget, mirrors })));
     },
-    { cache, fetchEnv, signal: budget.signal },
+    { cache: options.cache },
   );
   const seen = new Map<string, Diagnostic>();
   for (const { diagnostics } of results) {
@@ -78,8 +78,8 @@ async function checkWithin(options: CheckOptions, budget: Budget): Promise<Check
 }
 
 /** What `git` tracks and this checks, by name; a symlink among them is a mistake. */
-async function listFiles(folder: string): Promise<string[]> {
-  const output = await git({ folder, args: ["ls-files", "-z", "--cached", "--deduplicate"] });
+async function listFiles(git: Git): Promise<string[]> {
+  const output = await git.run({ args: ["ls-files", "-z", "--cached", "--deduplicate"] });
   return output.split("\0").filter((file) => checkerOf(file) !== undefined);
 }
 
@@ -106,7 +106,8 @@ function checkerOf(file: string): Checker | "cvl" | undefined {
 }
 
 async function checkFile(file: string, options: FileOptions): Promise<Checked> {
-  const { budget, folder } = options;
+  const { budget } = options;
+  const { folder } = options.git;
   budget.requireTime();
   const absolute = path.join(folder, file);
   const info = await lstat(absolute).catch(() => undefined);
@@ -145,10 +146,10 @@ async function checkCvl(file: string, options: FileOptions): Promise<Checked> {
 }
 
 function loadFile(file: string, object: string | undefined, options: FileOptions): Promise<LoadedAppliance> {
-  const { folder, allow, refusePaths, mirrors } = options;
+  const { git, allow, refusePaths, mirrors } = options;
   return loadWith(mirrors, {
     file,
-    cwd: folder,
+    cwd: git.folder,
     versions: "locked",
     writeLock: false,
     ...(object === undefined ? {} : { object }),

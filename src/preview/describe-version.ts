@@ -26,7 +26,7 @@ export interface DescribedFile {
  */
 export async function describeVersion(source: VersionSource): Promise<readonly DescribedFile[]> {
   const mirror = await source.mirrors.get(source.url);
-  const folder = await openCommitFolder({ folder: mirror.folder, rev: source.commit });
+  const folder = await openCommitFolder({ git: mirror.git, rev: source.commit });
   try {
     const names = (await folder.listFolder()).flatMap(({ name, kind }) =>
       kind === "file" && name.endsWith(".cvl") ? [name] : [],

@@ -4,6 +4,7 @@ import type { Diagnostic, TextOf } from "../diagnostics.ts";
 import { CollectiveError } from "../errors.ts";
 import { approvedNetwork, APPROVAL_FORMAT, type Approval } from "../plan/approval.ts";
 import type { Plan } from "../plan/plan.ts";
+import type { Environment, Git } from "../git/git.ts";
 import { withMirrors } from "../appliance/mirrors.ts";
 import {
   compareRoot,
@@ -21,8 +22,8 @@ import { pairRoots, type Root, type RootPair } from "../site/site-roots.ts";
 import { NO_SIDE, openCommitSide, openWorkingSide, type SiteSide } from "../site/site-side.ts";
 
 export interface CompareOptions {
-  /** The site's folder in a clone or in a bare repository; it need not be in the working tree. */
-  readonly folder: string;
+  /** Called in the site's folder, in a clone or in a bare repository; it need not be in the working tree. */
+  readonly git: Git;
   /** What runs: a commit of the repository around `folder`; null: nothing does yet. */
   readonly base: string | null;
   /** Undefined: the working tree, for a person who looks at their own. */
@@ -38,7 +39,7 @@ export interface CompareOptions {
   /** Folder of the mirrors. */
   readonly cache?: string | undefined;
   /** Variables of the git that fetches imports: a read-only token for some prefixes, say. */
-  readonly fetchEnv?: Readonly<Record<string, string>> | undefined;
+  readonly fetchEnv?: Environment | undefined;
   /** Refuse imports of paths and file URLs: for commits of strangers. */
   readonly refusePaths?: boolean;
   /** Whether required parameters must have values; default: where either side has a utility.yaml. */
@@ -77,16 +78,16 @@ export async function compareSite(options: CompareOptions): Promise<SiteComparis
 }
 
 async function compareWithin(options: CompareOptions, budget: Budget): Promise<SiteComparison> {
-  const { folder } = options;
+  const { git } = options;
   const opened: SiteSide[] = [];
   const open = async (rev: string): Promise<SiteSide> => {
-    const side = await openCommitSide(folder, rev);
+    const side = await openCommitSide(git, rev);
     opened.push(side);
     return side;
   };
   try {
     const base = options.base === null ? NO_SIDE : await open(options.base);
-    const head = options.head === undefined ? openWorkingSide(folder) : await open(options.head);
+    const head = options.head === undefined ? openWorkingSide(git) : await open(options.head);
     const policySide = options.policyCommit === undefined ? base : await open(options.policyCommit);
     return await compareSides(options, { base, head, policySide, budget });
   } finally {
@@ -145,10 +146,11 @@ async function compareAll(
   const { sides, budget } = options;
   let baseUrl: Promise<string> | undefined;
   return withMirrors(
+    options.git.with(options.fetchEnv ?? {}).until(budget.signal),
     async (mirrors) => {
       const limit = pLimit(MAX_AT_ONCE);
       const root: CompareRootOptions = {
-        folder: options.folder,
+        folder: options.git.folder,
         sides,
         policy: options.policy,
         budget,
@@ -164,7 +166,7 @@ async function compareAll(
       const found = await Promise.all(pairs.map((pair) => limit(compareRoot, pair, root)));
       return found.filter((network) => network !== undefined);
     },
-    { cache: options.cache, signal: budget.signal, fetchEnv: options.fetchEnv },
+    { cache: options.cache },
   );
 }
 
@@ -182,8 +184,8 @@ function pairOf(root: Root): RootPair {
  * The policy of a commit; undefined: of the working tree. Without a utility.yaml there is none.
  * @throws CollectiveError UTILITY_INVENTORY_INVALID, REPOSITORY_REVISION_MISSING, REPOSITORY_FILE_….
  */
-export async function policyAt(folder: string, commit: string | undefined): Promise<Inventory> {
-  const side = commit === undefined ? openWorkingSide(folder) : await openCommitSide(folder, commit);
+export async function policyAt(git: Git, commit: string | undefined): Promise<Inventory> {
+  const side = commit === undefined ? openWorkingSide(git) : await openCommitSide(git, commit);
   try {
     return (await readPolicy(side)) ?? EMPTY_INVENTORY;
   } finally {

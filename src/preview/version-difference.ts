@@ -1,6 +1,5 @@
 /** What changed between two versions of an appliance: what a release and a bump pull request say about it. */
 import { CollectiveError } from "../errors.ts";
-import { git } from "../git/git.ts";
 import { EMPTY_LOCK, LOCK_FILE, MAX_LOCK_BYTES, parseLock } from "../appliance/lock.ts";
 import type { Lock } from "../appliance/loaded-appliance.ts";
 import type { Mirror } from "../appliance/mirror.ts";
@@ -103,8 +102,7 @@ async function stepsBetween(
 /** Hostile attributes and configurations start no program: external diffs and text conversions are off. */
 async function diffFiles(mirror: Mirror, from: Version, to: Version): Promise<VersionDifference["cvl"]> {
   const flags = ["--no-color", "--no-ext-diff", "--no-textconv", "--no-renames", "--unified=3"];
-  const text = await git({
-    folder: mirror.folder,
+  const text = await mirror.git.run({
     args: [
       ...["-c", `core.bigFileThreshold=${MAX_DIFF_FILE}`, "diff", ...flags],
       ...[from.commit, to.commit, "--", ...DIFFED_FILES],

@@ -5,7 +5,7 @@ import type { Diagnostic, TextOf } from "../diagnostics.ts";
 import type { WriteProgress } from "../disk/write-program-disk.ts";
 import { CollectiveError } from "../errors.ts";
 import { readApplianceFolder, type ApplianceFolder } from "./appliance-folder.ts";
-import { git, gitStatus } from "../git/git.ts";
+import type { Git } from "../git/git.ts";
 import { openImageTree, type ImageTree } from "../appliance/version-files.ts";
 import { withMirrors, type Mirrors } from "../appliance/mirrors.ts";
 import { writeProgramDisks, type AddedDisk } from "./write-program-disks.ts";
@@ -33,14 +33,15 @@ export interface AddDisksReport {
  * Every disk of the VM descriptions that `datadisks` does not list, against the newest version reachable from HEAD.
  * @throws CollectiveError REPOSITORY_DISK_MISSING, REPOSITORY_FILE_MISSING, and as writeProgramDisk
  */
-export async function addDisks(options: AddDisksOptions): Promise<AddDisksReport> {
+export async function addDisks(git: Git, options: AddDisksOptions): Promise<AddDisksReport> {
   const cvl = options.cvl ?? (await onlyCvlFile(options.cwd));
   return withMirrors(
+    git,
     async (mirrors) => {
       const appliance = await readApplianceFolder(mirrors, { cvl, cwd: options.cwd, object: options.object });
       const { diagnostics, textOf } = appliance;
       if (appliance.tree === undefined) return { diagnostics, textOf, disks: undefined };
-      const previous = await newestReachable(appliance.folder, mirrors);
+      const previous = await newestReachable(git.at(appliance.folder), mirrors);
       try {
         return { diagnostics, textOf, disks: await storeDisks({ appliance, previous, ...options }) };
       } finally {
@@ -70,14 +71,14 @@ export async function storeDisks({
 }
 
 /** The newest version tag in HEAD's history; undefined without one, or outside a repository. */
-export async function newestReachable(folder: string, mirrors: Mirrors): Promise<ImageTree | undefined> {
+export async function newestReachable(git: Git, mirrors: Mirrors): Promise<ImageTree | undefined> {
   const args = ["for-each-ref", "--merged=HEAD", "--format=%(refname:lstrip=2)", "refs/tags/v*"];
-  const { stdout, exitCode } = await gitStatus({ folder, args, allowedExitCodes: [0, 1, 128, 129] });
+  const { stdout, exitCode } = await git.status({ args, allowedExitCodes: [0, 1, 128, 129] });
   if (exitCode !== 0) return undefined;
   const newest = Math.max(0, ...stdout.split("\n").map((tag) => versionOfTag(tag) ?? 0));
   if (newest === 0) return undefined;
-  const commit = await git({ folder, args: ["rev-parse", "--verify", `refs/tags/v${newest}^{commit}`] });
-  return openImageTree({ url: folder, version: null, commit: commit.trim() }, mirrors);
+  const commit = await git.run({ args: ["rev-parse", "--verify", `refs/tags/v${newest}^{commit}`] });
+  return openImageTree({ url: git.folder, version: null, commit: commit.trim() }, mirrors);
 }
 
 async function onlyCvlFile(folder: string): Promise<string> {

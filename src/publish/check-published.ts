@@ -36,10 +36,10 @@ export async function checkPublished(options: CheckPublishedOptions): Promise<Ch
   const { mirrors, url, commit, version, knownObjects = new Set() } = options;
   const mirror = await mirrors.get(url);
   const target = parseUrl(url);
-  const objects = openGitObjects(mirror.folder);
+  const objects = openGitObjects(mirror.git);
   try {
     const candidate = openCandidate({
-      ...{ where: `v${version}`, mirrors, folder: mirror.folder, objects, commit, version },
+      ...{ where: `v${version}`, mirrors, git: mirror.git, objects, commit, version },
       numbers: new Set((await mirror.versions()).map((entry) => entry.version)),
       imports: { baseUrl: url, refusePaths: isUrlProblem(target) || !isLocal(target) },
       findMissing: (pointers) =>
@@ -57,10 +57,10 @@ export async function checkPublished(options: CheckPublishedOptions): Promise<Ch
 }
 
 /** Every Git LFS object a commit of a mirror has a pointer to. */
-export async function objectsOf({ folder }: Mirror, commit: string): Promise<ReadonlySet<Oid>> {
-  const objects = openGitObjects(folder);
+export async function objectsOf({ git }: Mirror, commit: string): Promise<ReadonlySet<Oid>> {
+  const objects = openGitObjects(git);
   try {
-    const files = (await listCommit({ folder, env: {}, commit, maxFiles: MAX_FILES })) ?? [];
+    const files = (await listCommit({ git, commit, maxFiles: MAX_FILES })) ?? [];
     return new Set((await readPointers(objects, files)).map(({ oid }) => oid));
   } finally {
     await objects.close();

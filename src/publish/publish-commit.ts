@@ -2,7 +2,7 @@
 import { randomUUID } from "node:crypto";
 import { copyFile, stat, utimes } from "node:fs/promises";
 import path from "node:path";
-import { git } from "../git/git.ts";
+import type { Git } from "../git/git.ts";
 import { gitFolderOf } from "../git/folder.ts";
 import { configValue } from "../git/config.ts";
 import { treeOf } from "../git/history.ts";
@@ -17,7 +17,7 @@ export interface BuiltCommit {
 }
 
 export interface BuildCommitOptions {
-  readonly folder: string;
+  readonly git: Git;
   readonly parent: string | undefined;
   readonly message: string;
   /** Files that are kept in Git LFS, also where git tracked them plainly before. */
@@ -28,31 +28,29 @@ export interface BuildCommitOptions {
 
 /** The parent itself when the folder is just what it holds. */
 export async function buildCommit({
-  folder,
+  git,
   parent,
   message,
   inLfs,
   keptOut,
 }: BuildCommitOptions): Promise<BuiltCommit> {
-  const gitFolder = await gitFolderOf(folder);
+  const gitFolder = await gitFolderOf(git);
   const indexFile = path.join(gitFolder, `cui-index-${randomUUID()}`);
-  const env = { GIT_INDEX_FILE: indexFile };
+  const aside = git.with({ GIT_INDEX_FILE: indexFile });
   await copyIndex(path.join(gitFolder, "index"), indexFile);
-  await git({ folder, env, args: ["add", "--all", "--", "."], lfsFilters: true });
-  const plain = await plainFiles({ folder, env, files: inLfs });
-  if (plain.length > 0)
-    await git({ folder, env, args: ["add", "--renormalize", "--", ...plain], lfsFilters: true });
+  await aside.run({ args: ["add", "--all", "--", "."], lfsFilters: true });
+  const plain = await plainFiles(aside, inLfs);
+  if (plain.length > 0) await aside.run({ args: ["add", "--renormalize", "--", ...plain], lfsFilters: true });
   if (keptOut.length > 0) {
-    await git({ folder, env, args: ["rm", "--cached", "--quiet", "--ignore-unmatch", "--", ...keptOut] });
+    await aside.run({ args: ["rm", "--cached", "--quiet", "--ignore-unmatch", "--", ...keptOut] });
   }
-  const tree = (await git({ folder, env, args: ["write-tree"] })).trim();
-  const parentTree = parent === undefined ? undefined : await treeOf(folder, parent);
+  const tree = (await aside.run({ args: ["write-tree"] })).trim();
+  const parentTree = parent === undefined ? undefined : await treeOf(git, parent);
   if (parent !== undefined && parentTree === tree) return { commit: parent, tree, indexFile };
-  const signed = (await configValue(folder, "commit.gpgSign")) === "true" ? ["-S"] : [];
+  const signed = (await configValue(git, "commit.gpgSign")) === "true" ? ["-S"] : [];
   const parents = parent === undefined ? [] : ["-p", parent];
-  const commit = await git({
-    folder,
-    env: await identity(folder),
+  const commit = await git.run({
+    env: await identity(git),
     args: ["commit-tree", ...signed, ...parents, "-F", "-", tree],
     input: `${message}\n`,
   });
@@ -60,18 +58,10 @@ export async function buildCommit({
 }
 
 /** Those that the index holds as they are: a file that did not change is not filtered anew when its attributes did. */
-async function plainFiles({
-  folder,
-  env,
-  files,
-}: {
-  readonly folder: string;
-  readonly env: Readonly<Record<string, string>>;
-  readonly files: readonly string[];
-}): Promise<readonly string[]> {
+async function plainFiles(git: Git, files: readonly string[]): Promise<readonly string[]> {
   if (files.length === 0) return [];
-  const listed = await git({ folder, env, args: ["ls-files", "--stage", "-z", "--", ...files] });
-  const objects = openGitObjects(folder);
+  const listed = await git.run({ args: ["ls-files", "--stage", "-z", "--", ...files] });
+  const objects = openGitObjects(git);
   try {
     const plain: string[] = [];
     for (const line of listed.split("\0")) {
@@ -102,17 +92,17 @@ async function copyIndex(from: string, to: string): Promise<void> {
 }
 
 /** Who never told git their name can publish all the same. */
-async function identity(folder: string): Promise<Record<string, string>> {
+async function identity(git: Git): Promise<Record<string, string>> {
   const env: Record<string, string> = {};
   for (const [who, setting] of [
     ["AUTHOR", "author"],
     ["COMMITTER", "committer"],
   ] as const) {
-    const email = process.env[`GIT_${who}_EMAIL`] ?? process.env["EMAIL"];
+    const email = git.env[`GIT_${who}_EMAIL`] ?? git.env["EMAIL"];
     const isKnown =
       email !== undefined ||
-      (await configValue(folder, "user.email")) !== undefined ||
-      (await configValue(folder, `${setting}.email`)) !== undefined;
+      (await configValue(git, "user.email")) !== undefined ||
+      (await configValue(git, `${setting}.email`)) !== undefined;
     if (isKnown) continue;
     env[`GIT_${who}_NAME`] = "Collective";
     env[`GIT_${who}_EMAIL`] = "collective@localhost";

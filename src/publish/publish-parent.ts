@@ -1,6 +1,6 @@
 /** Onto what a version is built: the folder's own history, or the repository's where the folder has none. */
 import { CollectiveError } from "../errors.ts";
-import { git, gitStatus } from "../git/git.ts";
+import type { Git } from "../git/git.ts";
 import type { Mirror } from "../appliance/mirror.ts";
 import { DEFAULT_BRANCH_REF } from "../appliance/mirror-cache.ts";
 import type { Version } from "../appliance/versions.ts";
@@ -24,35 +24,34 @@ export interface Parent {
 }
 
 export interface FindParentOptions {
-  readonly folder: string;
+  readonly git: Git;
   readonly mirror: Mirror;
   readonly newest: Version | undefined;
 }
 
 /** @throws CollectiveError REPOSITORY_PUBLISH_REFUSED when the repository has what the folder's history lacks. */
-export async function findParent({ folder, mirror, newest }: FindParentOptions): Promise<Parent> {
-  const head = await findCommit(folder, "HEAD");
-  const branch = head === undefined ? await remoteBranch(mirror) : await currentBranch(folder);
+export async function findParent({ git, mirror, newest }: FindParentOptions): Promise<Parent> {
+  const head = await findCommit(git, "HEAD");
+  const branch = head === undefined ? await remoteBranch(mirror) : await currentBranch(git);
   const remoteTip = await mirror.branchTip(branch);
-  if (remoteTip !== undefined) await bringCommit(folder, mirror, `refs/heads/${branch}`);
+  if (remoteTip !== undefined) await bringCommit(git, mirror, `refs/heads/${branch}`);
   const common = { branch, head, remoteTip };
   if (head === undefined) return { ...common, commit: remoteTip, isFromRemote: true, isOneAhead: false };
-  await refuseTag(folder, head, (newest?.version ?? 0) + 1);
-  if (remoteTip === undefined || (await isAncestor(folder, remoteTip, head))) {
+  await refuseTag(git, head, (newest?.version ?? 0) + 1);
+  if (remoteTip === undefined || (await isAncestor(git, remoteTip, head))) {
     return { ...common, commit: head, isFromRemote: false, isOneAhead: false };
   }
-  if (remoteTip !== newest?.commit || (await findCommit(folder, `${remoteTip}^`)) !== head)
+  if (remoteTip !== newest?.commit || (await findCommit(git, `${remoteTip}^`)) !== head)
     throw behind(mirror, branch);
   return { ...common, commit: remoteTip, isFromRemote: false, isOneAhead: true };
 }
 
-async function currentBranch(folder: string): Promise<string> {
-  const { stdout, exitCode } = await gitStatus({
-    folder,
+async function currentBranch(git: Git): Promise<string> {
+  const { stdout, exitCode } = await git.status({
     args: ["symbolic-ref", "--quiet", "--short", "HEAD"],
   });
   if (exitCode === 0) return stdout.trim();
-  throw new CollectiveError("REPOSITORY_PUBLISH_REFUSED", `HEAD of ${folder} is on no branch`, {
+  throw new CollectiveError("REPOSITORY_PUBLISH_REFUSED", `HEAD of ${git.folder} is on no branch`, {
     hint: "check out the branch that is to be published: `git switch main`",
   });
 }
@@ -65,24 +64,24 @@ async function remoteBranch(mirror: Mirror): Promise<string> {
     "--format=%(refname:lstrip=2)",
     "refs/heads",
   ];
-  const { stdout } = await gitStatus({ folder: mirror.folder, args, allowedExitCodes: [0, 128, 129] });
+  const { stdout } = await mirror.git.status({ args, allowedExitCodes: [0, 128, 129] });
   const names = stdout.split("\n").filter((name) => name !== "");
   return ["main", "master"].find((name) => names.includes(name)) ?? names[0] ?? "main";
 }
 
 /** Brings a branch's history from the mirror into the folder's repository, without a ref. */
-async function bringCommit(folder: string, mirror: Mirror, ref: string): Promise<void> {
+async function bringCommit(git: Git, mirror: Mirror, ref: string): Promise<void> {
   const args = ["fetch", "--quiet", "--no-tags", "--no-write-fetch-head", "--no-auto-maintenance", "--"];
-  await git({ folder, args: [...args, mirror.folder, ref] });
+  await git.run({ args: [...args, mirror.git.folder, ref] });
 }
 
 /** A version the user tagged but never pushed is published as it is, or not at all. */
-async function refuseTag(folder: string, head: string, version: number): Promise<void> {
-  const tagged = await findCommit(folder, `refs/tags/v${version}`);
+async function refuseTag(git: Git, head: string, version: number): Promise<void> {
+  const tagged = await findCommit(git, `refs/tags/v${version}`);
   if (tagged === undefined || tagged === head) return;
   throw new CollectiveError(
     "REPOSITORY_PUBLISH_REFUSED",
-    `there is a tag v${version} in ${folder} that is not HEAD`,
+    `there is a tag v${version} in ${git.folder} that is not HEAD`,
     {
       hint: `publish it with \`git push\`, or delete it with \`git tag -d v${version}\``,
     },

@@ -4,7 +4,7 @@ import path from "node:path";
 import type { Oid } from "../disk/object-store.ts";
 import type { PathStore } from "../disk/path-store.ts";
 import { CollectiveError } from "../errors.ts";
-import { git } from "../git/git.ts";
+import type { Git } from "../git/git.ts";
 import { gitFolderOf } from "../git/folder.ts";
 import { copyObjects, lfsStore, objectMissing } from "../lfs/local-store.ts";
 import type { Mirror } from "../appliance/mirror.ts";
@@ -18,7 +18,7 @@ import type { LfsPointer } from "../lfs/pointer.ts";
 import type { MissingObject } from "./version-candidate.ts";
 
 export interface SendOptions {
-  readonly folder: string;
+  readonly git: Git;
   readonly target: RepositoryUrl;
   readonly mirror: Mirror;
   readonly parent: Parent;
@@ -28,99 +28,99 @@ export interface SendOptions {
 
 /** Resolves to the bytes of objects sent. @throws CollectiveError REPOSITORY_PUBLISH_REFUSED, REPOSITORY_UNREACHABLE, REPOSITORY_OBJECT_MISSING. */
 export async function sendVersion(options: SendOptions): Promise<number> {
-  const { folder, target, parent, version, commit } = options;
+  const { git, target, parent, version, commit } = options;
   const sentBytes = await sendObjects(options);
   const refspecs = [`${commit}:refs/heads/${parent.branch}`, `${commit}:refs/tags/v${version}`];
-  const result = await push({ folder, to: target.url, refspecs, atomic: true });
+  const result = await push(git, { to: target.url, refspecs, atomic: true });
   if (result.kind !== "ok") throw pushError(result, options);
   return sentBytes;
 }
 
 /** The folder's branch, tag, remote-tracking branch and index become those of the published commit. */
 export async function recordLocally({
-  folder,
+  git,
   target,
   parent,
   version,
   built,
 }: {
-  readonly folder: string;
+  readonly git: Git;
   readonly target: RepositoryUrl;
   readonly parent: Parent;
   readonly version: number;
   readonly built: BuiltCommit;
 }): Promise<void> {
   const branch = `refs/heads/${parent.branch}`;
-  if (parent.head === undefined) await git({ folder, args: ["symbolic-ref", "HEAD", branch] });
-  const isOrigin = (await configValue(folder, "remote.origin.url")) === target.url;
+  if (parent.head === undefined) await git.run({ args: ["symbolic-ref", "HEAD", branch] });
+  const isOrigin = (await configValue(git, "remote.origin.url")) === target.url;
   const refs = [
     branch,
     `refs/tags/v${version}`,
     ...(isOrigin ? [`refs/remotes/origin/${parent.branch}`] : []),
   ];
   const input = refs.map((ref) => `update ${ref}\0${built.commit}\0\0`).join("");
-  await git({ folder, args: ["update-ref", "--stdin", "-z"], input });
-  await rename(built.indexFile, path.join(await gitFolderOf(folder), "index"));
+  await git.run({ args: ["update-ref", "--stdin", "-z"], input });
+  await rename(built.indexFile, path.join(await gitFolderOf(git), "index"));
 }
 
 /** Objects that would have to be sent and are not in the folder's store. */
 export async function findUnsendable({
-  folder,
+  git,
   parent,
   commit,
-}: Pick<SendOptions, "folder" | "parent" | "commit">): Promise<readonly MissingObject[]> {
-  const store = lfsStore(await gitFolderOf(folder));
+}: Pick<SendOptions, "git" | "parent" | "commit">): Promise<readonly MissingObject[]> {
+  const store = lfsStore(await gitFolderOf(git));
   const missing: MissingObject[] = [];
-  for (const { oid } of await newObjects({ folder, parent, commit })) {
+  for (const { oid } of await newObjects({ git, parent, commit })) {
     if (await store.has(oid)) continue;
-    const { message, hint } = objectMissing(oid, folder);
+    const { message, hint } = objectMissing(oid, git.folder);
     missing.push({ message, hint: hint ?? "`git lfs fetch --all` brings what another clone has" });
   }
   return missing;
 }
 
 function newObjects({
-  folder,
+  git,
   parent,
   commit,
-}: Pick<SendOptions, "folder" | "parent" | "commit">): Promise<readonly LfsPointer[]> {
+}: Pick<SendOptions, "git" | "parent" | "commit">): Promise<readonly LfsPointer[]> {
   const known = parent.remoteTip === undefined ? [] : [parent.remoteTip];
-  return listNewPointers({ folder, commit, known });
+  return listNewPointers({ git, commit, known });
 }
 
-async function sendObjects({ folder, target, parent, commit }: SendOptions): Promise<number> {
-  const oids = (await newObjects({ folder, parent, commit })).map(({ oid }) => oid);
+async function sendObjects({ git, target, parent, commit }: SendOptions): Promise<number> {
+  const oids = (await newObjects({ git, parent, commit })).map(({ oid }) => oid);
   if (oids.length === 0) return 0;
-  const from = lfsStore(await gitFolderOf(folder));
+  const from = lfsStore(await gitFolderOf(git));
   const local = localFolder(target);
   if (local !== undefined) {
-    return copyObjects({ oids, from, to: lfsStore(await gitFolderOf(local)), where: folder });
+    return copyObjects({ oids, from, to: lfsStore(await gitFolderOf(git.at(local))), where: git.folder });
   }
-  if (isHttp(target)) return uploadObjects({ url: target.url, folder, oids, from });
+  if (isHttp(target)) return uploadObjects({ url: target.url, git, oids, from });
   let bytes = 0;
   for (const oid of oids) {
-    if (!(await from.has(oid))) throw objectMissing(oid, folder);
+    if (!(await from.has(oid))) throw objectMissing(oid, git.folder);
     const reader = await from.open(oid);
     bytes += reader.sizeBytes;
     await reader.close();
   }
-  await git({ folder, args: ["lfs", "push", "--object-id", target.url, ...oids] });
+  await git.run({ args: ["lfs", "push", "--object-id", target.url, ...oids] });
   return bytes;
 }
 
 async function uploadObjects({
   url,
-  folder,
+  git,
   oids,
   from,
 }: {
   readonly url: string;
-  readonly folder: string;
+  readonly git: Git;
   readonly oids: readonly Oid[];
   readonly from: PathStore;
 }): Promise<number> {
   const { openLfsClient } = await import("../lfs/client.ts");
-  const client = openLfsClient({ url, folder });
+  const client = openLfsClient({ url, git });
   try {
     return await client.upload(oids, from);
   } finally {

@@ -7,7 +7,7 @@ import { CollectiveError } from "../errors.ts";
 import { withFileLock } from "../file-lock.ts";
 import { newestReachable, storeDisks } from "./add-disks.ts";
 import { readApplianceFolder, type ApplianceFolder } from "./appliance-folder.ts";
-import { gitStatus } from "../git/git.ts";
+import type { Git } from "../git/git.ts";
 import { gitFolderOf, workTreeTop } from "../git/folder.ts";
 import { openImageTree, type ImageTree } from "../appliance/version-files.ts";
 import type { Mirror } from "../appliance/mirror.ts";
@@ -62,20 +62,22 @@ export interface PublishedVersion {
  * @throws CollectiveError REPOSITORY_MISSING, REPOSITORY_UNREACHABLE, REPOSITORY_PUBLISH_REFUSED, REPOSITORY_NOTHING_NEW,
  * REPOSITORY_FOLDER_TRACKED, REPOSITORY_DISK_MISSING
  */
-export async function publish(options: PublishOptions): Promise<PublishReport> {
+export async function publish(git: Git, options: PublishOptions): Promise<PublishReport> {
   const target = resolveUrl(options.repository, options.cwd);
   if (isUrlProblem(target)) {
     throw new CollectiveError("REPOSITORY_URL_REFUSED", target.message, { hint: target.hint });
   }
   return withMirrors(
+    git,
     async (mirrors) => {
       const mirror = await mirrors.get(target.url);
       await mirror.fetch();
       const baseUrl = target.url;
       const appliance = await readApplianceFolder(mirrors, { ...options, baseUrl });
       if (appliance.tree === undefined) return refused(appliance);
-      return inRepository({ folder: appliance.folder, target, onWait: options.onWait }, () =>
-        publishFolder({ options, target, mirrors, mirror, appliance }),
+      const at = git.at(appliance.folder);
+      return inRepository({ git: at, target, onWait: options.onWait }, () =>
+        publishFolder({ options, git: at, target, mirrors, mirror, appliance }),
       );
     },
     { cache: options.cache },
@@ -83,20 +85,21 @@ export async function publish(options: PublishOptions): Promise<PublishReport> {
 }
 
 interface RepositoryOptions extends Pick<PublishOptions, "onWait"> {
-  readonly folder: string;
+  readonly git: Git;
   readonly target: RepositoryUrl;
 }
 
 /** Makes the folder a repository where it is none, and removes it again when nothing was published. */
 async function inRepository(
-  { folder, target, onWait }: RepositoryOptions,
+  { git, target, onWait }: RepositoryOptions,
   work: () => Promise<PublishReport>,
 ): Promise<PublishReport> {
-  const top = await workTreeTop(folder);
+  const { folder } = git;
+  const top = await workTreeTop(git);
   const isNew = top === undefined || path.relative(top, folder) !== "";
-  if (isNew && top !== undefined) await refuseTrackedFolder(folder, top);
-  if (isNew) await initRepositoryFolder(folder, { origin: target.url });
-  const file = path.join(await gitFolderOf(folder), "cui-publish.lock");
+  if (isNew && top !== undefined) await refuseTrackedFolder(git, top);
+  if (isNew) await initRepositoryFolder(git, { origin: target.url });
+  const file = path.join(await gitFolderOf(git), "cui-publish.lock");
   let isPublished = false;
   try {
     const report = await withFileLock({ file, purpose: "cui publish", onWait }, work);
@@ -108,6 +111,8 @@ async function inRepository(
 }
 
 interface FolderOptions {
+  /** Of the appliance's folder. */
+  readonly git: Git;
   readonly options: PublishOptions;
   readonly target: RepositoryUrl;
   readonly mirrors: Mirrors;
@@ -116,12 +121,12 @@ interface FolderOptions {
 }
 
 async function publishFolder(context: FolderOptions): Promise<PublishReport> {
-  const { options, target, mirror, appliance } = context;
-  const { folder } = appliance;
+  const { options, git, target, mirror, appliance } = context;
+  const { folder } = git;
   const versions = await mirror.versions();
   const newest = versions.at(-1);
   const version = (newest?.version ?? 0) + 1;
-  const parent = await findParent({ folder, mirror, newest });
+  const parent = await findParent({ git, mirror, newest });
   await keepWithdrawn(folder, mirror, parent);
   const previous = await previousVersion(context, parent, newest);
   const disks = await storeDisks({ appliance, previous, onProgress: options.onProgress }).finally(() =>
@@ -129,19 +134,19 @@ async function publishFolder(context: FolderOptions): Promise<PublishReport> {
   );
   if (appliance.tree === undefined) return refused(appliance);
   const built = await buildCommit({
-    folder,
+    git,
     parent: parent.commit,
     message: options.message ?? `Publish v${version}`,
     inLfs: appliance.bootFiles,
     keptOut: [...appliance.programDisks, ...appliance.dataDisks],
   });
   try {
-    if (newest !== undefined) await refuseSame({ folder, target, mirror, parent, newest, built });
+    if (newest !== undefined) await refuseSame({ git, target, mirror, parent, newest, built });
     if (parent.isOneAhead) throw behind(mirror, parent.branch);
     const checked = await checkBuilt(context, { built, parent, version, versions });
     if (hasErrors(checked.diagnostics)) return refused(checked);
-    const sentBytes = await sendVersion({ folder, target, mirror, parent, version, commit: built.commit });
-    await recordLocally({ folder, target, parent, version, built });
+    const sentBytes = await sendVersion({ git, target, mirror, parent, version, commit: built.commit });
+    await recordLocally({ git, target, parent, version, built });
     const published = { url: target.url, version, commit: built.commit, disks, sentBytes };
     return { diagnostics: checked.diagnostics, textOf: checked.textOf, published };
   } finally {
@@ -151,7 +156,7 @@ async function publishFolder(context: FolderOptions): Promise<PublishReport> {
 
 /** By the rules that the repository's hook and a release hold it to. */
 async function checkBuilt(
-  { target, mirrors, appliance: { folder } }: FolderOptions,
+  { git, target, mirrors }: FolderOptions,
   made: {
     readonly built: BuiltCommit;
     readonly parent: Parent;
@@ -160,13 +165,13 @@ async function checkBuilt(
   },
 ): Promise<Pick<ApplianceFolder, "diagnostics" | "textOf">> {
   const { built, parent, version, versions } = made;
-  const objects = openGitObjects(folder);
+  const objects = openGitObjects(git);
   try {
     const candidate = openCandidate({
-      ...{ where: `v${version}`, mirrors, folder, objects, commit: built.commit, version },
+      ...{ where: `v${version}`, mirrors, git, objects, commit: built.commit, version },
       numbers: new Set(versions.map((entry) => entry.version)),
       imports: { baseUrl: target.url },
-      findMissing: () => findUnsendable({ folder, parent, commit: built.commit }),
+      findMissing: () => findUnsendable({ git, parent, commit: built.commit }),
     });
     return { diagnostics: await checkVersion(candidate, ALL_RULES), textOf: candidate.textOf };
   } finally {
@@ -180,11 +185,11 @@ function refused({ diagnostics, textOf }: Pick<ApplianceFolder, "diagnostics" | 
 
 /** What the disks are stored against: the newest version in the folder's own history, for a new folder the repository's newest. */
 async function previousVersion(
-  { appliance, mirrors, mirror }: FolderOptions,
+  { git, mirrors, mirror }: FolderOptions,
   parent: Parent,
   newest: Version | undefined,
 ): Promise<ImageTree | undefined> {
-  if (!parent.isFromRemote) return newestReachable(appliance.folder, mirrors);
+  if (!parent.isFromRemote) return newestReachable(git, mirrors);
   if (newest === undefined) return undefined;
   return openImageTree({ url: mirror.url, ...newest }, mirrors);
 }
@@ -204,7 +209,7 @@ async function keepWithdrawn(folder: string, mirror: Mirror, parent: Parent): Pr
 }
 
 interface SameOptions {
-  readonly folder: string;
+  readonly git: Git;
   readonly target: RepositoryUrl;
   readonly mirror: Mirror;
   readonly parent: Parent;
@@ -213,14 +218,14 @@ interface SameOptions {
 }
 
 /** Where an earlier publish ended after its push, the folder's refs follow now. */
-async function refuseSame({ folder, target, mirror, parent, newest, built }: SameOptions): Promise<void> {
+async function refuseSame({ git, target, mirror, parent, newest, built }: SameOptions): Promise<void> {
   if ((await mirror.commitOf(newest.version))?.tree !== built.tree) return;
   if ((parent.isOneAhead || parent.head === undefined) && parent.remoteTip === newest.commit) {
-    await recordLocally({ folder, target, parent, version: newest.version, built });
+    await recordLocally({ git, target, parent, version: newest.version, built });
   }
   throw new CollectiveError(
     "REPOSITORY_NOTHING_NEW",
-    `${folder} is what v${newest.version} of ${mirror.url} holds`,
+    `${git.folder} is what v${newest.version} of ${mirror.url} holds`,
     {
       hint: "change something first",
     },
@@ -228,10 +233,14 @@ async function refuseSame({ folder, target, mirror, parent, newest, built }: Sam
 }
 
 /** A folder that another repository keeps cannot be one itself. */
-async function refuseTrackedFolder(folder: string, top: string): Promise<void> {
-  const { stdout } = await gitStatus({ folder, args: ["ls-files", "--", "."] });
+async function refuseTrackedFolder(git: Git, top: string): Promise<void> {
+  const { stdout } = await git.status({ args: ["ls-files", "--", "."] });
   if (stdout === "") return;
-  throw new CollectiveError("REPOSITORY_FOLDER_TRACKED", `${folder} is part of the git repository ${top}`, {
-    hint: "an appliance has a repository of its own: move the folder out of the other",
-  });
+  throw new CollectiveError(
+    "REPOSITORY_FOLDER_TRACKED",
+    `${git.folder} is part of the git repository ${top}`,
+    {
+      hint: "an appliance has a repository of its own: move the folder out of the other",
+    },
+  );
 }

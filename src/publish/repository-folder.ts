@@ -2,7 +2,7 @@
 import { mkdir, readFile, writeFile } from "node:fs/promises";
 import path from "node:path";
 import { writeFileAtomically } from "../io.ts";
-import { git, gitStatus } from "../git/git.ts";
+import type { Git } from "../git/git.ts";
 import { gitFolderOf } from "../git/folder.ts";
 import { configValue } from "../git/config.ts";
 
@@ -12,29 +12,28 @@ export interface InitFolderOptions {
 }
 
 /**
- * Makes `folder` a git repository that publishes with `git tag v6 && git push`; on a clone it adds what is missing. Running it
+ * Makes the folder a git repository that publishes with `git tag v6 && git push`; on a clone it adds what is missing. Running it
  * again changes nothing.
  */
-export async function initRepositoryFolder(folder: string, options: InitFolderOptions = {}): Promise<void> {
+export async function initRepositoryFolder(git: Git, options: InitFolderOptions = {}): Promise<void> {
+  const { folder } = git;
   await mkdir(folder, { recursive: true });
-  if (
-    (await gitStatus({ folder, args: ["rev-parse", "--resolve-git-dir", path.join(folder, ".git")] }))
-      .exitCode !== 0
-  ) {
-    await git({ folder, args: ["init", "--quiet", "--initial-branch=main", "--template=", "--", "."] });
+  const args = ["rev-parse", "--resolve-git-dir", path.join(folder, ".git")];
+  if ((await git.status({ args })).exitCode !== 0) {
+    await git.run({ args: ["init", "--quiet", "--initial-branch=main", "--template=", "--", "."] });
   }
   await keepInLfs(folder, []);
-  if (options.origin !== undefined && (await configValue(folder, "remote.origin.url")) === undefined) {
-    await git({ folder, args: ["remote", "add", "--", "origin", options.origin] });
+  if (options.origin !== undefined && (await configValue(git, "remote.origin.url")) === undefined) {
+    await git.run({ args: ["remote", "add", "--", "origin", options.origin] });
   }
-  await configureClone(folder);
+  await configureClone(git);
 }
 
 /** What a work tree's own configuration says: what `git push` sends, Git LFS, how indexes are shown. */
-export async function configureClone(folder: string): Promise<void> {
-  await configurePush(folder);
-  await configureLfs(folder);
-  await git({ folder, args: ["config", "diff.cui-index.textconv", "cui disk show --textconv"] });
+export async function configureClone(git: Git): Promise<void> {
+  await configurePush(git);
+  await configureLfs(git);
+  await git.run({ args: ["config", "diff.cui-index.textconv", "cui disk show --textconv"] });
 }
 
 const ATTRIBUTES = [
@@ -73,26 +72,26 @@ const PUSH_CONFIG = "cui-push.config";
  * Sets `remote.origin.push`. Where there is no `origin` yet, that setting alone would make `git remote add origin` refuse: it
  * goes into a file that git includes as soon as a remote has a URL.
  */
-async function configurePush(folder: string): Promise<void> {
-  const { stdout } = await gitStatus({ folder, args: ["config", "--get-all", "remote.origin.push"] });
+async function configurePush(git: Git): Promise<void> {
+  const { stdout } = await git.status({ args: ["config", "--get-all", "remote.origin.push"] });
   if (stdout.trim() !== "") return;
-  if ((await configValue(folder, "remote.origin.url")) !== undefined) {
+  if ((await configValue(git, "remote.origin.url")) !== undefined) {
     for (const refspec of PUSHED) {
-      await git({ folder, args: ["config", "--add", "remote.origin.push", refspec] });
+      await git.run({ args: ["config", "--add", "remote.origin.push", refspec] });
     }
     return;
   }
   const content = `[remote "origin"]\n${PUSHED.map((refspec) => `\tpush = ${refspec}\n`).join("")}`;
-  await writeFile(path.join(await gitFolderOf(folder), PUSH_CONFIG), content);
-  await git({ folder, args: ["config", "includeIf.hasconfig:remote.*.url:**.path", PUSH_CONFIG] });
+  await writeFile(path.join(await gitFolderOf(git), PUSH_CONFIG), content);
+  await git.run({ args: ["config", "includeIf.hasconfig:remote.*.url:**.path", PUSH_CONFIG] });
 }
 
 /** The filters, and the pre-push hook that sends the objects; a hook of the user's own is left alone. */
-async function configureLfs(folder: string): Promise<void> {
-  await git({ folder, args: ["lfs", "install", "--local", "--skip-repo"] });
-  const hooks = path.join(await gitFolderOf(folder), "hooks");
+async function configureLfs(git: Git): Promise<void> {
+  await git.run({ args: ["lfs", "install", "--local", "--skip-repo"] });
+  const hooks = path.join(await gitFolderOf(git), "hooks");
   await mkdir(hooks, { recursive: true });
-  await git({ folder, args: ["lfs", "update"], configuredHooks: true, allowedExitCodes: [0, 2] });
+  await git.run({ args: ["lfs", "update"], configuredHooks: true, allowedExitCodes: [0, 2] });
 }
 
 /** A path as a pattern of .gitattributes, which knows no escapes but those of a quoted string. */

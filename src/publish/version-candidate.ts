@@ -8,6 +8,7 @@ import type { TextOf } from "../diagnostics.ts";
 import { CollectiveError } from "../errors.ts";
 import { listCommit, type ListedFile } from "../git/commit-listing.ts";
 import { topFolderOf } from "../git/commit-folder.ts";
+import type { Git } from "../git/git.ts";
 import type { GitObjects } from "../git/objects.ts";
 import { commitFiles, type CommitFiles } from "../git/tree.ts";
 import { readPointers, type PointerFile } from "../lfs/listed-pointers.ts";
@@ -18,11 +19,9 @@ export interface CandidateOptions {
   /** As messages name it: `v6`, `what is staged`. */
   readonly where: string;
   readonly mirrors: Mirrors;
-  /** The repository, absolute. */
-  readonly folder: string;
+  /** Of the repository, where the commit's objects are visible. */
+  readonly git: Git;
   readonly objects: GitObjects;
-  /** Environment of git in which the commit's objects are visible. */
-  readonly env?: Readonly<Record<string, string | undefined>>;
   /** A commit, or the tree of one that is not made yet. */
   readonly commit: string;
   /** The number it has or is to have; undefined for what is no version yet. */
@@ -82,13 +81,13 @@ export interface VersionCandidate extends Pick<
 export const MAX_FILES = 1_000_000;
 
 export function openCandidate(options: CandidateOptions): VersionCandidate {
-  const { objects, folder, env = {}, commit, mirrors } = options;
+  const { objects, git, commit, mirrors } = options;
   const files = commitFiles(objects, commit, options.where);
   const isChecked = options.isChecked ?? (() => true);
   const texts = new Map<string, string>();
   let known: readonly CandidateRoot[] = [];
   const listing = once(
-    async () => options.listing ?? (await listCommit({ folder, env, commit, maxFiles: MAX_FILES })) ?? [],
+    async () => options.listing ?? (await listCommit({ git, commit, maxFiles: MAX_FILES })) ?? [],
   );
   const pointers = once(async () => readPointers(objects, await listing()));
   const roots = once(async () => {
@@ -127,7 +126,7 @@ export function openCandidate(options: CandidateOptions): VersionCandidate {
 }
 
 async function evaluateFile(
-  { mirrors, folder, commit, imports }: CandidateOptions,
+  { mirrors, git: { folder }, commit, imports }: CandidateOptions,
   files: CommitFiles,
   file: string,
 ): Promise<Omit<CandidateRoot, "file">> {

@@ -3,7 +3,7 @@ import { randomUUID } from "node:crypto";
 import { mkdir, readdir, rename, rm } from "node:fs/promises";
 import path from "node:path";
 import { CollectiveError } from "../errors.ts";
-import { git, gitStatus } from "../git/git.ts";
+import type { Git } from "../git/git.ts";
 import { installHooks, SERVER_HOOKS, type HookProgram } from "./install-hooks.ts";
 
 /** Versions are never moved: a push may only add; and one that is too large ends while it comes in. */
@@ -15,21 +15,22 @@ const RECEIVE_SETTINGS = [
 ] as const;
 
 /** Sets what git itself refuses in a repository that is pushed to; what is set already stays. */
-export async function protectReceiving(folder: string): Promise<void> {
+export async function protectReceiving(git: Git): Promise<void> {
   for (const [name, value] of RECEIVE_SETTINGS) {
-    const { exitCode } = await gitStatus({ folder, args: ["config", "--get", name] });
-    if (exitCode !== 0) await git({ folder, args: ["config", name, value] });
+    const { exitCode } = await git.status({ args: ["config", "--get", name] });
+    if (exitCode !== 0) await git.run({ args: ["config", name, value] });
   }
 }
 
 /**
- * Creates an empty bare repository at an absolute path, whole or not at all; with `hooks` that program checks every push.
+ * Creates an empty bare repository at the folder of `git`, an absolute path, whole or not at all; with `hooks` that program checks every push.
  * @throws CollectiveError REPOSITORY_EXISTS when something is there already, HOOKS_MISSING
  */
 export async function createRepository(
-  folder: string,
+  git: Git,
   options: { readonly hooks?: HookProgram | undefined } = {},
 ): Promise<void> {
+  const { folder } = git;
   const content = await readdir(folder).catch((error: unknown) => {
     if (error instanceof Error && "code" in error && error.code === "ENOENT") return [];
     throw exists(folder, error);
@@ -39,9 +40,9 @@ export async function createRepository(
   const unfinished = path.join(path.dirname(folder), `.${path.basename(folder)}.${randomUUID()}`);
   try {
     const init = ["init", "--quiet", "--bare", "--initial-branch=main", "--template=", "--", unfinished];
-    await git({ folder: path.dirname(folder), args: init });
-    await protectReceiving(unfinished);
-    if (options.hooks !== undefined) await installHooks(unfinished, SERVER_HOOKS, options.hooks);
+    await git.at(path.dirname(folder)).run({ args: init });
+    await protectReceiving(git.at(unfinished));
+    if (options.hooks !== undefined) await installHooks(git.at(unfinished), SERVER_HOOKS, options.hooks);
     await rename(unfinished, folder);
   } finally {
     await rm(unfinished, { recursive: true, force: true });

@@ -2,6 +2,7 @@
 import path from "node:path";
 import { CollectiveError } from "../errors.ts";
 import { CLIENT_HOOKS, findHooks, installHooks, type HookProgram } from "./install-hooks.ts";
+import type { Git } from "../git/git.ts";
 import { initRepositoryFolder } from "../publish/repository-folder.ts";
 import {
   TEMPLATES,
@@ -42,7 +43,7 @@ export interface InitReport {
  * Copies a template, fills the names in and makes the folder a git repository.
  * @throws CollectiveError USAGE, INIT_FOLDER_NOT_EMPTY, INIT_TEMPLATES_MISSING, HOOKS_MISSING
  */
-export async function initAppliance(options: InitOptions): Promise<InitReport> {
+export async function initAppliance(git: Git, options: InitOptions): Promise<InitReport> {
   const template = TEMPLATES.find(({ name }) => name === options.template);
   if (template === undefined) {
     throw new CollectiveError(
@@ -64,13 +65,13 @@ export async function initAppliance(options: InitOptions): Promise<InitReport> {
   }
   const server = options.server ?? "https://github.com";
   const actions =
-    options.actions === undefined ? undefined : await resolveActionsPin(options.actions, server);
+    options.actions === undefined ? undefined : await resolveActionsPin(git, options.actions, server);
   if (options.hooks !== undefined) await findHooks();
   await writeTemplate(isRenovated ? { ...template, also: ["renovate"] } : template, directory, {
     ...names,
     actions,
   });
-  await initRepositoryFolder(directory);
-  if (options.hooks !== undefined) await installHooks(directory, CLIENT_HOOKS, options.hooks);
+  await initRepositoryFolder(git.at(directory));
+  if (options.hooks !== undefined) await installHooks(git.at(directory), CLIENT_HOOKS, options.hooks);
   return { template, directory, names };
 }

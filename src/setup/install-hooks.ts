@@ -7,7 +7,7 @@ import { link, lstat, mkdir, readFile, stat } from "node:fs/promises";
 import path from "node:path";
 import { CollectiveError } from "../errors.ts";
 import { writeFileAtomically } from "../io.ts";
-import { git } from "../git/git.ts";
+import type { Git } from "../git/git.ts";
 import { packageFolder } from "./package-folder.ts";
 
 /** How `cui` is called: a JavaScript file and the Node.js that runs it, both absolute. */
@@ -33,15 +33,15 @@ export interface InstalledHooks {
  * @throws CollectiveError HOOKS_MISSING, HOOK_IN_THE_WAY
  */
 export async function installHooks(
-  repository: string,
+  git: Git,
   names: readonly string[],
   program: HookProgram,
 ): Promise<InstalledHooks> {
   const source = await findHooks();
-  const folder = await hooksFolder(repository);
+  const folder = await hooksFolder(git);
   await mkdir(folder, { recursive: true });
-  await git({ folder: repository, args: ["config", "cui.path", program.cui] });
-  await git({ folder: repository, args: ["config", "cui.node", program.node] });
+  await git.run({ args: ["config", "cui.path", program.cui] });
+  await git.run({ args: ["config", "cui.node", program.node] });
   const kept: string[] = [];
   for (const name of names) {
     await installHook(path.join(folder, name), await readFile(path.join(source, name), "utf8"));
@@ -64,9 +64,9 @@ function keptHook(hook: string): string {
   return `${hook}.kept`;
 }
 
-async function hooksFolder(repository: string): Promise<string> {
+async function hooksFolder(git: Git): Promise<string> {
   const args = ["rev-parse", "--path-format=absolute", "--git-path", "hooks"];
-  return (await git({ folder: repository, args, configuredHooks: true })).replace(/\n$/, "");
+  return (await git.run({ args, configuredHooks: true })).replace(/\n$/, "");
 }
 
 async function installHook(hook: string, text: string): Promise<void> {

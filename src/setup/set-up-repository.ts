@@ -1,7 +1,7 @@
 /** `cui hook install`: a clone publishes with `git push` and checks what it commits; a bare repository checks what it receives. */
 import { CollectiveError } from "../errors.ts";
 import { protectReceiving } from "./create.ts";
-import { gitStatus } from "../git/git.ts";
+import type { Git } from "../git/git.ts";
 import { gitFolderOf, workTreeTop } from "../git/folder.ts";
 import { configureClone } from "../publish/repository-folder.ts";
 import {
@@ -17,21 +17,21 @@ import {
  * @throws CollectiveError REPOSITORY_MISSING outside a repository, and as installHooks
  */
 export async function setUpRepository(
-  folder: string,
+  git: Git,
   program: HookProgram,
 ): Promise<InstalledHooks & { readonly names: readonly string[] }> {
-  const { exitCode } = await gitStatus({ folder, args: ["rev-parse", "--git-dir"] });
+  const { exitCode } = await git.status({ args: ["rev-parse", "--git-dir"] });
   if (exitCode !== 0) {
-    throw new CollectiveError("REPOSITORY_MISSING", `${folder} is in no git repository`, {
+    throw new CollectiveError("REPOSITORY_MISSING", `${git.folder} is in no git repository`, {
       hint: "name a clone or a bare repository with --dir; `cui create <repository>` makes a new one",
     });
   }
-  const top = await workTreeTop(folder);
+  const top = await workTreeTop(git);
   if (top === undefined) {
-    const repository = await gitFolderOf(folder);
+    const repository = git.at(await gitFolderOf(git));
     await protectReceiving(repository);
     return { ...(await installHooks(repository, SERVER_HOOKS, program)), names: SERVER_HOOKS };
   }
-  await configureClone(top);
-  return { ...(await installHooks(top, CLIENT_HOOKS, program)), names: CLIENT_HOOKS };
+  await configureClone(git.at(top));
+  return { ...(await installHooks(git.at(top), CLIENT_HOOKS, program)), names: CLIENT_HOOKS };
 }

@@ -1,6 +1,6 @@
 /** Which release of Collective's actions a workflow uses: a full commit, found once, when the workflow is written. */
 import { CollectiveError } from "../errors.ts";
-import { git } from "../git/git.ts";
+import type { Git } from "../git/git.ts";
 import { isCommitId } from "../git/commit-id.ts";
 
 export interface ActionsPin {
@@ -19,7 +19,7 @@ const UNKNOWN_COMMIT = `${"0".repeat(40)} # set by cui init --actions`;
  * `owner/repo@<40 hex digits>` as it is; of a tag or a branch the commit it has now, asked of `server`.
  * @throws CollectiveError USAGE, and REPOSITORY_UNREACHABLE when it cannot be found.
  */
-export async function resolveActionsPin(text: string, server: string): Promise<ActionsPin> {
+export async function resolveActionsPin(git: Git, text: string, server: string): Promise<ActionsPin> {
   const match =
     /^([A-Za-z0-9][A-Za-z0-9-]{0,38}\/[A-Za-z0-9._-]{1,100})@([A-Za-z0-9][A-Za-z0-9._/-]{0,200})$/.exec(text);
   const [, repository = "", name = ""] = match ?? [];
@@ -35,11 +35,9 @@ export async function resolveActionsPin(text: string, server: string): Promise<A
   if (isCommitId(name)) return { repository, commit: name, name: "pinned" };
   const url = `${server.replace(/\/$/, "")}/${repository}`;
   const wanted = [`refs/tags/${name}^{}`, `refs/tags/${name}`, `refs/heads/${name}`];
-  const listing = await git({ folder: ".", args: ["ls-remote", "--", url, ...wanted] }).catch(
-    (error: unknown) => {
-      throw notFound(url, name, error);
-    },
-  );
+  const listing = await git.run({ args: ["ls-remote", "--", url, ...wanted] }).catch((error: unknown) => {
+    throw notFound(url, name, error);
+  });
   const commits = new Map(listing.split("\n").map((line) => [line.slice(41), line.slice(0, 40)]));
   const commit = wanted.map((ref) => commits.get(ref)).find((found) => found !== undefined);
   if (commit === undefined) throw notFound(url, name, undefined);

@@ -10,15 +10,14 @@ import { resolveImages } from "../appliance/resolve-machine-images.ts";
 import { loadWith } from "../appliance/load.ts";
 import type { LoadedAppliance, LoadOptions } from "../appliance/loaded-appliance.ts";
 import type { MachineImage } from "../appliance/machine-image.ts";
-import { withMirrors, type Mirrors } from "../appliance/mirrors.ts";
+import type { Mirrors } from "../appliance/mirrors.ts";
 
 export interface DescribeOptions extends LoadOptions, EvaluateOptions {
   /** Allow, trust, approval and blacklist, for the input digest. */
   readonly policy?: unknown;
   /** An appliance that others put into their networks, which provide what it requires. */
   readonly isPart?: boolean;
-  /** The caller's mirrors; default a set of its own. */
-  readonly mirrors?: Mirrors;
+  readonly mirrors: Mirrors;
 }
 
 export interface DescribedNetwork {
@@ -35,12 +34,7 @@ export interface DescribedNetwork {
 
 /** @throws CollectiveError as `loadAppliance`, when it is not the files that are wrong. */
 export async function describeNetwork(options: DescribeOptions): Promise<DescribedNetwork> {
-  return options.mirrors === undefined
-    ? withMirrors((mirrors) => describeWith(mirrors, options), { cache: options.cache })
-    : describeWith(options.mirrors, options);
-}
-
-async function describeWith(mirrors: Mirrors, options: DescribeOptions): Promise<DescribedNetwork> {
+  const { mirrors } = options;
   const loaded = await loadWith(mirrors, options);
   const { program } = loaded;
   const nothing = { network: undefined, loaded, images: new Map<ComponentPath, MachineImage>() };
@@ -72,7 +66,7 @@ export async function describeTree(
   }: Pick<DescribeOptions, "isPart"> &
     Required<Pick<DescribedNetwork, "loaded">> & { readonly tree: InstanceTree },
 ): Promise<Pick<DescribedNetwork, "network" | "images" | "diagnostics">> {
-  const { images, diagnostics } = await resolveImages(loaded, tree, { mirrors });
+  const { images, diagnostics } = await resolveImages(mirrors, loaded, tree);
   const built = buildNetwork(tree, images, { isPart });
   const all = [...diagnostics, ...withoutUnresolved(built.diagnostics, diagnostics)];
   return { network: hasErrors(all) ? undefined : built.network, images, diagnostics: all };

@@ -2,6 +2,7 @@
 import path from "node:path";
 import { MAX_FILE_CHARACTERS } from "../cvl/limits.ts";
 import { CollectiveError } from "../errors.ts";
+import type { Git } from "../git/git.ts";
 import type { RootFile } from "../appliance/loaded-appliance.ts";
 import type { Inventory } from "./inventory.ts";
 import { pairRoots, type Root } from "./site-roots.ts";
@@ -9,8 +10,8 @@ import { openCommitSide, type SiteSide } from "./site-side.ts";
 import { checkedInventory, INVENTORY_FILE } from "./site.ts";
 
 export interface SitePlace {
-  /** A clone or a bare repository that holds the commit; nothing is read from its working tree. */
-  readonly repository: string;
+  /** Of a clone or a bare repository that holds the commit; nothing is read from its working tree. */
+  readonly git: Git;
   /** Of the site in the repository, `""` at the top. */
   readonly folder: string;
   readonly commit: string;
@@ -54,10 +55,10 @@ export async function readRootAt(
 }
 
 async function withSide<Result>(
-  { repository, folder, commit }: SitePlace,
+  { git, folder, commit }: SitePlace,
   work: (side: SiteSide) => Promise<Result>,
 ): Promise<Result> {
-  const side = await openCommitSide(path.join(repository, folder), commit);
+  const side = await openCommitSide(git.at(path.join(git.folder, folder)), commit);
   try {
     return await work(side);
   } finally {

@@ -2,6 +2,7 @@
 import { readdir } from "node:fs/promises";
 import path from "node:path";
 import { unlessCode } from "../errors.ts";
+import type { Git } from "../git/git.ts";
 import { openCommitFolder } from "../git/commit-folder.ts";
 import type { RootFile } from "../appliance/loaded-appliance.ts";
 import { LOCK_FILE } from "../appliance/lock.ts";
@@ -43,8 +44,9 @@ export const NO_SIDE: SiteSide = {
 };
 
 /** Nothing is read from the working tree. @throws CollectiveError REPOSITORY_REVISION_MISSING. */
-export async function openCommitSide(folder: string, rev: string): Promise<SiteSide> {
-  const opened = await openCommitFolder({ folder, rev });
+export async function openCommitSide(git: Git, rev: string): Promise<SiteSide> {
+  const { folder } = git;
+  const opened = await openCommitFolder({ git, rev });
   return {
     commit: opened.commit,
     readInventory: async () =>
@@ -57,22 +59,23 @@ export async function openCommitSide(folder: string, rev: string): Promise<SiteS
       const lockPath = path.join(folder, path.dirname(file), LOCK_FILE);
       return unlessCode("REPOSITORY_FILE_MISSING", readCommittedRoot(opened, { file, lockPath, ...options }));
     },
-    baseUrl: () => originUrl(opened.top),
+    baseUrl: () => originUrl(git.at(opened.top)),
     close: () => opened.close(),
   };
 }
 
-export function openWorkingSide(folder: string): SiteSide {
+export function openWorkingSide(git: Git): SiteSide {
+  const { folder } = git;
   return {
     commit: null,
     readInventory: async () =>
       (await readBounded(path.join(folder, INVENTORY_FILE), MAX_INVENTORY_BYTES))?.toString("utf8"),
     listCvlFiles: async () => (await readdir(folder)).filter((name) => name.endsWith(".cvl")),
     readRoot: async (file, { displayName }) => {
-      const found = await unlessCode("REPOSITORY_FILE_MISSING", readRootFile({ file, cwd: folder }));
+      const found = await unlessCode("REPOSITORY_FILE_MISSING", readRootFile(git, { file, cwd: folder }));
       return found && { ...found, source: { ...found.source, displayName } };
     },
-    baseUrl: () => baseUrlOf(folder),
+    baseUrl: () => baseUrlOf(git),
     close: () => Promise.resolve(),
   };
 }

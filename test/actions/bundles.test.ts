@@ -8,7 +8,7 @@ import { makeDisk, writeAppliance } from "../appliance/appliance-fixture.ts";
 import { serveRepositories } from "../../src/serve/server.ts";
 import { addToken } from "../../src/serve/token-file.ts";
 import { publish } from "../../src/publish/publish.ts";
-import { git } from "../git/git-fixture.ts";
+import { git, gitAt } from "../git/git-fixture.ts";
 import { parseOutputs } from "./action-process.ts";
 
 const COMMANDS = ["check", "plan", "comment", "apply", "publish", "bump"];
@@ -75,7 +75,7 @@ t.test("bundles", { timeout: 300_000 }, async (t) => {
     const root = path.dirname(path.dirname(gitDirectory));
     const work = path.join(root, "work");
     writeAppliance(work, makeDisk());
-    await publish({
+    await publish(gitAt(), {
       repository: gitDirectory,
       cvl: "DNS.cvl",
       cwd: work,

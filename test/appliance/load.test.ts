@@ -1,3 +1,4 @@
+import { withMirrors } from "../../src/appliance/mirrors.ts";
 import { mkdirSync, readFileSync, renameSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
 import path from "node:path";
 import { test } from "tap";
@@ -7,7 +8,7 @@ import { resolveImages } from "../../src/appliance/resolve-machine-images.ts";
 import { loadAppliance } from "../../src/appliance/load.ts";
 import type { LoadedAppliance, LoadOptions } from "../../src/appliance/loaded-appliance.ts";
 import { moveLock } from "../../src/appliance/move-lock.ts";
-import { git, makeVersions, scratch, writeFiles } from "../git/git-fixture.ts";
+import { git, makeVersions, scratch, writeFiles, gitAt } from "../git/git-fixture.ts";
 
 const dns = (domain: string) => `DNS extends VMAppliance { var domain; domain = "${domain}"; }\n`;
 
@@ -33,7 +34,7 @@ test("imports follow pin, lock or newest", (t) => {
   const lockFile = path.join(cwd, "cvl.lock");
   writeFiles(cwd, { "x.cvl": site(dnsFolder), "pinned.cvl": site(dnsFolder, ', version => "1"') });
   const load = (options: Partial<LoadOptions> = {}) =>
-    loadAppliance({ file: "x.cvl", cwd, cache, versions: "locked", writeLock: true, ...options });
+    loadAppliance(gitAt(), { file: "x.cvl", cwd, cache, versions: "locked", writeLock: true, ...options });
 
   t.test("without a lock the newest is taken, and written", async (t) => {
     const loaded = await load({ writeLock: false });
@@ -61,14 +62,14 @@ test("imports follow pin, lock or newest", (t) => {
       /pin: "\*"\n {4}version: 2\n[^]*pin: "1"\n {4}version: 1\n/,
       "entries of other files stay",
     );
-    const moved = await moveLock({ cwd, cache, file: "x.cvl" });
+    const moved = await moveLock(gitAt(), { cwd, cache, file: "x.cvl" });
     t.same(moved.changes, [
       { url: dnsFolder, pin: "*", from: 2, to: 3 },
       { url: dnsFolder, pin: "1", from: 1, to: 1 },
     ]);
     t.equal(domainOf(await load()), "three");
     rmSync(path.join(cwd, "pinned.cvl"));
-    const all = await moveLock({ cwd, cache });
+    const all = await moveLock(gitAt(), { cwd, cache });
     t.same(
       all.changes?.at(-1),
       { url: dnsFolder, pin: "1", from: 1, to: undefined },
@@ -168,7 +169,7 @@ test("imports follow pin, lock or newest", (t) => {
         { code: "IMPORT_TAG_MOVED" },
       );
     }
-    t.equal((await moveLock({ cwd, cache, file: "x.cvl" })).changes, undefined);
+    t.equal((await moveLock(gitAt(), { cwd, cache, file: "x.cvl" })).changes, undefined);
     git(dnsFolder, "tag", "--delete", "v3");
     t.match(
       (await load()).diagnostics.find(({ severity }) => severity === "error"),
@@ -205,7 +206,7 @@ test("a relative URL means the same in a clone, a fork and a mirror", async (t) 
     makeVersions(path.join(folder, forge, "Office"), [{ "Office.cvl": office }]);
   }
   const domain = async (cwd: string, file: string, options: Partial<LoadOptions> = {}) => {
-    const loaded = await loadAppliance({
+    const loaded = await loadAppliance(gitAt(), {
       file,
       cwd,
       cache,
@@ -246,7 +247,7 @@ test("a policy refuses before anything is fetched", async (t) => {
   const cwd = path.join(folder, "site");
   const load = async (url: string, options: Partial<LoadOptions>) => {
     writeFiles(cwd, { "x.cvl": site(url) });
-    const loaded = await loadAppliance({
+    const loaded = await loadAppliance(gitAt(), {
       file: "x.cvl",
       cwd,
       cache,
@@ -273,7 +274,7 @@ test("what is no UTF-8 is an error at its place, in the root and in imports", as
   const cwd = path.join(folder, "site");
   writeFiles(cwd, { "x.cvl": site(path.join(folder, "DNS")), "y.cvl": bad });
   for (const file of ["x.cvl", "y.cvl"]) {
-    const loaded = await loadAppliance({ file, cwd, cache, versions: "locked", writeLock: true });
+    const loaded = await loadAppliance(gitAt(), { file, cwd, cache, versions: "locked", writeLock: true });
     const [diagnostic] = loaded.diagnostics;
     t.match(loaded.diagnostics, [{ code: "CVL_ENCODING", severity: "error", span: { start: 38 } }], file);
     t.match(loaded.textOf(diagnostic?.span?.file ?? ""), /DNS extends/);
@@ -288,13 +289,13 @@ test("a commit is loaded with the lock it holds, whatever the working tree says"
   const cwd = path.join(folder, "site/nets");
   writeFiles(cwd, { "x.cvl": site(dnsFolder) });
   git(path.join(folder, "site"), "init", "--quiet", ".");
-  await loadAppliance({ file: "x.cvl", cwd, cache, versions: "locked", writeLock: true });
+  await loadAppliance(gitAt(), { file: "x.cvl", cwd, cache, versions: "locked", writeLock: true });
   git(path.join(folder, "site"), "add", "--all");
   git(path.join(folder, "site"), "commit", "--quiet", "--message", "one");
   writeFiles(dnsFolder, { "DNS.cvl": dns("two") });
   git(dnsFolder, "commit", "--quiet", "--all", "--message", "two");
   git(dnsFolder, "tag", "v2");
-  await moveLock({ cwd, cache });
+  await moveLock(gitAt(), { cwd, cache });
   writeFiles(cwd, {
     "x.cvl": site(dnsFolder).replace("X extends DNS {}", 'X extends DNS { vm = "own.vm.yaml"; }'),
   });
@@ -303,7 +304,7 @@ test("a commit is loaded with the lock it holds, whatever the working tree says"
   git(path.join(folder, "site"), "commit", "--quiet", "--message", "two");
   rmSync(path.join(cwd, "own.vm.yaml"));
   const load = (rev: string) =>
-    loadAppliance({ file: "x.cvl", cwd, cache, rev, versions: "locked", writeLock: true });
+    loadAppliance(gitAt(), { file: "x.cvl", cwd, cache, rev, versions: "locked", writeLock: true });
   t.equal(domainOf(await load("HEAD~1")), "one");
   const head = await load("HEAD");
   t.equal(domainOf(head), "two");
@@ -312,16 +313,23 @@ test("a commit is loaded with the lock it holds, whatever the working tree says"
     file: "nets/x.cvl",
     source: { version: null, commit: /^[0-9a-f]{40}$/ },
   });
-  const { images } = await resolveImages(head, evaluate(head.program!).tree, { cache });
+  const { images } = await withMirrors(
+    gitAt(),
+    (mirrors) => resolveImages(mirrors, head, evaluate(head.program!).tree),
+    { cache },
+  );
   t.match(images.get(""), {
     descriptionFile: "nets/own.vm.yaml",
     description: { memoryBytes: 32 * 1024 * 1024 },
   });
   await t.rejects(load("--output=/tmp/x"), { code: "REPOSITORY_REVISION_MISSING" });
   await t.rejects(load("nothing"), { code: "REPOSITORY_REVISION_MISSING" });
-  await t.rejects(loadAppliance({ file: "y.cvl", cwd, cache, versions: "locked", writeLock: false }), {
-    code: "REPOSITORY_FILE_MISSING",
-  });
+  await t.rejects(
+    loadAppliance(gitAt(), { file: "y.cvl", cwd, cache, versions: "locked", writeLock: false }),
+    {
+      code: "REPOSITORY_FILE_MISSING",
+    },
+  );
 });
 
 test("vm is resolved in the repository and version of the file whose assignment won", async (t) => {
@@ -348,7 +356,7 @@ test("vm is resolved in the repository and version of the file whose assignment 
   });
   writeFiles(folder, { "lost.vm.yaml": vm(16) });
   symlinkSync("../lost.vm.yaml", path.join(cwd, "link.vm.yaml"));
-  const loaded = await loadAppliance({
+  const loaded = await loadAppliance(gitAt(), {
     file: "n.cvl",
     cwd,
     cache,
@@ -357,7 +365,11 @@ test("vm is resolved in the repository and version of the file whose assignment 
     object: "N",
   });
   t.same(codes(loaded.diagnostics), []);
-  const { images, diagnostics } = await resolveImages(loaded, evaluate(loaded.program!).tree, { cache });
+  const { images, diagnostics } = await withMirrors(
+    gitAt(),
+    (mirrors) => resolveImages(mirrors, loaded, evaluate(loaded.program!).tree),
+    { cache },
+  );
   const memory = [...images].map(([component, image]) => [
     component,
     image.description.memoryBytes / 1024 / 1024,

@@ -23,7 +23,7 @@ import { createRepository } from "../../src/setup/create.ts";
 import { initRepositoryFolder } from "../../src/publish/repository-folder.ts";
 import { makeDisk, sha256, writeAppliance } from "./appliance-fixture.ts";
 import { gitWith, serveHere } from "../serve/served.ts";
-import { git, gitSucceeds, makeVersions, scratch, writeFiles } from "../git/git-fixture.ts";
+import { git, gitSucceeds, makeVersions, scratch, writeFiles, gitAt } from "../git/git-fixture.ts";
 
 /** Opens a mirror for the length of `work`. */
 async function withMirror<Result>(
@@ -31,7 +31,7 @@ async function withMirror<Result>(
   cache: string,
   work: (mirror: Mirror) => Promise<Result>,
 ): Promise<Result> {
-  const mirror = await openMirror(url, { cache });
+  const mirror = await openMirror(url, { git: gitAt(), cache });
   try {
     return await work(mirror);
   } finally {
@@ -115,14 +115,14 @@ function defineTests(): void {
       withMirror(folder, cache, (mirror) => mirror.fetch()),
       { code: "REPOSITORY_UNREACHABLE" },
     );
-    await t.rejects(openMirror("ext::sh -c x", { cache }), { code: "REPOSITORY_URL_REFUSED" });
-    const closed = await openMirror(remote, { cache });
+    await t.rejects(openMirror("ext::sh -c x", { git: gitAt(), cache }), { code: "REPOSITORY_URL_REFUSED" });
+    const closed = await openMirror(remote, { git: gitAt(), cache });
     await closed.close();
     await t.rejects(closed.commitOf(1), { code: "REPOSITORY_UNREADABLE" });
     rmSync(path.join(cache, "mirrors"), { recursive: true });
     await t.rejects(
       withMirror(remote, cache, async (mirror) => {
-        rmSync(mirror.folder, { recursive: true });
+        rmSync(mirror.git.folder, { recursive: true });
         return mirror.commitOf(1);
       }),
       { code: "PROCESS_FAILED" },
@@ -177,7 +177,7 @@ function defineTests(): void {
     const { folder, cache } = scratch(t);
     const url = path.join(folder, "DNS");
     makeVersions(url, [{ "DNS.cvl": "DNS extends VMAppliance {}\n" }]);
-    const lock = `${await withMirror(url, cache, (mirror) => Promise.resolve(mirror.folder))}.lock`;
+    const lock = `${await withMirror(url, cache, (mirror) => Promise.resolve(mirror.git.folder))}.lock`;
     rmSync(lock);
     symlinkSync(path.join(folder, "nothing"), lock);
     await t.rejects(
@@ -195,7 +195,7 @@ function defineTests(): void {
     const url = `${server.url}/DNS`;
     const work = path.join(folder, "work");
     writeAppliance(work, makeDisk());
-    t.equal((await publish({ repository, cvl: "DNS.cvl", cwd: work, cache })).published?.version, 1);
+    t.equal((await publish(gitAt(), { repository, cvl: "DNS.cvl", cwd: work, cache })).published?.version, 1);
 
     await withMirror(url, cache, async (mirror) => {
       await mirror.fetch();
@@ -220,13 +220,19 @@ function defineTests(): void {
 
     const cwd = path.join(folder, "site");
     writeFiles(cwd, { "x.cvl": `import { url => "${url}", cvl => "DNS.cvl" } DNS;\nX extends DNS {}\n` });
-    const loaded = await loadAppliance({ file: "x.cvl", cwd, cache, versions: "locked", writeLock: true });
+    const loaded = await loadAppliance(gitAt(), {
+      file: "x.cvl",
+      cwd,
+      cache,
+      versions: "locked",
+      writeLock: true,
+    });
     t.ok(loaded.program);
     t.match(loaded.diagnostics, [{ code: "IMPORT_URL_INSECURE", severity: "warning" }]);
 
     const clone = path.join(folder, "clone");
     await gitWith(undefined, folder, "clone", "--quiet", url, clone);
-    await initRepositoryFolder(clone);
+    await initRepositoryFolder(gitAt(clone));
     writeFiles(clone, { "notes.txt": "two\n" });
     git(clone, "add", "notes.txt");
     git(clone, "commit", "--quiet", "--message", "two");
@@ -242,17 +248,17 @@ function defineTests(): void {
   test("plain git publishes: git tag v1 && git push", async (t) => {
     const { folder } = scratch(t);
     const repository = path.join(folder, "DNS.git");
-    await createRepository(repository);
+    await createRepository(gitAt(repository));
     const fresh = path.join(folder, "fresh");
-    await initRepositoryFolder(fresh);
-    await initRepositoryFolder(fresh);
+    await initRepositoryFolder(gitAt(fresh));
+    await initRepositoryFolder(gitAt(fresh));
     const clone = path.join(folder, "clone");
     const pack = Buffer.from("stands for a pack");
     for (const [index, work] of [fresh, clone].entries()) {
       if (work === fresh) git(work, "remote", "add", "origin", repository);
       else {
         git(folder, "clone", "--quiet", repository, clone);
-        await initRepositoryFolder(clone);
+        await initRepositoryFolder(gitAt(clone));
       }
       writeFiles(work, { [`disks/packs/${index}.pack`]: Buffer.concat([pack, Buffer.from([index])]) });
       git(work, "add", "--all");
@@ -317,7 +323,7 @@ function defineTests(): void {
       writeFiles(cwd, {
         "x.cvl": `import { url => "${remote}", cvl => "${cvl}", version => "${version}" } A;\nX extends A {}\n`,
       });
-      const loaded = await loadAppliance({
+      const loaded = await loadAppliance(gitAt(), {
         file: "x.cvl",
         cwd,
         cache,
@@ -336,7 +342,7 @@ function defineTests(): void {
     t.match(await load("a/../../secret.cvl", 2), [/REFUSED/]);
     t.match(await load(".git/config", 2), [/REFUSED/]);
 
-    const mirrorFolder = await withMirror(remote, cache, (mirror) => Promise.resolve(mirror.folder));
+    const mirrorFolder = await withMirror(remote, cache, (mirror) => Promise.resolve(mirror.git.folder));
     t.notMatch(git(mirrorFolder, "lfs", "env"), /127\.0\.0\.1:9/, ".lfsconfig is not read");
     t.notOk(existsSync(path.join(mirrorFolder, "hooks")), "a mirror has no hooks");
     t.notOk(existsSync(ran), "nothing of the repository was run");
@@ -346,7 +352,7 @@ function defineTests(): void {
     const { folder, cache } = scratch(t);
     const repository = path.join(folder, "DNS");
     const work = path.join(folder, "work");
-    await createRepository(repository);
+    await createRepository(gitAt(repository));
     writeAppliance(work, makeDisk());
     const ran = path.join(folder, "ran");
     for (const hook of ["reference-transaction", "post-index-change", "pre-push", "pre-commit"]) {
@@ -358,7 +364,7 @@ function defineTests(): void {
     writeFiles(folder, { gitconfig: `[core]\n\thooksPath = ${path.join(folder, "hooks")}\n` });
     process.env["GIT_CONFIG_GLOBAL"] = path.join(folder, "gitconfig");
     try {
-      t.ok((await publish({ repository, cvl: "DNS.cvl", cwd: work, cache })).published);
+      t.ok((await publish(gitAt(), { repository, cvl: "DNS.cvl", cwd: work, cache })).published);
       await withMirror(repository, cache, (mirror) => mirror.fetch());
     } finally {
       process.env["GIT_CONFIG_GLOBAL"] = "/dev/null";
@@ -372,7 +378,7 @@ function defineTests(): void {
     makeVersions(remote, [{ "plain.cvl": "X extends VMAppliance {}\n" }]);
     const entries = `040000 tree ${git(remote, "rev-parse", "HEAD^{tree}")}\t..\n100644 blob ${git(remote, "rev-parse", "HEAD:plain.cvl")}\tplain.cvl\n`;
     const commit = git(remote, "commit-tree", "-m", "two", mktree(remote, entries));
-    const objects = openGitObjects(remote);
+    const objects = openGitObjects(gitAt(remote));
     t.teardown(() => objects.close());
     const files = commitFiles(objects, commit, "evil");
     await t.rejects(files.readFile("../plain.cvl", { maxBytes: 100 }), { code: "REPOSITORY_FILE_REFUSED" });
@@ -408,7 +414,7 @@ function defineTests(): void {
       await t.rejects(ensure(bad), { code: "DISK_PACK_CORRUPT" });
       await t.rejects(mirror.objectStore().open(bad), { code: "DISK_PACK_MISSING" });
       await t.rejects(ensure("1".repeat(64) as Oid), { code: "REPOSITORY_OBJECT_MISSING" });
-      const left = readdirSync(path.join(mirror.folder, "lfs"), { recursive: true }).map(String);
+      const left = readdirSync(path.join(mirror.git.folder, "lfs"), { recursive: true }).map(String);
       t.same(
         left.filter((name) => path.basename(name).length >= 64),
         [path.join("objects", good.slice(0, 2), good.slice(2, 4), good)],

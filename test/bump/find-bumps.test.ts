@@ -8,7 +8,7 @@ import { readOwnImports, editPins } from "../../src/bump/own-imports.ts";
 import { applyBumps } from "../../src/bump/apply-bumps.ts";
 import type { FoundBumps } from "../../src/bump/find-bumps.ts";
 import { parseBumpRules } from "../../src/bump/rules.ts";
-import { git, scratch, writeFiles } from "../git/git-fixture.ts";
+import { git, scratch, writeFiles, gitAt } from "../git/git-fixture.ts";
 
 const DAY_MS = 86_400_000;
 
@@ -52,7 +52,7 @@ function world(t: Test): World {
     },
     bump: (name, options = {}) =>
       applyBumps({
-        cwd: at(name),
+        git: gitAt(at(name)),
         cache,
         isDryRun: false,
         now: Date.parse("2026-06-01T00:00:00Z"),

@@ -7,7 +7,7 @@ import { deleteBumpBranch, pushBumpBranch } from "../../src/bump/remote.ts";
 import { createRepository } from "../../src/setup/create.ts";
 import { withMirrors } from "../../src/appliance/mirrors.ts";
 import { pushBumps, type PushReport } from "../../src/bump/push-bumps.ts";
-import { git, gitSucceeds, scratch, writeFiles } from "../git/git-fixture.ts";
+import { git, gitSucceeds, scratch, writeFiles, gitAt } from "../git/git-fixture.ts";
 
 interface World {
   readonly top: string;
@@ -27,7 +27,7 @@ async function world(t: Test, names: readonly string[]): Promise<World> {
   const clone = (name: string): string => path.join(top, "work", name);
   mkdirSync(path.join(top, "work"));
   for (const name of names) {
-    await createRepository(bare(name));
+    await createRepository(gitAt(bare(name)));
     git(top, "clone", "--quiet", bare(name), clone(name));
   }
   let job = 0;
@@ -51,7 +51,7 @@ async function world(t: Test, names: readonly string[]): Promise<World> {
       const folder = path.join(top, `job-${(job += 1)}`);
       git(top, "clone", "--quiet", "--depth=1", `file://${bare(name)}`, folder);
       git(folder, "remote", "set-url", "origin", bare(name));
-      return withMirrors((mirrors) => pushBumps({ cwd: folder, mirrors }), { cache });
+      return withMirrors(gitAt(), (mirrors) => pushBumps({ git: gitAt(folder), mirrors }), { cache });
     },
     tags: (name) => git(bare(name), "tag", "--list").split("\n").filter(Boolean),
   };
@@ -236,10 +236,10 @@ t.test("what somebody pushes at the last moment stays", async (t) => {
   git(folder, "push", "--quiet", "--force", "origin", `HEAD:refs/heads/${branch}`);
   const mine = git(w.bare("Derived"), "rev-parse", branch);
   const commit = git(folder, "rev-parse", "origin/main");
-  const target = { folder, branch, commit };
+  const target = { git: gitAt(folder), branch, commit };
   t.match(await pushBumpBranch({ ...target, expected: pushed?.commit }), { kind: "stale" });
   t.match(await pushBumpBranch({ ...target, expected: undefined }), { kind: "stale" });
-  t.match(await deleteBumpBranch(folder, branch, pushed?.commit ?? ""), { kind: "stale" });
+  t.match(await deleteBumpBranch(gitAt(folder), branch, pushed?.commit ?? ""), { kind: "stale" });
   t.equal(git(w.bare("Derived"), "rev-parse", branch), mine);
 });
 

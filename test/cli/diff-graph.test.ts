@@ -7,7 +7,7 @@ import type { Plan } from "../../src/plan/plan.ts";
 import { createRepository } from "../../src/setup/create.ts";
 import { publish } from "../../src/publish/publish.ts";
 import { changeDisk, makeDisk, writeAppliance } from "../appliance/appliance-fixture.ts";
-import { git, makeVersions, scratch, writeFiles } from "../git/git-fixture.ts";
+import { git, makeVersions, scratch, writeFiles, gitAt } from "../git/git-fixture.ts";
 
 const WEB = 'Web extends VMAppliance { var title; vm = "web.vm.yaml"; requires = "DNS"; }\n';
 const FIREWALL = 'Firewall extends VMAppliance { Interface ethernet1; vm = "fw.vm.yaml"; }\n';
@@ -27,7 +27,7 @@ async function makeSite(t: Test): Promise<Site> {
   process.env["XDG_CACHE_HOME"] = cache;
   const repositories = path.join(top, "repos");
   const work = path.join(top, "dns");
-  await createRepository(path.join(repositories, "DNS"));
+  await createRepository(gitAt(path.join(repositories, "DNS")));
   const disk = makeDisk();
   writeAppliance(work, disk);
   const options = {
@@ -40,9 +40,9 @@ async function makeSite(t: Test): Promise<Site> {
     path.join(work, "DNS.cvl"),
     'DNS extends VMAppliance { var hosts; vm = "dns.vm.yaml"; provides = "DNS"; datadisks = { device => "vdb", size => "16MiB" }; }\n',
   );
-  await publish(options);
+  await publish(gitAt(), options);
   writeFileSync(path.join(work, "root.img"), changeDisk(disk));
-  await publish(options);
+  await publish(gitAt(), options);
   makeVersions(path.join(repositories, "Web"), [{ "Web.cvl": WEB, "web.vm.yaml": DISKLESS }]);
   makeVersions(path.join(repositories, "Firewall"), [{ "Firewall.cvl": FIREWALL, "fw.vm.yaml": DISKLESS }]);
   const folder = path.join(top, "site");

@@ -7,7 +7,7 @@ import type { Oid } from "../../src/disk/object-store.ts";
 import { publish } from "../../src/publish/publish.ts";
 import { run } from "../../src/io.ts";
 import { changeDisk, makeDisk, sha256, writeAppliance } from "../appliance/appliance-fixture.ts";
-import { git } from "../git/git-fixture.ts";
+import { git, gitAt } from "../git/git-fixture.ts";
 
 /** The bundle, as it is installed: worker threads and WebAssembly must be found from there. */
 const CUI = path.resolve("dist/cui.js");
@@ -28,13 +28,13 @@ async function twoVersions(t: Test): Promise<Published> {
   const cache = path.join(folder, "cache/cui");
   const repository = path.join(folder, "repos/DNS");
   const work = path.join(folder, "work");
-  await createRepository(repository);
+  await createRepository(gitAt(repository));
   const first = makeDisk();
   const disks = [first, changeDisk(first)];
   writeAppliance(work, first);
-  await publish({ repository, cvl: "DNS.cvl", cwd: work, cache });
+  await publish(gitAt(), { repository, cvl: "DNS.cvl", cwd: work, cache });
   await writeFile(path.join(work, "root.img"), disks[1]!);
-  await publish({ repository, cvl: "DNS.cvl", cwd: work, cache });
+  await publish(gitAt(), { repository, cvl: "DNS.cvl", cwd: work, cache });
   const env = { XDG_CACHE_HOME: path.join(folder, "cache") };
   const cui = async (
     cwd: string,

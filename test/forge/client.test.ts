@@ -1,3 +1,4 @@
+import { gitAt } from "../git/git-fixture.ts";
 import { readFileSync } from "node:fs";
 import path from "node:path";
 import t from "tap";
@@ -321,12 +322,12 @@ t.test("names of repositories", async (t) => {
     t.equal(repositoryOfUrl(url), undefined, url);
   const directory = t.testdir();
   await run({ file: "git", args: ["init", "-q", directory] });
-  await t.rejects(repositoryOfClone(directory), { code: "FORGE_REPOSITORY_NAME" });
+  await t.rejects(repositoryOfClone(gitAt(directory)), { code: "FORGE_REPOSITORY_NAME" });
   await run({
     file: "git",
     args: ["-C", directory, "remote", "add", "origin", "git@github.com:acme/site.git"],
   });
-  t.same(await repositoryOfClone(directory), { owner: "acme", name: "site" });
+  t.same(await repositoryOfClone(gitAt(directory)), { owner: "acme", name: "site" });
 });
 
 t.test("octokit stays out of cui's start", (t) => {

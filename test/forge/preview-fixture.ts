@@ -5,7 +5,7 @@ import type { Test } from "tap";
 import type { Forge } from "../../src/forge/forge.ts";
 import type { JobContext } from "../../src/forge/jobs/job.ts";
 import type { PlanInputs } from "../../src/forge/jobs/plan-job.ts";
-import { git } from "../git/git-fixture.ts";
+import { git, gitAt } from "../git/git-fixture.ts";
 import { makeSite, utilityYaml, type SiteFixture } from "../manager/site-fixture.ts";
 import { forgeOf, JOB_TOKEN, PERSON_TOKEN, site as target, startServer } from "./github-fixture.ts";
 import type { GitHubServer } from "./github-server.ts";
@@ -92,7 +92,7 @@ export async function openPull(
       cache: site.cache,
     },
     job: ({ fork = false, forge = () => forgeOf(server, JOB_TOKEN), event: given } = {}) => ({
-      workspace: site.folder,
+      git: gitAt(site.folder),
       env: {
         GITHUB_REPOSITORY: "acme/site",
         GITHUB_EVENT_NAME: "pull_request",

@@ -1,4 +1,5 @@
 /** Real git and git-lfs in a folder of its own, away from the user's configuration and cache. */
+import { openGit, type Environment, type Git } from "../../src/git/git.ts";
 import { execFileSync } from "node:child_process";
 import { createHash } from "node:crypto";
 import { cpSync, existsSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
@@ -115,4 +116,9 @@ export async function untilGroupEnded(group: number): Promise<void> {
 export function scratch(t: Test): { readonly folder: string; readonly cache: string } {
   const folder = t.testdir({});
   return { folder, cache: path.join(folder, ".cache") };
+}
+
+/** git at a folder, with the environment of the tests. */
+export function gitAt(folder = ".", env: Environment = {}): Git {
+  return openGit({ folder, env: { ...process.env, ...env } });
 }

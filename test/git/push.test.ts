@@ -5,7 +5,7 @@ import type { AddressInfo } from "node:net";
 import path from "node:path";
 import t, { type Test } from "tap";
 import { push, type PushResult } from "../../src/git/push.ts";
-import { git, scratch, writeFiles } from "./git-fixture.ts";
+import { git, scratch, writeFiles, gitAt } from "./git-fixture.ts";
 
 /** A bare repository, and a clone of it with two commits of which the first is pushed. */
 function repositories(t: Test): { bare: string; clone: string; first: string; second: string } {
@@ -40,19 +40,19 @@ const MAIN = "refs/heads/main";
 
 t.test("a push that is taken", async (t) => {
   const { bare, clone, second } = repositories(t);
-  t.same(await push({ folder: clone, to: "origin", refspecs: [`${second}:${MAIN}`] }), { kind: "ok" });
+  t.same(await push(gitAt(clone), { to: "origin", refspecs: [`${second}:${MAIN}`] }), { kind: "ok" });
   t.equal(git(bare, "rev-parse", "main"), second);
-  t.same(await push({ folder: clone, to: bare, refspecs: [`${second}:${MAIN}`] }), { kind: "ok" }, "again");
+  t.same(await push(gitAt(clone), { to: bare, refspecs: [`${second}:${MAIN}`] }), { kind: "ok" }, "again");
 });
 
 t.test("a branch that somebody else moved is stale, and so is a tag that is there", async (t) => {
   const { bare, clone, second } = repositories(t);
   const other = pushAnother(bare);
-  const branch = await push({ folder: clone, to: "origin", refspecs: [`${second}:${MAIN}`] });
+  const branch = await push(gitAt(clone), { to: "origin", refspecs: [`${second}:${MAIN}`] });
   t.match(branch, { kind: "stale", said: /\[rejected\] \((fetch first|non-fast-forward)\)/ });
   git(bare, "tag", "v1", other);
   const refspecs = [`${second}:refs/heads/free`, `${second}:refs/tags/v1`];
-  t.match(await push({ folder: clone, to: "origin", refspecs, atomic: true }), {
+  t.match(await push(gitAt(clone), { to: "origin", refspecs, atomic: true }), {
     kind: "stale",
     said: /refs\/tags\/v1 \[rejected\] \(already exists\)/,
   });
@@ -62,7 +62,7 @@ t.test("a branch that somebody else moved is stale, and so is a tag that is ther
 t.test("a lease holds against whoever was faster, and lets a branch go back", async (t) => {
   const { bare, clone, first, second } = repositories(t);
   const at = (commit: string | undefined, refspec: string): Promise<PushResult> =>
-    push({ folder: clone, to: "origin", refspecs: [refspec], lease: { ref: MAIN, commit } });
+    push(gitAt(clone), { to: "origin", refspecs: [refspec], lease: { ref: MAIN, commit } });
   t.match(await at(second, `${second}:${MAIN}`), { kind: "stale", said: /stale info/ });
   t.match(await at(undefined, `${second}:${MAIN}`), { kind: "stale" }, "it exists");
   t.same(await at(first, `${second}:${MAIN}`), { kind: "ok" });
@@ -80,19 +80,19 @@ t.test(
     writeFileSync(hook, "#!/bin/sh\nprintf 'v2 has \\033[31mno CVL\\n' >&2\nexit 1\n");
     chmodSync(hook, 0o755);
     const refspecs = [`${second}:${MAIN}`, `${second}:refs/tags/v2`];
-    const result = await push({ folder: clone, to: "origin", refspecs, atomic: true });
+    const result = await push(gitAt(clone), { to: "origin", refspecs, atomic: true });
     t.match(result, { kind: "denied", said: /\[remote rejected\] \(pre-receive hook declined\)/ });
     t.match(result.kind === "ok" ? "" : result.remote.join("\n"), /^remote: v2 has [^\u001b]*no CVL$/);
     git(bare, "config", "receive.denyDeletes", "true");
     writeFileSync(hook, "#!/bin/sh\nexit 0\n");
-    t.match(await push({ folder: clone, to: "origin", refspecs: [`:${MAIN}`] }), { kind: "denied" });
+    t.match(await push(gitAt(clone), { to: "origin", refspecs: [`:${MAIN}`] }), { kind: "denied" });
   },
 );
 
 t.test("a ref that another push holds is stale", async (t) => {
   const { bare, clone, second } = repositories(t);
   writeFileSync(path.join(bare, `${MAIN}.lock`), "");
-  t.match(await push({ folder: clone, to: "origin", refspecs: [`${second}:${MAIN}`] }), {
+  t.match(await push(gitAt(clone), { to: "origin", refspecs: [`${second}:${MAIN}`] }), {
     kind: "stale",
     said: /remote rejected/,
   });
@@ -101,7 +101,7 @@ t.test("a ref that another push holds is stale", async (t) => {
 t.test("no repository is unreachable, no access is forbidden", async (t) => {
   const { bare, clone, second } = repositories(t);
   const refspecs = [`${second}:${MAIN}`];
-  t.match(await push({ folder: clone, to: `${bare}.gone`, refspecs }), {
+  t.match(await push(gitAt(clone), { to: `${bare}.gone`, refspecs }), {
     kind: "unreachable",
     said: /^fatal: /,
   });
@@ -113,7 +113,7 @@ t.test("no repository is unreachable, no access is forbidden", async (t) => {
     const server = createServer((_, response) => response.writeHead(status).end()).listen(0, "127.0.0.1");
     await new Promise((resolve) => server.once("listening", resolve));
     const url = `http://127.0.0.1:${(server.address() as AddressInfo).port}/site.git`;
-    t.match(await push({ folder: clone, to: url, refspecs }), { kind }, String(status));
+    t.match(await push(gitAt(clone), { to: url, refspecs }), { kind }, String(status));
     server.close();
     server.closeAllConnections();
   }

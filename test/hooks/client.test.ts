@@ -25,6 +25,7 @@ import {
   until,
   untilGroupEnded,
   writeFiles,
+  gitAt,
 } from "../git/git-fixture.ts";
 
 const show = (folder: string, file: string) => git(folder, "show", `:${file}`);
@@ -33,12 +34,12 @@ const read = (folder: string, file: string) => readFileSync(path.join(folder, fi
 test("from a fresh clone: edit, git commit, git tag v2, git push", async (t) => {
   const { folder, cache } = scratch(t);
   const repository = path.join(folder, "repos/DNS");
-  await createRepository(repository, { hooks: PROGRAM });
+  await createRepository(gitAt(repository), { hooks: PROGRAM });
   const work = path.join(folder, "first");
   const { publish } = await import("../../src/publish/publish.ts");
   const disk = makeDisk();
   writeAppliance(work, disk);
-  t.equal((await publish({ repository, cvl: "DNS.cvl", cwd: work, cache })).published?.version, 1);
+  t.equal((await publish(gitAt(), { repository, cvl: "DNS.cvl", cwd: work, cache })).published?.version, 1);
 
   const clone = path.join(folder, "clone");
   git(folder, "clone", "--quiet", repository, clone);
@@ -145,7 +146,7 @@ test("from a fresh clone: edit, git commit, git tag v2, git push", async (t) => 
 
 test("pre-commit formats and checks what is staged, and nothing else", async (t) => {
   const { client } = await publishSmall(t);
-  await setUpRepository(client, PROGRAM);
+  await setUpRepository(gitAt(client), PROGRAM);
   const ugly = "Small extends VMAppliance { var domain;var other; }\n";
   const pretty = "Small extends VMAppliance {\n  var domain;\n  var other;\n}\n";
 
@@ -234,10 +235,10 @@ test("hooks that were there are kept and run; installing again changes nothing",
   theirs(path.join(hooks, "pre-commit"), 0);
   theirs(path.join(hooks, "pre-push"), 0);
   theirs(path.join(hooks, "commit-msg"), 0);
-  const first = await setUpRepository(client, PROGRAM);
+  const first = await setUpRepository(gitAt(client), PROGRAM);
   t.same(first.kept, ["pre-commit", "pre-push"]);
   const ours = read(hooks, "pre-push");
-  t.same((await setUpRepository(client, PROGRAM)).kept, ["pre-commit", "pre-push"]);
+  t.same((await setUpRepository(gitAt(client), PROGRAM)).kept, ["pre-commit", "pre-push"]);
   t.equal(read(hooks, "pre-push"), ours);
   writeFiles(client, {
     "disks/packs/x.pack": "stands for a pack",
@@ -266,16 +267,16 @@ test("hooks that were there are kept and run; installing again changes nothing",
     const file = path.join(hooks, "pre-push");
     cpSync(`${file}.kept`, file);
     t.same(
-      (await installHooks(client, ["pre-push"], PROGRAM)).kept,
+      (await installHooks(gitAt(client), ["pre-push"], PROGRAM)).kept,
       ["pre-push"],
       "killed between the two steps",
     );
     t.equal(read(hooks, "pre-push"), ours);
     theirs(file, 7);
-    await t.rejects(installHooks(client, ["pre-push"], PROGRAM), { code: "HOOK_IN_THE_WAY" });
+    await t.rejects(installHooks(gitAt(client), ["pre-push"], PROGRAM), { code: "HOOK_IN_THE_WAY" });
     t.match(read(hooks, "pre-push"), /exit 7/);
     cpSync(`${file}.kept`, file);
-    await installHooks(client, ["pre-push"], PROGRAM);
+    await installHooks(gitAt(client), ["pre-push"], PROGRAM);
   });
 
   t.test("core.hooksPath, also when other repositories share it", async (t) => {
@@ -285,7 +286,7 @@ test("hooks that were there are kept and run; installing again changes nothing",
     git(folder, "init", "--quiet", other);
     git(other, "config", "core.hooksPath", shared);
     git(client, "config", "core.hooksPath", shared);
-    const installed = await setUpRepository(client, PROGRAM);
+    const installed = await setUpRepository(gitAt(client), PROGRAM);
     t.equal(installed.folder, shared);
     t.same(installed.kept, ["pre-commit", "pre-push"], "git-lfs put one there before");
     writeFiles(client, { "Small.cvl": "Small {" });
@@ -305,7 +306,7 @@ test("hooks that were there are kept and run; installing again changes nothing",
     theirs(path.join(hooks, "pre-push.kept"), 0);
     const linked = path.join(folder, "linked");
     git(client, "worktree", "add", "--quiet", "-b", "linked", linked);
-    t.equal((await setUpRepository(linked, PROGRAM)).folder, hooks);
+    t.equal((await setUpRepository(gitAt(linked), PROGRAM)).folder, hooks);
     writeFiles(linked, { "Small.cvl": "Small extends VMAppliance { var b; }\n" });
     git(linked, "add", "Small.cvl");
     t.match(tryGit(linked, "commit", "--message", "x"), { status: 0, said: /formatted Small\.cvl/ });
@@ -327,9 +328,9 @@ test("hooks that were there are kept and run; installing again changes nothing",
     t.match(tryGit(client, "push", "--no-verify", "origin", "HEAD:refs/heads/kept"), { status: 0 });
     const bare = path.join(folder, "bare");
     git(folder, "init", "--quiet", "--bare", bare);
-    t.same((await setUpRepository(bare, PROGRAM)).names, ["pre-receive", "post-receive"]);
+    t.same((await setUpRepository(gitAt(bare), PROGRAM)).names, ["pre-receive", "post-receive"]);
     t.equal(git(bare, "config", "receive.denyDeletes"), "true");
-    await t.rejects(setUpRepository("/", PROGRAM), { code: "REPOSITORY_MISSING" });
+    await t.rejects(setUpRepository(gitAt("/"), PROGRAM), { code: "REPOSITORY_MISSING" });
   });
 
   t.test("without cui nothing is let through, and it is said how to help", (t) => {
@@ -371,7 +372,7 @@ test("killed half way, a push or a commit leaves nothing half done", async (t) =
   );
   git(repository, "fsck");
 
-  await setUpRepository(client, PROGRAM);
+  await setUpRepository(gitAt(client), PROGRAM);
   writeAppliance(client, makeDisk());
   git(client, "rm", "--quiet", "Small.cvl");
   writeFiles(client, { "DNS.cvl": DNS_CVL });
@@ -428,7 +429,7 @@ test("a site's repository starts the rollout it asks for", async (t) => {
       "}",
     ].join("\n"),
   );
-  await createRepository(repository, { hooks: { node: PROGRAM.node, cui: cuiFile } });
+  await createRepository(gitAt(repository), { hooks: { node: PROGRAM.node, cui: cuiFile } });
   git(folder, "init", "--quiet", "--initial-branch=main", client);
   git(client, "remote", "add", "origin", repository);
   const site = (rollout: string) => `format: 1\n${rollout}`;

@@ -10,7 +10,7 @@ import { renderProblems } from "../../src/hooks/problem.ts";
 import { publish } from "../../src/publish/publish.ts";
 import { DNS_CVL, makeDisk, writeAppliance } from "../appliance/appliance-fixture.ts";
 import { commitFiles, PROGRAM, publishSmall, tryGit } from "./support.ts";
-import { git, scratch, writeFiles } from "../git/git-fixture.ts";
+import { git, scratch, writeFiles, gitAt } from "../git/git-fixture.ts";
 import { checkPublished } from "../../src/publish/check-published.ts";
 import { hasErrors } from "../../src/site/describe-network.ts";
 import { withMirrors, type Mirrors } from "../../src/appliance/mirrors.ts";
@@ -263,7 +263,7 @@ async function release({ folder, client }: { folder: string; client: string }, c
     await (await mirrors.get(client)).fetch();
     return checkPublished({ mirrors, url: client, commit, version: 2 });
   };
-  return (await withMirrors(check, { cache: path.join(folder, ".released") })).diagnostics;
+  return (await withMirrors(gitAt(), check, { cache: path.join(folder, ".released") })).diagnostics;
 }
 
 /** What the hook of the repository finds in a client's commit as v2, without a push. */
@@ -271,14 +271,13 @@ async function lookAt(
   { folder, repository, client }: { folder: string; repository: string; client: string },
   commit: string,
 ) {
-  const { problems } = await checkPush({
-    folder: repository,
+  // As git keeps the objects of a push apart until it is accepted.
+  const env = {
+    GIT_OBJECT_DIRECTORY: path.join(client, ".git/objects"),
+    GIT_ALTERNATE_OBJECT_DIRECTORIES: path.join(repository, "objects"),
+  };
+  const { problems } = await checkPush(gitAt(repository, env), {
     updates: [{ ref: "refs/tags/v2", before: undefined, after: commit }],
-    // As git keeps the objects of a push apart until it is accepted.
-    env: {
-      GIT_OBJECT_DIRECTORY: path.join(client, ".git/objects"),
-      GIT_ALTERNATE_OBJECT_DIRECTORIES: path.join(repository, "objects"),
-    },
     cache: path.join(folder, ".cache"),
   });
   return problems;
@@ -293,7 +292,7 @@ function commitFilesAsTheyAre(client: string, files: Readonly<Record<string, str
 
 test("imports: beside the repository, out of reach, required", async (t) => {
   const { folder, repository, client } = await publishSmall(t);
-  await createRepository(path.join(folder, "repos/Derived"), { hooks: PROGRAM });
+  await createRepository(gitAt(path.join(folder, "repos/Derived")), { hooks: PROGRAM });
   git(client, "remote", "set-url", "origin", path.join(folder, "repos/Derived"));
   const derived = (url: string) =>
     commitFiles(client, {
@@ -324,9 +323,8 @@ test("imports: beside the repository, out of reach, required", async (t) => {
   const startedAt = Date.now();
   const updates = [{ ref: "refs/tags/v3", before: undefined, after: commit }];
   const cache = path.join(folder, ".cache");
-  const env = {};
-  const options = { folder: path.join(folder, "repos/Derived"), updates, env, cache, fetchMs: 1500 };
-  const { problems, warnings } = await checkPush(options);
+  const options = { updates, cache, fetchMs: 1500 };
+  const { problems, warnings } = await checkPush(gitAt(path.join(folder, "repos/Derived")), options);
   t.ok(Date.now() - startedAt < 25_000, `${Date.now() - startedAt} ms; one fetch alone may take 30 s`);
   t.same(problems, []);
   t.match(warnings, [{ where: "v3", message: /not checked to the end/ }]);
@@ -401,10 +399,10 @@ test("bounds hold, and can be set", async (t) => {
 test("publishing with disks: stock clients, cui publish, and what a hostile one leaves out", async (t) => {
   const { folder, cache } = scratch(t);
   const repository = path.join(folder, "repos/DNS");
-  await createRepository(repository, { hooks: PROGRAM });
+  await createRepository(gitAt(repository), { hooks: PROGRAM });
   const work = path.join(folder, "work");
   writeAppliance(work, makeDisk());
-  const report = await publish({ repository, cvl: "DNS.cvl", cwd: work, cache });
+  const report = await publish(gitAt(), { repository, cvl: "DNS.cvl", cwd: work, cache });
   t.equal(report.published?.version, 1, "cui publish goes through the hooks");
 
   const clone = path.join(folder, "clone");
@@ -443,10 +441,10 @@ test("publishing with disks: stock clients, cui publish, and what a hostile one 
   t.match(push(clone, "HEAD:refs/tags/v2"), { status: 0 });
 
   writeFiles(work, { "notes.txt": "three\n" });
-  const refused = publish({ repository, cvl: "DNS.cvl", cwd: work, cache });
+  const refused = publish(gitAt(), { repository, cvl: "DNS.cvl", cwd: work, cache });
   t.equal((await refused).published?.version, 3, "a version beside the branch is no obstacle");
   writeFiles(work, { "DNS.cvl": DNS_CVL, "fat.qcow2": "x" });
-  const own = await publish({ repository, cvl: "DNS.cvl", cwd: work, cache });
+  const own = await publish(gitAt(), { repository, cvl: "DNS.cvl", cwd: work, cache });
   t.match(own, {
     diagnostics: [{ code: "VERSION_DISK_IMAGE", message: /^fat\.qcow2, / }],
     published: undefined,
@@ -454,7 +452,7 @@ test("publishing with disks: stock clients, cui publish, and what a hostile one 
   rmSync(path.join(work, "fat.qcow2"));
   writeFiles(work, { "notes.txt": Buffer.alloc(17 * 1024 * 1024, "notes\n") });
   await t.rejects(
-    publish({ repository, cvl: "DNS.cvl", cwd: work, cache }),
+    publish(gitAt(), { repository, cvl: "DNS.cvl", cwd: work, cache }),
     {
       code: "REPOSITORY_PUBLISH_REFUSED",
       message: /refused v4.*\n(.*\n)*remote: .*notes\.txt: it has 17 MiB in plain git/,

@@ -4,7 +4,7 @@ import path from "node:path";
 import type { Test } from "tap";
 import { createRepository } from "../../src/setup/create.ts";
 import type { HookProgram } from "../../src/setup/install-hooks.ts";
-import { git, IDENTITY, WITH_LFS, writeFiles } from "../git/git-fixture.ts";
+import { git, IDENTITY, WITH_LFS, writeFiles, gitAt } from "../git/git-fixture.ts";
 
 /** The command that `npm test` built. */
 export const PROGRAM: HookProgram = { node: process.execPath, cui: path.resolve("dist/cui.js") };
@@ -45,7 +45,7 @@ export async function publishSmall(
   const folder = t.testdir({});
   const repository = path.join(folder, "repos/Small");
   const client = path.join(folder, "client");
-  await createRepository(repository, { hooks: PROGRAM });
+  await createRepository(gitAt(repository), { hooks: PROGRAM });
   git(folder, "init", "--quiet", "--initial-branch=main", "client");
   git(client, "remote", "add", "origin", repository);
   commitFiles(client, { "Small.cvl": SMALL_CVL });

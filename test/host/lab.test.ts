@@ -1,3 +1,4 @@
+import { cacheFolder } from "../../src/cache-folder.ts";
 import { spawn } from "node:child_process";
 import { createHash } from "node:crypto";
 import { existsSync } from "node:fs";
@@ -25,7 +26,7 @@ async function temporaryFolder(test: Test): Promise<string> {
 t.test("two hosts share VLANs over their trunk, and nothing with the machine", async (t) => {
   const before = await readTraces();
   const directory = path.join(await temporaryFolder(t), "lab");
-  const lab = await labUp({ directory, hosts: 2, cui });
+  const lab = await labUp({ cache: cacheFolder(process.env), directory, hosts: 2, cui });
   t.teardown(() => labDown(directory).catch(() => undefined));
   const exec = (place: string, ...args: [string, ...string[]]): Promise<string> =>
     labExec({ directory, place }, { file: args[0], args: args.slice(1) });
@@ -70,7 +71,9 @@ t.test("two hosts share VLANs over their trunk, and nothing with the machine", a
   t.equal(status.up, true);
   t.equal(status.hosts.length, 2);
 
-  await t.rejects(labUp({ directory, hosts: 1, cui }), { code: "LAB_DIRECTORY_IN_USE" });
+  await t.rejects(labUp({ cache: cacheFolder(process.env), directory, hosts: 1, cui }), {
+    code: "LAB_DIRECTORY_IN_USE",
+  });
   await t.rejects(exec("host3", "true"), { code: "USAGE", hint: /outside, host1, host2/ });
 
   const namespaces = await Promise.all(
@@ -164,14 +167,16 @@ t.test("what cannot become a lab is refused before anything is made", async (t) 
   const used = path.join(folder, "used");
   await mkdir(used);
   await writeFile(path.join(used, "letter.txt"), "dear diary");
-  await t.rejects(labUp({ directory: used, hosts: 1, cui }), {
+  await t.rejects(labUp({ cache: cacheFolder(process.env), directory: used, hosts: 1, cui }), {
     code: "LAB_DIRECTORY_IN_USE",
     message: /letter\.txt/,
   });
   t.equal(await readFile(path.join(used, "letter.txt"), "utf8"), "dear diary");
 
   await writeFile(path.join(used, "lab.json"), JSON.stringify({ format: 99 }));
-  await t.rejects(labUp({ directory: used, hosts: 1, cui }), { code: "LAB_STATE_INVALID" });
+  await t.rejects(labUp({ cache: cacheFolder(process.env), directory: used, hosts: 1, cui }), {
+    code: "LAB_STATE_INVALID",
+  });
   await t.rejects(labDown(used), { code: "LAB_STATE_INVALID" });
   t.equal(
     await readFile(path.join(used, "letter.txt"), "utf8"),
@@ -180,11 +185,16 @@ t.test("what cannot become a lab is refused before anything is made", async (t) 
   );
 
   const long = path.join(folder, "x".repeat(60));
-  await t.rejects(labUp({ directory: long, hosts: 1, cui }), { code: "LAB_DIRECTORY_TOO_LONG" });
-  await t.rejects(labUp({ directory: path.join(folder, "none"), hosts: 0, cui }), { code: "USAGE" });
+  await t.rejects(labUp({ cache: cacheFolder(process.env), directory: long, hosts: 1, cui }), {
+    code: "LAB_DIRECTORY_TOO_LONG",
+  });
+  await t.rejects(
+    labUp({ cache: cacheFolder(process.env), directory: path.join(folder, "none"), hosts: 0, cui }),
+    { code: "USAGE" },
+  );
 
   const broken = path.join(folder, "broken");
-  await t.rejects(labUp({ directory: broken, hosts: 1, cui: ["false"] }), {
+  await t.rejects(labUp({ cache: cacheFolder(process.env), directory: broken, hosts: 1, cui: ["false"] }), {
     code: "LAB_FAILED",
     message: /host1/,
   });
@@ -193,7 +203,10 @@ t.test("what cannot become a lab is refused before anything is made", async (t) 
   const getuid = process.getuid;
   process.getuid = () => 1000;
   t.teardown(() => Object.assign(process, { getuid }));
-  await t.rejects(labUp({ directory: path.join(folder, "none"), hosts: 1, cui }), { code: "LAB_NEEDS_ROOT" });
+  await t.rejects(
+    labUp({ cache: cacheFolder(process.env), directory: path.join(folder, "none"), hosts: 1, cui }),
+    { code: "LAB_NEEDS_ROOT" },
+  );
   t.notOk(existsSync(path.join(folder, "none")));
   t.same(await readTraces(), before);
 });

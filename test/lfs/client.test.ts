@@ -14,7 +14,7 @@ import { publish } from "../../src/publish/publish.ts";
 import { makeDisk, writeAppliance } from "../appliance/appliance-fixture.ts";
 import { askedObjects, faultyServer, sendBatch, sendContent, type FaultyServer } from "./faulty-server.ts";
 import { serveHere, type Served } from "../serve/served.ts";
-import { git } from "../git/git-fixture.ts";
+import { git, gitAt } from "../git/git-fixture.ts";
 
 interface Prepared {
   readonly client: LfsClient;
@@ -28,9 +28,9 @@ async function prepare(t: Test, url: string): Promise<Prepared> {
     existsSync(t.testdirName) ? t.testdirName : t.testdir({}),
     `local-${randomBytes(4).toString("hex")}`,
   );
-  await createRepository(folder);
+  await createRepository(gitAt(folder));
   const http = { tries: 3, firstDelayMs: 10, maxRetryAfterMs: 1500, idleTimeoutMs: 1000 };
-  const client = openLfsClient({ url, folder, http });
+  const client = openLfsClient({ url, git: gitAt(folder), http });
   t.teardown(() => client.close());
   return { client, local: lfsStore(folder), folder };
 }
@@ -118,12 +118,12 @@ t.test("publish and mirror go over HTTP with the token", async (t) => {
   writeAppliance(work, makeDisk());
   const cache = path.join(served.folder, "cache");
   const again = (): ReturnType<typeof publish> =>
-    publish({ repository: url, cvl: "DNS.cvl", cwd: work, cache });
+    publish(gitAt(), { repository: url, cvl: "DNS.cvl", cwd: work, cache });
   await t.rejects(again(), { code: "REPOSITORY_UNREACHABLE" });
   setToken(t, served, served.token.write);
   t.equal((await again()).published?.version, 1);
   t.ok(served.log.some((line) => / writer PUT .* 200 /.test(line)));
-  const mirror = await openMirror(url, { cache: path.join(served.folder, "other") });
+  const mirror = await openMirror(url, { git: gitAt(), cache: path.join(served.folder, "other") });
   await mirror.fetch();
   const [version] = await mirror.versions();
   const names = (await mirror.files(version!.commit).listFolder("disks/packs")).map(({ name }) => name);
@@ -165,7 +165,7 @@ t.test(
       "the repository's credentials do not go to the object's link",
     );
     accepted = false;
-    const another = openLfsClient({ url: server.url, folder });
+    const another = openLfsClient({ url: server.url, git: gitAt(folder) });
     t.teardown(() => another.close());
     const other = makeObject(randomBytes(10));
     await t.rejects(another.download([other], local), { code: "LFS_UNAUTHORIZED" });
@@ -179,7 +179,7 @@ t.test(
     elsewhere.onBatch = (_, response) => {
       response.writeHead(401).end();
     };
-    const third = openLfsClient({ url: server.url, folder });
+    const third = openLfsClient({ url: server.url, git: gitAt(folder) });
     t.teardown(() => third.close());
     await t.rejects(third.download([other], local), { code: "LFS_UNAUTHORIZED" });
     t.same(

@@ -1,4 +1,5 @@
 /** A site of many machines over many real repositories, for measuring: every repository has two versions with a disk index. */
+import { gitAt } from "../git/git-fixture.ts";
 import { mkdir, writeFile } from "node:fs/promises";
 import path from "node:path";
 import { randomBytes } from "node:crypto";
@@ -56,7 +57,7 @@ export async function makeLargeSite(top: string, options: LargeSiteOptions): Pro
     for (const [index, name] of names.entries()) {
       const members = networks === "one" ? Array.from({ length: repositories }, (_, at) => at) : [index];
       await writeFile(path.join(folder, `${name}.cvl`), cvl(name, { members, each, remote, isHead }));
-      await loadAppliance({
+      await loadAppliance(gitAt(), {
         file: `${name}.cvl`,
         cwd: folder,
         versions: "locked",
@@ -100,7 +101,7 @@ interface Template {
 /** One appliance of two versions with a real disk, published as any is. */
 async function publishTemplate(work: string, cache: string): Promise<Template> {
   const repository = `${work}.git`;
-  await createRepository(repository);
+  await createRepository(gitAt(repository));
   await mkdir(work, { recursive: true });
   const disk = randomBytes(64 * 64 * 1024);
   const files = {
@@ -111,7 +112,7 @@ async function publishTemplate(work: string, cache: string): Promise<Template> {
   for (const chunk of [0, 9]) {
     randomBytes(64 * 1024).copy(disk, chunk * 64 * 1024);
     await writeFile(path.join(work, "root.img"), disk);
-    await publish({ repository, cvl: "App.cvl", cwd: work, cache });
+    await publish(gitAt(), { repository, cvl: "App.cvl", cwd: work, cache });
   }
   return { repository };
 }

@@ -12,14 +12,14 @@ import { previewNetwork } from "../../src/manager/change/preview-network.ts";
 import { previewSite, type PreviewOptions, type SitePreview } from "../../src/preview/preview-site.ts";
 import { loadMacKey } from "../../src/manager/change/sensitive.ts";
 import { checkedInventory } from "../../src/site/site.ts";
-import { git, scratch, writeFiles } from "../git/git-fixture.ts";
+import { git, scratch, writeFiles, gitAt } from "../git/git-fixture.ts";
 import { createManager, sampleInventory } from "../manager/manager-fixture.ts";
 import { renderPreviewComment } from "../../src/forge/preview-comment.ts";
 import { makeLargeSite } from "../manager/large-site.ts";
 import { DISKLESS, makeSite, utilityYaml, WEB, type SiteFixture } from "../manager/site-fixture.ts";
 
-function preview(site: SiteFixture, options: Omit<PreviewOptions, "folder">): Promise<SitePreview> {
-  return previewSite({ folder: site.folder, cache: site.cache, ...options });
+function preview(site: SiteFixture, options: Omit<PreviewOptions, "git">): Promise<SitePreview> {
+  return previewSite({ git: gitAt(site.folder), cache: site.cache, ...options });
 }
 
 function start(t: Test): SiteFixture {
@@ -56,6 +56,7 @@ test("what a manager with a checkout of the same commit computes", async (t) => 
     inventory,
     loadAppliance: () =>
       loadSiteAppliance({
+        git: gitAt(),
         cwd: site.folder,
         file: "office.cvl",
         inventory,
@@ -152,7 +153,7 @@ test("which files are networks", async (t) => {
     symlinkSync("/etc/passwd", path.join(site.folder, "acme.cvl"));
     t.same((await preview(site, { base: first, head })).approval, before.approval);
     t.same(
-      (await previewSite({ folder: bare, cache: site.cache, base: first, head })).approval,
+      (await previewSite({ git: gitAt(bare), cache: site.cache, base: first, head })).approval,
       before.approval,
     );
     git(site.folder, "checkout", "--quiet", "--force", "main");
@@ -283,7 +284,7 @@ test("a large site: one look at every repository, little work, a short comment",
   const { folder: top } = scratch(t);
   const site = await makeLargeSite(top, { machines: 100, repositories: 10, networks: "many" });
   const before = process.cpuUsage();
-  const { networks, policyChanges, isApplicable } = await previewSite({ ...site });
+  const { networks, policyChanges, isApplicable } = await previewSite({ ...site, git: gitAt(site.folder) });
   const { user, system } = process.cpuUsage(before);
   t.ok((user + system) / 1e6 < 5, `${(user + system) / 1e6} s of this process`);
   t.equal(isApplicable, true);

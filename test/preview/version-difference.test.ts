@@ -7,7 +7,7 @@ import { withMirrors } from "../../src/appliance/mirrors.ts";
 import { publish } from "../../src/publish/publish.ts";
 import { describeVersionDifference, type VersionDifference } from "../../src/preview/version-difference.ts";
 import { changeDisk, DNS_CVL, DNS_VM, makeDisk, writeAppliance } from "../appliance/appliance-fixture.ts";
-import { git, makeVersions, scratch, writeFiles } from "../git/git-fixture.ts";
+import { git, makeVersions, scratch, writeFiles, gitAt } from "../git/git-fixture.ts";
 
 function differ(
   url: string,
@@ -15,19 +15,25 @@ function differ(
   from: number | undefined,
   to: number,
 ): Promise<VersionDifference> {
-  return withMirrors((mirrors) => describeVersionDifference({ mirrors, url, from, to }), { cache });
+  return withMirrors(gitAt(), (mirrors) => describeVersionDifference({ mirrors, url, from, to }), { cache });
 }
 
 test("between two versions: notes, CVL difference, images and bytes", async (t) => {
   const { folder, cache } = scratch(t);
   const url = path.join(folder, "repos/DNS");
   const work = path.join(folder, "work");
-  await createRepository(url);
+  await createRepository(gitAt(url));
   const disk = makeDisk();
   writeAppliance(work, disk);
-  await publish({ repository: url, cvl: "DNS.cvl", cwd: work, cache });
+  await publish(gitAt(), { repository: url, cvl: "DNS.cvl", cwd: work, cache });
   writeFileSync(path.join(work, "root.img"), changeDisk(disk));
-  await publish({ repository: url, cvl: "DNS.cvl", cwd: work, cache, message: "A newer name server" });
+  await publish(gitAt(), {
+    repository: url,
+    cvl: "DNS.cvl",
+    cwd: work,
+    cache,
+    message: "A newer name server",
+  });
   writeFiles(work, {
     "DNS.cvl": DNS_CVL.replace("var domain;", "var domain, ttl;"),
     "withdrawn.yaml": "format: 1\nwithdrawn:\n  - version: 2\n    why: it forgets names\n",

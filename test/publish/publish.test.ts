@@ -1,3 +1,4 @@
+import { withMirrors } from "../../src/appliance/mirrors.ts";
 import { execFile, execFileSync } from "node:child_process";
 import {
   chmodSync,
@@ -27,29 +28,34 @@ import { loadAppliance } from "../../src/appliance/load.ts";
 import { publish } from "../../src/publish/publish.ts";
 import type { MachineImage } from "../../src/appliance/machine-image.ts";
 import { changeDisk, DNS_CVL, makeDisk, sha256, writeAppliance } from "../appliance/appliance-fixture.ts";
-import { git, scratch, until, writeFiles } from "../git/git-fixture.ts";
+import { git, scratch, until, writeFiles, gitAt } from "../git/git-fixture.ts";
 
 /** Repository, working folder and the disks of three published versions. */
 async function publishThree(folder: string, cache: string) {
   const repository = path.join(folder, "repos/DNS");
   const work = path.join(folder, "work/dns");
-  await createRepository(repository);
+  await createRepository(gitAt(repository));
   const first = makeDisk();
   const disks = [first, changeDisk(first), changeDisk(changeDisk(first))];
   const reports = [];
   for (const disk of disks) {
     if (reports.length === 0) writeAppliance(work, disk);
     else writeFileSync(path.join(work, "root.img"), disk);
-    reports.push(await publish({ repository, cvl: "DNS.cvl", cwd: work, cache }));
+    reports.push(await publish(gitAt(), { repository, cvl: "DNS.cvl", cwd: work, cache }));
   }
   return { repository, work, disks, reports };
 }
 
 /** The image of the only machine of a file. */
 async function imageOf(cwd: string, file: string, cache: string): Promise<MachineImage> {
-  const loaded = await loadAppliance({ file, cwd, cache, versions: "locked", writeLock: false });
+  const loaded = await loadAppliance(gitAt(), { file, cwd, cache, versions: "locked", writeLock: false });
   if (loaded.program === undefined) throw new Error(JSON.stringify(loaded.diagnostics));
-  const { images, diagnostics } = await resolveImages(loaded, evaluate(loaded.program).tree, { cache });
+  const { tree } = evaluate(loaded.program);
+  const { images, diagnostics } = await withMirrors(
+    gitAt(),
+    (mirrors) => resolveImages(mirrors, loaded, tree),
+    { cache },
+  );
   const [image] = images.values();
   if (image === undefined) throw new Error(JSON.stringify(diagnostics));
   return image;
@@ -60,9 +66,10 @@ const CHILD = "CUI_TEST_PUBLISH_CHILD";
 /** This file again, as another process: publishes, or fetches an image. */
 async function childMain(): Promise<void> {
   const task = JSON.parse(process.env[CHILD] ?? "{}") as
-    { publish: Parameters<typeof publish>[0] } | { fetchImage: Parameters<typeof fetchImage>[0] };
-  if ("publish" in task) await publish(task.publish);
-  else process.stdout.write(JSON.stringify(await fetchImage(task.fetchImage)));
+    | { publish: Parameters<typeof publish>[1] }
+    | { fetchImage: Omit<Parameters<typeof fetchImage>[0], "git"> };
+  if ("publish" in task) await publish(gitAt(), task.publish);
+  else process.stdout.write(JSON.stringify(await fetchImage({ git: gitAt(), ...task.fetchImage })));
 }
 
 /** Starts `childMain` with a task. */
@@ -156,7 +163,11 @@ function defineTests(): void {
         t.match(image, { source: { url: repository, version: index + 1 }, descriptionFile: "dns.vm.yaml" });
         t.equal(image.programDisks.length, 1, "the data disk is none");
         const target = path.join(folder, `v${index + 1}.raw`);
-        const diskIndex = await readDiskIndex(image, image.programDisks[0]!, { cache });
+        const diskIndex = await withMirrors(
+          gitAt(),
+          (mirrors) => readDiskIndex(mirrors, image, image.programDisks[0]!),
+          { cache },
+        );
         await exportDisk({ index: diskIndex, store: lfsStore(repository), target });
         t.ok(readFileSync(target).equals(disk), `v${index + 1}`);
       }
@@ -171,24 +182,25 @@ function defineTests(): void {
           imageOf(path.join(folder, "site-1"), "x.cvl", cache),
           imageOf(path.join(folder, "site-2"), "x.cvl", cache),
         ]);
-        const first = await fetchImage({ image: one, directory, cache: hostCache });
+        const first = await fetchImage({ git: gitAt(), image: one, directory, cache: hostCache });
         t.ok(readFileSync(first.disks[0]!.path).equals(disks[0]!));
         t.same(readFileSync(first.kernel!), readFileSync(path.join(work, "vmlinuz")));
         t.ok(first.fetchedBytes > 8 * 65536);
         t.equal(statSync(first.disks[0]!.path).mode & 0o222, 0, "read-only");
-        const again = await fetchImage({ image: one, directory, cache: hostCache });
+        const again = await fetchImage({ git: gitAt(), image: one, directory, cache: hostCache });
         t.same(again, { ...first, fetchedBytes: 0 });
-        const second = await fetchImage({ image: two, directory, cache: hostCache });
+        const second = await fetchImage({ git: gitAt(), image: two, directory, cache: hostCache });
         t.ok(readFileSync(second.disks[0]!.path).equals(disks[1]!));
         t.ok(second.fetchedBytes < 1.2 * 65536, `${second.fetchedBytes} bytes: only the pack of v2`);
-        const both = { cache, wanted: two, have: [one] };
-        t.ok((await diskFetchBytes(both)) < 1.2 * 65536);
-        t.equal(await diskFetchBytes({ cache, wanted: two, have: [two] }), 0);
+        const fetchBytes = (wanted: MachineImage, have: readonly MachineImage[]): Promise<number> =>
+          withMirrors(gitAt(), (mirrors) => diskFetchBytes({ mirrors, wanted, have }), { cache });
+        t.ok((await fetchBytes(two, [one])) < 1.2 * 65536);
+        t.equal(await fetchBytes(two, [two]), 0);
         const other = { ...one, programDisks: [{ ...one.programDisks[0]!, indexDigest: "0".repeat(64) }] };
-        await t.rejects(fetchImage({ image: other, directory, cache: hostCache }), {
+        await t.rejects(fetchImage({ git: gitAt(), image: other, directory, cache: hostCache }), {
           code: "REPOSITORY_DISK_CHANGED",
         });
-        t.ok((await diskFetchBytes({ cache, wanted: one, have: [] })) > 8 * 65536);
+        t.ok((await fetchBytes(one, [])) > 8 * 65536);
         t.notOk(
           readdirSync(directory).some((name) => name.endsWith(".tmp")),
           "nothing unfinished is left",
@@ -200,7 +212,8 @@ function defineTests(): void {
       const image = await imageOf(path.join(folder, "site-1"), "x.cvl", cache);
       const lost = { ...image, source: { ...image.source, url: "/nowhere" } };
       t.equal(
-        (await fetchImage({ image: lost, directory: path.join(folder, "images"), cache })).fetchedBytes,
+        (await fetchImage({ git: gitAt(), image: lost, directory: path.join(folder, "images"), cache }))
+          .fetchedBytes,
         0,
       );
     });
@@ -211,6 +224,7 @@ function defineTests(): void {
       const published = await imageOf(path.join(folder, "site-3"), "x.cvl", cache);
       t.equal(image.digest, published.digest, "it is the same machine as the published one");
       const fetched = await fetchImage({
+        git: gitAt(),
         image,
         directory: path.join(folder, "dev-images"),
         cache: path.join(folder, "dev"),
@@ -219,20 +233,20 @@ function defineTests(): void {
     });
 
     t.test("the same content again is refused, and so is a repository that is not there", async (t) => {
-      await t.rejects(publish({ repository, cvl: "DNS.cvl", cwd: work, cache }), {
+      await t.rejects(publish(gitAt(), { repository, cvl: "DNS.cvl", cwd: work, cache }), {
         code: "REPOSITORY_NOTHING_NEW",
       });
-      await t.rejects(publish({ repository: "../nowhere", cvl: "DNS.cvl", cwd: work, cache }), {
+      await t.rejects(publish(gitAt(), { repository: "../nowhere", cvl: "DNS.cvl", cwd: work, cache }), {
         code: "REPOSITORY_MISSING",
       });
-      await t.rejects(createRepository(repository), { code: "REPOSITORY_EXISTS" });
+      await t.rejects(createRepository(gitAt(repository)), { code: "REPOSITORY_EXISTS" });
     });
   });
 
   test("publishing is all or nothing", async (t) => {
     const { folder, cache } = scratch(t);
     const repository = path.join(folder, "DNS");
-    await createRepository(repository);
+    await createRepository(gitAt(repository));
     const work = path.join(folder, "work");
     writeAppliance(work, makeDisk());
     const refs = () => `${git(repository, "for-each-ref")}\n--\n${existsSync(path.join(work, ".git"))}`;
@@ -240,7 +254,7 @@ function defineTests(): void {
     t.test("CVL with errors is refused before anything happens", async (t) => {
       const before = refs();
       writeFiles(work, { "DNS.cvl": DNS_CVL.replace("domain;", "domain; nonsense = ;") });
-      const report = await publish({ repository, cvl: "DNS.cvl", cwd: work, cache });
+      const report = await publish(gitAt(), { repository, cvl: "DNS.cvl", cwd: work, cache });
       t.equal(report.published, undefined);
       t.ok(report.diagnostics.some(({ severity }) => severity === "error"));
       t.equal(refs(), before);
@@ -252,11 +266,11 @@ function defineTests(): void {
       const before = refs();
       const good = readFileSync(path.join(work, "dns.vm.yaml"), "utf8");
       writeFiles(work, { "dns.vm.yaml": `${good}colour: red\n` });
-      const bad = await publish({ repository, cvl: "DNS.cvl", cwd: work, cache });
+      const bad = await publish(gitAt(), { repository, cvl: "DNS.cvl", cwd: work, cache });
       t.match(bad.diagnostics, [{ code: "VM_DESCRIPTION_INVALID", message: /colour/ }]);
       t.match(bad.textOf("dns.vm.yaml"), /colour/, "its text is at hand for the caret");
       rmSync(path.join(work, "dns.vm.yaml"));
-      const none = await publish({ repository, cvl: "DNS.cvl", cwd: work, cache });
+      const none = await publish(gitAt(), { repository, cvl: "DNS.cvl", cwd: work, cache });
       t.match(none.diagnostics, [{ code: "VM_DESCRIPTION_MISSING", message: /dns\.vm\.yaml/ }]);
       writeFiles(work, { "dns.vm.yaml": good });
       t.equal(refs(), before);
@@ -266,13 +280,13 @@ function defineTests(): void {
       const before = refs();
       const disk = readFileSync(path.join(work, "root.img"));
       rmSync(path.join(work, "root.img"));
-      await t.rejects(publish({ repository, cvl: "DNS.cvl", cwd: work, cache }), {
+      await t.rejects(publish(gitAt(), { repository, cvl: "DNS.cvl", cwd: work, cache }), {
         code: "REPOSITORY_DISK_MISSING",
       });
       writeFileSync(path.join(work, "root.img"), disk);
       const kernel = readFileSync(path.join(work, "vmlinuz"));
       rmSync(path.join(work, "vmlinuz"));
-      const report = await publish({ repository, cvl: "DNS.cvl", cwd: work, cache });
+      const report = await publish(gitAt(), { repository, cvl: "DNS.cvl", cwd: work, cache });
       t.match(report.diagnostics, [{ code: "VM_DESCRIPTION_MISSING", message: /vmlinuz/ }]);
       t.equal(report.published, undefined);
       writeFileSync(path.join(work, "vmlinuz"), kernel);
@@ -280,7 +294,7 @@ function defineTests(): void {
     });
 
     t.test("a disk that was never added is told where vm is assigned", async (t) => {
-      const loaded = await loadAppliance({
+      const loaded = await loadAppliance(gitAt(), {
         file: "DNS.cvl",
         cwd: work,
         cache,
@@ -288,7 +302,11 @@ function defineTests(): void {
         writeLock: false,
       });
       rmSync(path.join(work, "disks"), { recursive: true, force: true });
-      const { images, diagnostics } = await resolveImages(loaded, evaluate(loaded.program!).tree, { cache });
+      const { images, diagnostics } = await withMirrors(
+        gitAt(),
+        (mirrors) => resolveImages(mirrors, loaded, evaluate(loaded.program!).tree),
+        { cache },
+      );
       t.equal(images.size, 0);
       t.match(diagnostics, [{ code: "VM_DISK_MISSING", message: /root\.img/, span: { file: "DNS.cvl" } }]);
     });
@@ -297,7 +315,7 @@ function defineTests(): void {
       const before = refs();
       writeFiles(repository, { "hooks/pre-receive": "#!/bin/sh\necho closed for today >&2\nexit 1\n" });
       execFileSync("chmod", ["+x", path.join(repository, "hooks/pre-receive")]);
-      await t.rejects(publish({ repository, cvl: "DNS.cvl", cwd: work, cache }), {
+      await t.rejects(publish(gitAt(), { repository, cvl: "DNS.cvl", cwd: work, cache }), {
         code: "REPOSITORY_PUBLISH_REFUSED",
         message: /refused v1/,
       });
@@ -309,7 +327,7 @@ function defineTests(): void {
       const before = refs();
       writeFiles(repository, { "hooks/update": '#!/bin/sh\ncase "$1" in refs/tags/*) exit 1;; esac\n' });
       chmodSync(path.join(repository, "hooks/update"), 0o755);
-      await t.rejects(publish({ repository, cvl: "DNS.cvl", cwd: work, cache }), {
+      await t.rejects(publish(gitAt(), { repository, cvl: "DNS.cvl", cwd: work, cache }), {
         code: "REPOSITORY_PUBLISH_REFUSED",
       });
       t.equal(refs(), before);
@@ -320,8 +338,8 @@ function defineTests(): void {
       const other = path.join(folder, "other");
       writeAppliance(other, makeDisk());
       const results = await Promise.allSettled([
-        publish({ repository, cvl: "DNS.cvl", cwd: work, cache }),
-        publish({ repository, cvl: "DNS.cvl", cwd: other, cache: path.join(folder, "cache-2") }),
+        publish(gitAt(), { repository, cvl: "DNS.cvl", cwd: work, cache }),
+        publish(gitAt(), { repository, cvl: "DNS.cvl", cwd: other, cache: path.join(folder, "cache-2") }),
       ]);
       const versions = results.map((result) =>
         result.status === "fulfilled" ? result.value.published?.version : 0,
@@ -345,12 +363,12 @@ function defineTests(): void {
         git(clone, "config", "user.name", "Someone");
       }
       writeFiles(one, { "notes.txt": "one\n" });
-      const report = await publish({ repository, cvl: "DNS.cvl", cwd: one, cache });
+      const report = await publish(gitAt(), { repository, cvl: "DNS.cvl", cwd: one, cache });
       t.ok(report.published);
       t.equal(git(one, "log", "-1", "--format=%an"), "Someone");
       writeFiles(two, { "notes.txt": "two\n" });
       const before = git(two, "for-each-ref");
-      await t.rejects(publish({ repository, cvl: "DNS.cvl", cwd: two, cache }), {
+      await t.rejects(publish(gitAt(), { repository, cvl: "DNS.cvl", cwd: two, cache }), {
         code: "REPOSITORY_PUBLISH_REFUSED",
         hint: /git pull/,
       });
@@ -370,7 +388,7 @@ function defineTests(): void {
 
     const fresh = path.join(folder, "fresh");
     writeAppliance(fresh, changeDisk(disks[2]!));
-    const report = await publish({ repository, cvl: "DNS.cvl", cwd: fresh, cache });
+    const report = await publish(gitAt(), { repository, cvl: "DNS.cvl", cwd: fresh, cache });
     t.equal(report.published?.version, 4);
     t.ok(report.published!.disks[0]!.addedBytes < 1.2 * 65536, "only new chunks are packed");
     t.equal(git(repository, "rev-list", "--count", "main"), "5");
@@ -382,7 +400,7 @@ function defineTests(): void {
       "x.cvl": `import { url => "${repository}", cvl => "DNS.cvl" } DNS;\nX extends DNS {}\n`,
     });
     const image = await imageOf(site, "x.cvl", cache);
-    const fetched = await fetchImage({ image, directory: path.join(folder, "images"), cache });
+    const fetched = await fetchImage({ git: gitAt(), image, directory: path.join(folder, "images"), cache });
     t.ok(readFileSync(fetched.disks[0]!.path).equals(readFileSync(path.join(fresh, "root.img"))));
   });
 
@@ -400,7 +418,7 @@ function defineTests(): void {
       writeFileSync(notes, text);
       utimesSync(notes, second, second);
       utimesSync(path.join(work, ".git/index"), second, second);
-      await publish({ repository, cvl: "DNS.cvl", cwd: work, cache });
+      await publish(gitAt(), { repository, cvl: "DNS.cvl", cwd: work, cache });
       t.equal(git(repository, "show", `v${version}:notes.txt`), text.trim());
     }
   });
@@ -408,7 +426,7 @@ function defineTests(): void {
   test("a disk image that git tracked before is taken out", async (t) => {
     const { folder, cache } = scratch(t);
     const repository = path.join(folder, "DNS");
-    await createRepository(repository);
+    await createRepository(gitAt(repository));
     const work = path.join(folder, "work");
     writeAppliance(work, makeDisk());
     // Long before the index: git then believes that the files are as they were.
@@ -417,7 +435,7 @@ function defineTests(): void {
     git(work, "init", "--quiet", "--initial-branch=main", ".");
     git(work, "add", "--all");
     git(work, "commit", "--quiet", "--message", "All of it");
-    t.equal((await publish({ repository, cvl: "DNS.cvl", cwd: work, cache })).published?.version, 1);
+    t.equal((await publish(gitAt(), { repository, cvl: "DNS.cvl", cwd: work, cache })).published?.version, 1);
     t.notMatch(git(repository, "ls-tree", "-r", "--name-only", "v1"), /\.img/);
     t.match(
       git(repository, "show", "v1:vmlinuz"),
@@ -433,29 +451,29 @@ function defineTests(): void {
   test("a folder that another repository tracks is refused", async (t) => {
     const { folder, cache } = scratch(t);
     const repository = path.join(folder, "DNS");
-    await createRepository(repository);
+    await createRepository(gitAt(repository));
     const outer = path.join(folder, "outer");
     mkdirSync(outer);
     git(outer, "init", "--quiet", ".");
     writeAppliance(path.join(outer, "dns"), makeDisk());
     git(outer, "add", "dns/DNS.cvl");
     const options = { repository, cvl: "DNS.cvl", cwd: path.join(outer, "dns"), cache };
-    await t.rejects(publish(options), { code: "REPOSITORY_FOLDER_TRACKED" });
+    await t.rejects(publish(gitAt(), options), { code: "REPOSITORY_FOLDER_TRACKED" });
     git(outer, "rm", "--quiet", "--cached", "dns/DNS.cvl");
-    t.equal((await publish(options)).published?.version, 1, "one it does not track is fine");
+    t.equal((await publish(gitAt(), options)).published?.version, 1, "one it does not track is fine");
   });
 
   test("a publish that is killed leaves nothing half done", async (t) => {
     const { folder, cache } = scratch(t);
     const repository = path.join(folder, "DNS");
-    await createRepository(repository);
+    await createRepository(gitAt(repository));
     const work = path.join(folder, "work");
     writeAppliance(work, makeDisk());
     const options = { repository, cvl: "DNS.cvl", cwd: work, cache };
     const started = path.join(folder, "started");
     const goOn = path.join(folder, "go-on");
     const outcome = () =>
-      publish(options).then(
+      publish(gitAt(), options).then(
         ({ published }) => published?.version,
         (error: unknown) => (error as { code: string }).code,
       );

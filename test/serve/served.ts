@@ -10,7 +10,7 @@ import type { Test } from "tap";
 import { createRepository } from "../../src/setup/create.ts";
 import { serveRepositories, type ServeOptions } from "../../src/serve/server.ts";
 import { addToken } from "../../src/serve/token-file.ts";
-import { IDENTITY, WITH_LFS } from "../git/git-fixture.ts";
+import { IDENTITY, WITH_LFS, gitAt } from "../git/git-fixture.ts";
 
 const CUI = path.resolve("dist/cui.js");
 
@@ -28,7 +28,7 @@ export interface Served {
 export async function makeServed(t: Test): Promise<Omit<Served, "url">> {
   const folder = mkdtempSync(path.join(existsSync(t.testdirName) ? t.testdirName : t.testdir({}), "served-"));
   const srv = path.join(folder, "srv");
-  await createRepository(path.join(srv, "DNS"));
+  await createRepository(gitAt(path.join(srv, "DNS")));
   const tokensFile = path.join(folder, "tokens.yaml");
   const read = await addToken(tokensFile, "reader", "read");
   const write = await addToken(tokensFile, "writer", "write");

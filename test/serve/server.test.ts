@@ -34,7 +34,7 @@ import {
   serveHere,
   type Served,
 } from "./served.ts";
-import { git, until } from "../git/git-fixture.ts";
+import { git, until, gitAt } from "../git/git-fixture.ts";
 
 const sha256 = (bytes: Uint8Array): string => createHash("sha256").update(bytes).digest("hex");
 
@@ -183,15 +183,15 @@ t.test(
 t.test("only bare repositories below the folder, and of them only what the protocols need", async (t) => {
   const served = await serveHere(t);
   const { srv, folder } = served;
-  await createRepository(path.join(folder, "outside"));
-  await createRepository(path.join(srv, "team/Web.git"));
-  await createRepository(path.join(srv, "DNS/inner"));
+  await createRepository(gitAt(path.join(folder, "outside")));
+  await createRepository(gitAt(path.join(srv, "team/Web.git")));
+  await createRepository(gitAt(path.join(srv, "DNS/inner")));
   symlinkSync(path.join(folder, "outside"), path.join(srv, "linked"));
   symlinkSync("team", path.join(srv, "group"));
-  await createRepository(path.join(srv, "half"));
+  await createRepository(gitAt(path.join(srv, "half")));
   symlinkSync(path.join(folder, "outside/objects"), path.join(srv, "half/elsewhere"));
   git(srv, "init", "--quiet", "tree");
-  await createRepository(path.join(srv, "swapped"));
+  await createRepository(gitAt(path.join(srv, "swapped")));
   execFileSync("rm", ["-r", path.join(srv, "swapped/objects")]);
   symlinkSync(path.join(folder, "outside/objects"), path.join(srv, "swapped/objects"));
   const statusOf = async (name: string, rest = "/info/refs?service=git-upload-pack"): Promise<number> =>
@@ -413,7 +413,7 @@ t.test("the batch API refuses what it cannot mean", async (t) => {
 
 t.test("a grant opens one object of one repository in one direction for a while", async (t) => {
   const served = await serveHere(t, { isPrivate: true });
-  await createRepository(path.join(served.srv, "Web"));
+  await createRepository(gitAt(path.join(served.srv, "Web")));
   const oid = storeObject(served, Buffer.from("abc"));
   const [object] = (await batch(served.url, "download", [{ oid, size: 3 }], bearer(served.token.read)))
     .objects;

@@ -8,7 +8,7 @@ import t from "tap";
 import { loadAppliance } from "../../src/appliance/load.ts";
 import { moveLock } from "../../src/appliance/move-lock.ts";
 import { serveRepositories } from "../../src/serve/server.ts";
-import { git, makeVersions, scratch, writeFiles } from "../git/git-fixture.ts";
+import { git, makeVersions, scratch, writeFiles, gitAt } from "../git/git-fixture.ts";
 
 const VERSION = "41.173.1";
 const USERS_CACHE = path.join(process.env["XDG_CACHE_HOME"] ?? path.join(homedir(), ".cache"), "cui");
@@ -157,7 +157,7 @@ Acme extends VANAppliance { DNS d; Web w; Mail m; m.title = "1"; }
   config.packageRules.push({ matchPackageNames: [urls.DNS], allowedVersions: "!/^3$/" });
   writeFiles(site, { "Acme.cvl": cvl, "renovate.json": JSON.stringify(config) });
   git(site, "init", "--quiet", "--initial-branch=main", ".");
-  await moveLock({ cwd: site, cache });
+  await moveLock(gitAt(), { cwd: site, cache });
   const lockFile = path.join(site, "cvl.lock");
   const back = (name: string): string =>
     git(path.join(served, name), "rev-parse", "v1^{commit}", "v1^{tree}").split("\n").join(" ");
@@ -199,7 +199,7 @@ Acme extends VANAppliance { DNS d; Web w; Mail m; m.title = "1"; }
   t.match(moved, new RegExp(`DNS\\n    pin: "\\*"\\n    version: 2\\n    ref: ${git(path.join(served, "DNS"), "rev-parse", "v2")}`));
 
   const load = { file: "Acme.cvl", cwd: site, cache, versions: "locked", writeLock: false } as const;
-  const loaded = await loadAppliance(load);
+  const loaded = await loadAppliance(gitAt(), load);
   t.same(loaded.diagnostics.filter(({ severity }) => severity === "error"), []);
   t.match(
     loaded.lock.imports.map(({ url, version, commit }) => [path.basename(url), version, commit]),
@@ -209,11 +209,11 @@ Acme extends VANAppliance { DNS d; Web w; Mail m; m.title = "1"; }
       ["DNS", 2, git(path.join(served, "DNS"), "rev-parse", "v2")],
     ],
   );
-  await loadAppliance({ ...load, writeLock: true });
+  await loadAppliance(gitAt(), { ...load, writeLock: true });
   t.notMatch(readFileSync(lockFile, "utf8"), /ref:/, "cui writes it out");
 
   writeFileSync(lockFile, moved);
   git(path.join(served, "Mail"), "tag", "--annotate", "--force", "--message", "other", "v3", "v3");
-  const errors = (await loadAppliance(load)).diagnostics.filter(({ severity }) => severity === "error");
+  const errors = (await loadAppliance(gitAt(), load)).diagnostics.filter(({ severity }) => severity === "error");
   t.match(errors, [{ code: "IMPORT_TAG_MOVED" }], "a ref holds the version fast");
 });

@@ -11,6 +11,7 @@ import { forgeFromEnvironment } from "../../forge/client.ts";
 import { openBumps, openReportJson, type OpenReport } from "../../forge/open-bumps.ts";
 import { parseRepositoryName, repositoryOfClone } from "../../forge/repository-name.ts";
 import type { CliContext } from "../context.ts";
+import { gitOf } from "../git-of.ts";
 
 interface Options {
   readonly dryRun?: boolean;
@@ -46,7 +47,7 @@ async function applyAll(context: CliContext, options: Options): Promise<void> {
   if (options.branch !== undefined || options.repository !== undefined) {
     throw new CollectiveError("USAGE", "--branch and --repository go with --push or --pr");
   }
-  const found = await applyBumps({ cwd: context.cwd, isDryRun: options.dryRun === true });
+  const found = await applyBumps({ git: gitOf(context), isDryRun: options.dryRun === true });
   if (options.json === true) {
     const changes = found.bumps.flatMap((bump) => bump.changes);
     const files = found.bumps.flatMap((bump) => [...bump.files.keys()]);
@@ -67,12 +68,13 @@ function refuseDryRun({ dryRun }: Options): void {
 
 async function openAll(context: CliContext, options: Options): Promise<void> {
   refuseDryRun(options);
-  const { cwd, env } = context;
+  const { env } = context;
+  const git = gitOf(context);
   const named = options.repository ?? env["GITHUB_REPOSITORY"];
-  const repository = named === undefined ? await repositoryOfClone(cwd) : parseRepositoryName(named);
+  const repository = named === undefined ? await repositoryOfClone(git) : parseRepositoryName(named);
   const forge = forgeFromEnvironment(env);
-  const report = await withMirrors((mirrors) =>
-    openBumps({ cwd, mirrors, forge, repository, branch: options.branch }),
+  const report = await withMirrors(git, (mirrors) =>
+    openBumps({ git, mirrors, forge, repository, branch: options.branch }),
   );
   if (options.json === true) context.print(JSON.stringify(openReportJson(report), undefined, 2));
   else printOpened(context, report);
@@ -94,8 +96,8 @@ function printOpened(context: CliContext, { opened, closed, found }: OpenReport)
 async function pushAll(context: CliContext, options: Options): Promise<void> {
   refuseDryRun(options);
   if (options.repository !== undefined) throw new CollectiveError("USAGE", "--repository goes with --pr");
-  const { cwd } = context;
-  const report = await withMirrors((mirrors) => pushBumps({ cwd, mirrors, branch: options.branch }));
+  const git = gitOf(context);
+  const report = await withMirrors(git, (mirrors) => pushBumps({ git, mirrors, branch: options.branch }));
   if (options.json === true) context.print(JSON.stringify(pushReportJson(report), undefined, 2));
   else printPushed(context, report);
   refuseFailures({ found: report.found, outcomes: report.pushed });

@@ -4,6 +4,7 @@ import { checkProgram } from "../../cvl/evaluate/check-program.ts";
 import { type Diagnostic, lineAndColumn, type TextOf } from "../../diagnostics.ts";
 import { CollectiveError } from "../../errors.ts";
 import type { CliContext } from "../context.ts";
+import { gitOf } from "../git-of.ts";
 import { listCvlFiles } from "../cvl-files.ts";
 import { parse } from "../../cvl/parse/parser.ts";
 import { count, countDiagnostics, loadProgram, printDiagnostics, type ProgramFile } from "../cvl-program.ts";
@@ -23,7 +24,7 @@ export function configure(command: Command, context: CliContext): void {
 }
 
 async function checkFiles(files: readonly string[], isJson: boolean, context: CliContext): Promise<void> {
-  const wanted = files.length > 0 ? files : await listCvlFiles(context.cwd);
+  const wanted = files.length > 0 ? files : await listCvlFiles(gitOf(context));
   const all: Diagnostic[] = [];
   const json: object[] = [];
   const seen = new Set<string>();

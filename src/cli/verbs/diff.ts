@@ -3,12 +3,14 @@ import path from "node:path";
 import type { Command } from "commander";
 import { renderDiagnostic, visible } from "../../diagnostics.ts";
 import { CollectiveError } from "../../errors.ts";
+import type { Git } from "../../git/git.ts";
 import { renderPlan } from "../../plan/render-terminal.ts";
 import type { PreviewedNetwork } from "../../preview/compare-root.ts";
 import { UNLIMITED } from "../../preview/preview-limits.ts";
 import { compareSite, type SiteComparison } from "../../preview/preview-site.ts";
 import { findSite } from "../../site/site.ts";
 import type { CliContext } from "../context.ts";
+import { gitOf } from "../git-of.ts";
 
 interface DiffOptions {
   readonly json?: boolean;
@@ -51,7 +53,7 @@ async function diff(
   { before, after, file }: Arguments,
   options: DiffOptions,
 ): Promise<void> {
-  const compared = await compare(context.cwd, { before, after, file }, options.object);
+  const compared = await compare(gitOf(context), { before, after, file }, options.object);
   const { networks, diagnostics, textOf } = compared;
   for (const diagnostic of diagnostics) context.warn(renderDiagnostic(diagnostic, textOf));
   if (options.json === true) printJson(context, networks);
@@ -61,14 +63,15 @@ async function diff(
 
 /** Names are relative to the folder the command runs in, wherever in the site that is. */
 async function compare(
-  cwd: string,
+  git: Git,
   { before, after, file }: Arguments,
   object: string | undefined,
 ): Promise<SiteComparison> {
+  const cwd = git.folder;
   const folder = await siteFolder(cwd);
   const shown = (name: string): string => path.relative(cwd, path.join(folder, name));
   const compared = await compareSite({
-    folder,
+    git: git.at(folder),
     base: before,
     head: after,
     isSite: true,

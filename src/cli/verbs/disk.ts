@@ -11,7 +11,9 @@ import { verifyDisk } from "../../disk/verify.ts";
 import { CollectiveError } from "../../errors.ts";
 import { addDisks } from "../../publish/add-disks.ts";
 import { eachDiskVersion, findDisk, type DiskVersionsOptions } from "../../appliance/each-disk-version.ts";
+import type { Git } from "../../git/git.ts";
 import type { CliContext } from "../context.ts";
+import { gitOf } from "../git-of.ts";
 
 export function configure(command: Command, context: CliContext): void {
   command.addHelpText("after", "\nExample:\n  cui disk add && git add . && git commit -m 'New disk'\n");
@@ -29,7 +31,7 @@ function configureAdd(command: Command, context: CliContext): void {
     .option("--json", "print what was added as JSON")
     .addHelpText("after", "\nExample:\n  cui disk add DNS.cvl\n")
     .action(async (cvl: string | undefined, options: { object?: string; json?: boolean }) => {
-      const { disks, diagnostics, textOf } = await addDisks({
+      const { disks, diagnostics, textOf } = await addDisks(gitOf(context), {
         cwd: context.cwd,
         ...(cvl === undefined ? {} : { cvl }),
         ...(options.object === undefined ? {} : { object: options.object }),
@@ -103,7 +105,7 @@ async function collectDisks(
     return [shownDisk({ version: null, disk: name, devices: [] }, await readIndexFolder(folder))];
   }
   const shown: ShownDisk[] = [];
-  await eachDiskVersion(versionOptions(context, repository, version), async (found) => {
+  await eachDiskVersion(gitOf(context), versionOptions(context, repository, version), async (found) => {
     for (const disk of found.disks) {
       const { name, devices } = disk;
       shown.push(shownDisk({ version: found.version, disk: name, devices }, await disk.readIndex()));
@@ -152,9 +154,13 @@ function configureVerify(command: Command, context: CliContext): void {
     .addHelpText("after", "\nExample:\n  cui disk verify https://example.org/appliances/DNS 3\n")
     .action(
       async (repository: string | undefined, version: number | undefined, options: { json?: boolean }) => {
-        const results = await verifyVersions(versionOptions(context, repository, version), (line) => {
-          if (options.json !== true) context.print(line);
-        });
+        const results = await verifyVersions(
+          gitOf(context),
+          versionOptions(context, repository, version),
+          (line) => {
+            if (options.json !== true) context.print(line);
+          },
+        );
         const problems = results.flatMap((result) => result.problems);
         const [first] = problems;
         if (options.json === true) context.print(JSON.stringify(results.map(plainResult), undefined, 2));
@@ -181,12 +187,13 @@ function plainResult({ problems, ...rest }: Verified): object {
 }
 
 async function verifyVersions(
+  git: Git,
   options: DiskVersionsOptions,
   print: (line: string) => void,
 ): Promise<Verified[]> {
   const results: Verified[] = [];
   const checked = new Set<string>();
-  await eachDiskVersion(options, async ({ version, disks, store }) => {
+  await eachDiskVersion(git, options, async ({ version, disks, store }) => {
     for (const disk of disks) {
       const { goodChunks, problems } = await verifyDisk(await disk.readIndex(), store, { checked });
       results.push({ version, disk: disk.name, goodChunks, problems });
@@ -225,7 +232,7 @@ function configureExport(command: Command, context: CliContext): void {
             hint: "name another file, or delete it",
           });
         }
-        await eachDiskVersion(versionOptions(context, repository, version), async (found) => {
+        await eachDiskVersion(gitOf(context), versionOptions(context, repository, version), async (found) => {
           const index = await findDisk(found, name).readIndex();
           await exportDisk({ index, store: found.store, target, format });
           context.print(`${file}: ${mebibytes(index.sizeBytes)}, digest ${indexDigest(index)}`);

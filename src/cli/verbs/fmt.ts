@@ -6,6 +6,7 @@ import { format } from "../../cvl/format/format.ts";
 import { CollectiveError } from "../../errors.ts";
 import { writeFileAtomically } from "../../io.ts";
 import type { CliContext } from "../context.ts";
+import { gitOf } from "../git-of.ts";
 import { listCvlFiles } from "../cvl-files.ts";
 import { count, printDiagnostics, readCvl } from "../cvl-program.ts";
 
@@ -24,7 +25,7 @@ export function configure(command: Command, context: CliContext): void {
 }
 
 async function formatFiles(files: readonly string[], isCheck: boolean, context: CliContext): Promise<void> {
-  const wanted = files.length > 0 ? files : await listCvlFiles(context.cwd);
+  const wanted = files.length > 0 ? files : await listCvlFiles(gitOf(context));
   const failed: string[] = [];
   let changed = 0;
   for (const file of wanted) {

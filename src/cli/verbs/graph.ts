@@ -9,7 +9,9 @@ import { renderDot } from "../../plan/render-dot.ts";
 import { renderMermaid } from "../../plan/render-mermaid.ts";
 import { renderSvg } from "../../plan/render-svg.ts";
 import { describeNetwork } from "../../site/describe-network.ts";
+import { withMirrors } from "../../appliance/mirrors.ts";
 import type { CliContext } from "../context.ts";
+import { gitOf } from "../git-of.ts";
 
 interface GraphOptions {
   readonly format: "mermaid" | "svg" | "dot";
@@ -57,14 +59,17 @@ async function describe(
   rev: string | undefined,
   object: string | undefined,
 ): Promise<NetworkDescription> {
-  const { network, loaded, diagnostics } = await describeNetwork({
-    file,
-    cwd: context.cwd,
-    versions: "locked",
-    writeLock: false,
-    ...(rev === undefined ? {} : { rev }),
-    ...(object === undefined ? {} : { object }),
-  });
+  const { network, loaded, diagnostics } = await withMirrors(gitOf(context), (mirrors) =>
+    describeNetwork({
+      mirrors,
+      file,
+      cwd: context.cwd,
+      versions: "locked",
+      writeLock: false,
+      ...(rev === undefined ? {} : { rev }),
+      ...(object === undefined ? {} : { object }),
+    }),
+  );
   for (const diagnostic of diagnostics) context.warn(renderDiagnostic(diagnostic, loaded.textOf));
   if (network !== undefined) return network;
   throw new CollectiveError("INVALID_INPUT", `${visible(file)} cannot be drawn: there are errors`);

@@ -6,6 +6,7 @@ import { runKeptHook } from "../../hooks/kept-hook.ts";
 import { renderProblems } from "../../hooks/problem.ts";
 import type { CheckedPush } from "../../hooks/received-push.ts";
 import type { CliContext } from "../context.ts";
+import { gitOf } from "../git-of.ts";
 import { readStandardInput } from "../standard-input.ts";
 
 interface HookOptions {
@@ -42,7 +43,10 @@ function configureInstall(command: Command, context: CliContext): void {
     .action(async ({ dir }: { dir: string }) => {
       const { setUpRepository } = await import("../../setup/set-up-repository.ts");
       if (context.program === undefined) throw new Error("this process is no program that hooks could call");
-      const { folder, names, kept } = await setUpRepository(path.resolve(context.cwd, dir), context.program);
+      const { folder, names, kept } = await setUpRepository(
+        gitOf(context).at(path.resolve(context.cwd, dir)),
+        context.program,
+      );
       context.print(`Installed ${names.join(" and ")} in ${folder}.`);
       for (const name of kept) context.print(`The hook ${name} that was there is kept, and runs as well.`);
     });
@@ -53,12 +57,11 @@ function configurePreCommit(command: Command, context: CliContext): void {
   hookCommand(command, "pre-commit", "store changed disks, format and check what is staged").action(
     async (args: string[], { kept }: HookOptions) => {
       const { prepareCommit } = await import("../../hooks/pre-commit.ts");
-      const { cwd, env } = context;
-      await runKeptHook({ file: kept, cwd, args });
+      await runKeptHook({ file: kept, cwd: context.cwd, args });
       const onDone = (line: string): void => {
         context.warn(line);
       };
-      judge("commit", await prepareCommit({ folder: cwd, env, onDone }), context);
+      judge("commit", await prepareCommit(gitOf(context), { onDone }), context);
     },
   );
 }
@@ -71,12 +74,12 @@ function configurePrePush(command: Command, context: CliContext): void {
       const { uploadObjects } = await import("../../hooks/upload-objects.ts");
       const { parsePushed } = await import("../../hooks/ref-updates.ts");
       const input = await readStandardInput();
-      const folder = context.cwd;
+      const git = gitOf(context);
       const [, url = ""] = args;
-      const checked = await checkOutgoing({ folder, url, updates: parsePushed(input) });
+      const checked = await checkOutgoing(git, { url, updates: parsePushed(input) });
       judge("push", checked, context);
-      await runKeptHook({ file: kept, cwd: folder, args, input });
-      await uploadObjects({ kept, folder, args, input });
+      await runKeptHook({ file: kept, cwd: git.folder, args, input });
+      await uploadObjects({ kept, git, args, input });
     },
   );
 }
@@ -88,7 +91,7 @@ function configurePreReceive(command: Command, context: CliContext): void {
       const { parseReceived } = await import("../../hooks/ref-updates.ts");
       const input = await readStandardInput();
       const checked = await orRefusal("push", () =>
-        checkPush({ folder: context.cwd, updates: parseReceived(input), env: context.env }),
+        checkPush(gitOf(context), { updates: parseReceived(input) }),
       );
       judge("push", checked, context);
       await runKeptHook({ file: kept, cwd: context.cwd, args: [], input });
@@ -109,9 +112,9 @@ function configurePostReceive(command: Command, context: CliContext): void {
         context.warn(`warning: ${messageOf(error)}`);
       }
       try {
-        const decision = await decideRollout(context.cwd, parseReceived(input));
+        const decision = await decideRollout(gitOf(context), parseReceived(input));
         if (decision === undefined || context.program === undefined) return;
-        const log = await startRollout(context.cwd, context.program);
+        const log = await startRollout(gitOf(context), context.program);
         context.warn(`Rolling out ${decision.branch} at ${decision.commit.slice(0, 12)}; see ${log}`);
       } catch (error) {
         const message = messageOf(error);

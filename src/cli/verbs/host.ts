@@ -2,10 +2,11 @@
 import { hostname } from "node:os";
 import { Option, type Command } from "commander";
 import { CollectiveError } from "../../errors.ts";
-import { defaultAcceleratorCache, findAccelerator, type Accelerator } from "../../host/accelerator.ts";
+import { acceleratorCache, findAccelerator, type Accelerator } from "../../host/accelerator.ts";
 import { checkHost, type HostCheck } from "../../host/check-host.ts";
 import { runHostDaemon } from "../../host/host-daemon.ts";
 import { relayToSocket } from "../../host/relay.ts";
+import { cacheFolder } from "../../cache-folder.ts";
 import type { CliContext } from "../context.ts";
 import { configureHostInventory } from "../host-inventory.ts";
 
@@ -55,9 +56,18 @@ function configureServe(command: Command, context: CliContext): void {
         folders: options,
         ...{ socket, name, bridge },
         // What reads packs is in memory from the first image on, not while a host only waits.
-        fetchImage: async (request) => (await import("../../host/images/fetch-image.ts")).fetchImage(request),
+        fetchImage: async (request) => {
+          const [{ fetchImage }, { gitOf }] = await Promise.all([
+            import("../../host/images/fetch-image.ts"),
+            import("../git-of.ts"),
+          ]);
+          return fetchImage({ ...request, git: gitOf(context) });
+        },
         libvirtUri: options.libvirt,
-        accelerator: accelerator === "probe" ? await findAccelerator(defaultAcceleratorCache()) : accelerator,
+        accelerator:
+          accelerator === "probe"
+            ? await findAccelerator(acceleratorCache(cacheFolder(context.env)))
+            : accelerator,
       });
       context.print(`host manager ${name} listens on ${socket}`);
       await untilTold();
@@ -72,7 +82,10 @@ function configureCheck(command: Command, context: CliContext): void {
     .action(async (options: CheckOptions) => {
       const checks = await checkHost({
         ...{ libvirtUri: options.libvirt, bridge: options.bridge, socket: options.socket },
-        ...{ secretsDirectory: options.secretsDirectory, acceleratorCache: defaultAcceleratorCache() },
+        ...{
+          secretsDirectory: options.secretsDirectory,
+          acceleratorCache: acceleratorCache(cacheFolder(context.env)),
+        },
       });
       context.print(options.json === true ? JSON.stringify(checks) : checks.map(renderCheck).join("\n"));
       const lacking = checks.filter(({ result }) => result === "missing").map(({ name }) => name);

@@ -4,6 +4,7 @@ import type { Command } from "commander";
 import { initAppliance, type InitReport } from "../../setup/init.ts";
 import { TEMPLATES } from "../../setup/template.ts";
 import type { CliContext } from "../context.ts";
+import { gitOf } from "../git-of.ts";
 import { quoteForShell } from "../on-manager.ts";
 
 export function configure(command: Command, context: CliContext): void {
@@ -35,7 +36,7 @@ export function configure(command: Command, context: CliContext): void {
         dir: string,
         options: { name?: string; base?: string; renovate?: boolean; actions?: string },
       ) => {
-        const report = await initAppliance({
+        const report = await initAppliance(gitOf(context), {
           template,
           directory: dir,
           cwd: context.cwd,

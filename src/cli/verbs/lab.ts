@@ -1,4 +1,5 @@
 /** `cui lab`: hypervisor hosts on one machine, for trying things out. */
+import { cacheFolder } from "../../cache-folder.ts";
 import { InvalidArgumentError, type Command } from "commander";
 import { labDown } from "../../host/lab/lab-down.ts";
 import { labExecInherited } from "../../host/lab/lab-exec.ts";
@@ -52,6 +53,7 @@ function configureUp(command: Command, context: VerbContext): void {
       const lab = await labUp({
         directory: options.dir,
         hosts: options.hosts,
+        cache: cacheFolder(context.env),
         lifetime: options.owner === undefined ? "until-down" : { pid: options.owner },
         externalTag: options.externalTag ?? null,
       });

@@ -7,7 +7,9 @@ import { renderPlan } from "../../plan/render-terminal.ts";
 import { diskFetchBytes } from "../../appliance/bytes-to-fetch.ts";
 import { loadSiteAppliance } from "../../manager/change/load-site-appliance.ts";
 import { previewNetwork, type ImagePair } from "../../manager/change/preview-network.ts";
+import { withMirrors, type Mirrors } from "../../appliance/mirrors.ts";
 import type { CliContext } from "../context.ts";
+import { gitOf } from "../git-of.ts";
 import { nameNetwork, openManager } from "../manager.ts";
 
 interface Flags {
@@ -25,6 +27,7 @@ export function configure(command: Command, context: CliContext): void {
     .option("--json", "print the plan as JSON")
     .addHelpText("after", "\nExamples:\n  cui plan acme.cvl\n  cui plan acme.cvl w --out plan.json\n")
     .action(async (cvl: string, component: string | undefined, flags: Flags) => {
+      const git = gitOf(context);
       const manager = await openManager(context);
       const { inventory } = manager.site;
       const { networkId } = nameNetwork(manager, { cwd: context.cwd, cvl, object: flags.object });
@@ -34,9 +37,10 @@ export function configure(command: Command, context: CliContext): void {
         component,
         inventory,
         env: context.env,
-        countBytes,
+        countBytes: (pairs) => withMirrors(git, (mirrors) => countBytes(mirrors, pairs)),
         loadAppliance: () =>
           loadSiteAppliance({
+            git,
             cwd: context.cwd,
             file: cvl,
             object: flags.object,
@@ -55,10 +59,13 @@ export function configure(command: Command, context: CliContext): void {
     });
 }
 
-async function countBytes(pairs: ReadonlyMap<string, ImagePair>): Promise<ReadonlyMap<string, number>> {
+async function countBytes(
+  mirrors: Mirrors,
+  pairs: ReadonlyMap<string, ImagePair>,
+): Promise<ReadonlyMap<string, number>> {
   const counted = await Promise.all(
     [...pairs].map(async ([component, { wanted, running }]) => {
-      const bytes = await diskFetchBytes({ wanted, have: running === undefined ? [] : [running] });
+      const bytes = await diskFetchBytes({ mirrors, wanted, have: running === undefined ? [] : [running] });
       return [component, bytes] as const;
     }),
   );

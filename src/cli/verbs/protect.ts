@@ -6,6 +6,7 @@ import { protectRepository } from "../../forge/protect.ts";
 import { PROTECTION_PARTS, type ProtectionPart, type ProtectionReport } from "../../forge/protection.ts";
 import { formatRepositoryName, parseRepositoryName, repositoryOfClone } from "../../forge/repository-name.ts";
 import type { CliContext } from "../context.ts";
+import { gitOf } from "../git-of.ts";
 
 interface Options {
   readonly only?: readonly string[];
@@ -50,7 +51,8 @@ async function protect(argument: string | undefined, options: Options, context: 
   const parts = checkParts(options.only ?? []);
   const approvals = checkApprovals(options.approvals);
   const named = argument ?? context.env["GITHUB_REPOSITORY"];
-  const repository = named === undefined ? await repositoryOfClone(context.cwd) : parseRepositoryName(named);
+  const repository =
+    named === undefined ? await repositoryOfClone(gitOf(context)) : parseRepositoryName(named);
   const report = await protectRepository(forgeFromEnvironment(context.env), {
     repository,
     parts,

@@ -4,6 +4,7 @@ import { renderDiagnostic } from "../../diagnostics.ts";
 import { CollectiveError } from "../../errors.ts";
 import { publish, type PublishedVersion } from "../../publish/publish.ts";
 import type { CliContext } from "../context.ts";
+import { gitOf } from "../git-of.ts";
 
 interface Options {
   readonly object?: string;
@@ -20,7 +21,7 @@ export function configure(command: Command, context: CliContext): void {
     .option("--json", "print what was published as JSON")
     .addHelpText("after", '\nExample:\n  cui publish /srv/appliances/DNS DNS.cvl -m "Take the libc update"\n')
     .action(async (repository: string, cvl: string, options: Options) => {
-      const { published, diagnostics, textOf } = await publish({
+      const { published, diagnostics, textOf } = await publish(gitOf(context), {
         repository,
         cvl,
         cwd: context.cwd,

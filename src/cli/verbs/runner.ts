@@ -10,6 +10,7 @@ import { openStateStore, stateDirectoryOf } from "../../manager/records/state-st
 import { shareObjects } from "../../appliance/share-objects.ts";
 import { loadMacKey } from "../../manager/change/sensitive.ts";
 import type { CliContext } from "../context.ts";
+import { gitOf } from "../git-of.ts";
 import { createProgressView } from "../render-progress.ts";
 import { isCommitId } from "../../git/commit-id.ts";
 
@@ -75,15 +76,16 @@ async function watch(context: CliContext, site: string, flags: Flags): Promise<v
   );
   // The runner's own push of a status ref starts the hooks of the repository it pushes to.
   if (context.env["CUI_RUNNER"] === dir) return;
+  const git = gitOf(context);
   const stop = stopOnSignals(context);
   const progress = createProgressView({ ...context, isTerminal: false }, { quiet: false });
   try {
     const { outcome } = await runRunner({
-      ...{ url, dir, folder, intervalMs, acceptRewind, branch: flags.branch },
+      ...{ git, url, dir, folder, intervalMs, acceptRewind, branch: flags.branch },
       ...{ environment: flags.environment, planApp: flags.planApp, retry: flags.retry ?? false },
       store: await openStateStore(stateDirectory),
       connect: connectHost,
-      shareObjects: (image) => shareObjects(image),
+      shareObjects: (image) => shareObjects(git, image),
       loadMacKey: () => loadMacKey(stateDirectory),
       env: context.env,
       progress,

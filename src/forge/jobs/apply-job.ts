@@ -5,6 +5,7 @@
 import { visible } from "../../diagnostics.ts";
 import { CollectiveError } from "../../errors.ts";
 import { connectHost } from "../../host/connect-host.ts";
+import type { Git } from "../../git/git.ts";
 import { findCommit, isAncestor } from "../../git/history.ts";
 import { openStateStore, stateDirectoryOf, tidyStateStore } from "../../manager/records/state-store.ts";
 import { originUrl } from "../../appliance/root-file.ts";
@@ -62,7 +63,7 @@ export async function runApplyJob(
   const branch =
     inputs.branch ?? (await forge.rest.repos.get(repositoryParameters(repository))).data.default_branch;
   const tip = await tipOf(forge, { repository, branch, commit });
-  await requireHere(job.workspace, commit);
+  await requireHere(job.git, commit);
   const known = { inputs, job, forge, repository, commit, branch };
   const notify = createNotifier(known);
   const result = await rollOut(known, { tip, parts, notify });
@@ -84,26 +85,26 @@ async function rollOut(
   { inputs, job, forge, repository, commit, branch }: Known,
   { tip, parts, notify }: { tip: CommitId; parts: ApplyParts; notify: Notify },
 ): Promise<ApplyResult> {
-  const { workspace, env } = job;
+  const { git, env } = job;
   const stateDirectory = stateDirectoryOf(env);
   const store = await openStateStore(stateDirectory);
   const folder = siteFolderOf(inputs.site);
-  const siteName = await originUrl(workspace);
+  const siteName = await originUrl(git);
   const result = await applyCommit({
-    ...{ repository: workspace, folder, commit, tip, siteName, store, env },
+    ...{ git, folder, commit, tip, siteName, store, env },
     ...{ connect: parts.connect ?? connectHost, cache: parts.cache, limits: parts.limits },
     refusePaths: (policy) => refusesPaths(siteName, policy),
-    shareObjects: (image) => shareObjects(image, parts.cache),
+    shareObjects: (image) => shareObjects(git, image, parts.cache),
     loadMacKey: () => loadMacKey(stateDirectory),
     progress: printProgress(job),
     waitMs: inputs.waitSeconds * 1000,
     acceptRewind: inputs.acceptRewind,
     retry: inputs.retry,
     isAncestor: async (older, newer) =>
-      (await isAncestor(workspace, older, newer)) || isAncestorOnForge(forge, { repository, older, newer }),
+      (await isAncestor(git, older, newer)) || isAncestorOnForge(forge, { repository, older, newer }),
     findEvidence: async (policy) => {
       const pull = { repository, commit, branch, folder, planApp: inputs.planApp };
-      return (await mergedPullEvidence(forge, pull)) ?? gitEvidence(workspace, commit, policy);
+      return (await mergedPullEvidence(forge, pull)) ?? gitEvidence(git, commit, policy);
     },
     onBegin: async () => {
       await notify("running", "is rolled out");
@@ -159,8 +160,8 @@ async function isAncestorOnForge(
   }
 }
 
-async function requireHere(workspace: string, commit: string): Promise<void> {
-  if ((await findCommit(workspace, commit)) !== undefined) return;
+async function requireHere(git: Git, commit: string): Promise<void> {
+  if ((await findCommit(git, commit)) !== undefined) return;
   throw new CollectiveError("ROLLOUT_HISTORY_MISSING", `the checkout does not have the commit ${commit}`, {
     hint: "check the repository out before this step, with `fetch-depth: 0`",
   });

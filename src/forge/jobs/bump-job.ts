@@ -27,9 +27,10 @@ export interface BumpInputs {
  */
 export async function runBumpJob(inputs: BumpInputs, job: JobContext): Promise<JobResult> {
   const { repository, branch, cache } = inputs;
-  const cwd = folderIn(job.workspace, inputs.directory);
+  const git = job.git.at(folderIn(job.git.folder, inputs.directory));
   const report = await withMirrors(
-    (mirrors) => openBumps({ cwd, mirrors, forge: job.forge(), repository, branch }),
+    git,
+    (mirrors) => openBumps({ git, mirrors, forge: job.forge(), repository, branch }),
     { cache },
   );
   for (const opened of report.opened) job.print(visible(describe(opened)));

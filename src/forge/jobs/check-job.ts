@@ -32,7 +32,7 @@ export async function runCheckJob(inputs: CheckInputs, job: JobContext): Promise
   const pull =
     job.env["GITHUB_EVENT_NAME"]?.startsWith("pull_request") === true ? readPullRequestEvent(job) : undefined;
   const { files, diagnostics, textOf } = await checkSite({
-    folder: job.workspace,
+    git: job.git,
     allow: await allowedImports(job, pull),
     refusePaths: inputs.refusePaths,
     format: inputs.format,
@@ -68,9 +68,9 @@ async function allowedImports(
   job: JobContext,
   pull: PullRequestEvent | undefined,
 ): Promise<readonly string[] | undefined> {
-  const base = pull === undefined ? undefined : (await pullRequestCommits(job.workspace, pull, job.env)).base;
+  const base = pull === undefined ? undefined : (await pullRequestCommits(job.git, pull, job.env)).base;
   try {
-    return (await policyAt(job.workspace, base)).allow;
+    return (await policyAt(job.git, base)).allow;
   } catch (error) {
     if (base !== undefined || !hasCode(error, "UTILITY_INVENTORY_INVALID", "REPOSITORY_FILE_REFUSED"))
       throw error;

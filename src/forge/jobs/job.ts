@@ -1,9 +1,10 @@
 /** What a job of a forge gets from the outside and gives back. A job is one function of this folder; `actions/` calls it. */
+import type { Git } from "../../git/git.ts";
 import type { Forge } from "../forge.ts";
 
 export interface JobContext {
-  /** The checkout the job works on, an absolute path. */
-  readonly workspace: string;
+  /** Called in the checkout the job works on, an absolute path, with the job's environment. */
+  readonly git: Git;
   readonly env: Readonly<Record<string, string | undefined>>;
   /** The event that started the job, as GitHub wrote it. Texts of strangers are in it: check what is used. */
   readonly event: unknown;

@@ -1,6 +1,5 @@
 /** The next version of an appliance whose default branch is its releases: the tag is made where the branch is. */
 import { CollectiveError } from "../../errors.ts";
-import { git } from "../../git/git.ts";
 import type { Mirror } from "../../appliance/mirror.ts";
 import type { Mirrors } from "../../appliance/mirrors.ts";
 import { compareImages } from "../../appliance/compare-machine-images.ts";
@@ -82,7 +81,7 @@ async function readTag(
 
 /** @throws CollectiveError REPOSITORY_COMMIT_MISSING. */
 async function isBefore(mirror: Mirror, commit: string, of: string): Promise<boolean> {
-  if ((await findCommit(mirror.folder, commit)) !== undefined) return isAncestor(mirror.folder, commit, of);
+  if ((await findCommit(mirror.git, commit)) !== undefined) return isAncestor(mirror.git, commit, of);
   throw new CollectiveError("REPOSITORY_COMMIT_MISSING", `${mirror.url} has no commit ${commit}`, {
     hint: "the branch was moved meanwhile; the push that moved it has a run of its own",
   });
@@ -94,8 +93,7 @@ async function differs(
   { newest, commit }: { newest: Version; commit: string },
 ): Promise<boolean> {
   const flags = ["--name-only", "--no-ext-diff", "--no-textconv"];
-  const names = await git({
-    folder: mirror.folder,
+  const names = await mirror.git.run({
     args: ["diff", ...flags, newest.commit, commit, "--", ...VERSIONED],
     env: { GIT_LITERAL_PATHSPECS: undefined },
   });

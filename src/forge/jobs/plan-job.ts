@@ -47,7 +47,7 @@ export async function runPlanJob(inputs: PlanInputs, job: JobContext): Promise<J
   const wholePlan = `the artifact \`${inputs.artifactName.replaceAll(/[^A-Za-z0-9._-]/g, "-")}\` of this run`;
   const markdown = renderPreviewComment({ networks, policyChanges, base, head, wholePlan });
   const artifact = { number: pull.number, head, base, networks, policyChanges, approval };
-  const folder = path.resolve(job.workspace, inputs.outputDirectory);
+  const folder = path.resolve(job.git.folder, inputs.outputDirectory);
   await writePreviewArtifact(folder, artifact, markdown);
   await writeJobSummary(job.env, markdown);
   const annotations = annotationsIn(inputs.site, preview);
@@ -74,10 +74,10 @@ type Previewed = Pick<
 
 /** The preview; what forbids one as a whole becomes one that says so. The approval speaks of the pull request's own head. */
 async function previewPull(inputs: PlanInputs, job: JobContext, pull: PullRequestEvent): Promise<Previewed> {
-  const commits = await pullRequestCommits(job.workspace, pull, job.env);
+  const commits = await pullRequestCommits(job.git, pull, job.env);
   try {
     const preview = await previewSite({
-      folder: siteFolder(job.workspace, inputs.site),
+      git: job.git.at(siteFolder(job.git.folder, inputs.site)),
       ...commits,
       cache: inputs.cache,
       refusePaths: inputs.refusePaths,
@@ -152,7 +152,7 @@ async function report({ inputs, job, pull, preview, markdown, annotations }: Rep
     return { hasCheckRun: false };
   }
   const { networks, approval, isApplicable } = preview;
-  if (inputs.pushRef) await pushPlanRef(job.workspace, approval.head, JSON.stringify(approval));
+  if (inputs.pushRef) await pushPlanRef(job.git, approval.head, JSON.stringify(approval));
   const name = checkName(inputs.site);
   const check = {
     repository: pull.repository,

@@ -39,6 +39,7 @@ async function inMirror<Result>(
   act: (work: PublishWork) => Promise<Result>,
 ): Promise<Result> {
   return withMirrors(
+    job.git,
     async (mirrors) => {
       const mirror = await mirrors.get(inputs.url);
       await mirror.fetch();

@@ -104,7 +104,7 @@ export async function movedTag(
   if (before !== undefined && before !== pushed) return moved(version, `it pointed at ${before} before`);
   const found = await mirror.commitOf(version);
   if (found === undefined) return moved(version, "it is gone");
-  if ((await findCommit(mirror.folder, pushed)) === found.commit) return undefined;
+  if ((await findCommit(mirror.git, pushed)) === found.commit) return undefined;
   return moved(version, `${pushed} was pushed, and it points at ${found.commit}`);
 }
 

@@ -1,6 +1,6 @@
 /** The commits of a pull request in the job's checkout, which may be shallow; and what merging it would make. */
 import { CollectiveError } from "../../errors.ts";
-import { git, gitStatus } from "../../git/git.ts";
+import type { Git } from "../../git/git.ts";
 import { gitCredentialVariables, ownRepositoryUrl } from "../git-credentials.ts";
 import type { JobContext } from "./job.ts";
 import type { PullRequestEvent } from "./pull-request-event.ts";
@@ -23,13 +23,13 @@ export interface PreviewedCommits {
  * @throws CollectiveError REPOSITORY_COMMIT_MISSING.
  */
 export async function pullRequestCommits(
-  workspace: string,
+  git: Git,
   pull: Pick<PullRequestEvent, "base" | "head" | "number">,
   env: JobContext["env"],
 ): Promise<PreviewedCommits> {
   const checkedOut = env["GITHUB_SHA"];
   const isCommit = checkedOut !== undefined && isCommitId(checkedOut);
-  const parents = isCommit ? ((await readCommit(workspace, checkedOut))?.parents ?? []) : [];
+  const parents = isCommit ? ((await readCommit(git, checkedOut))?.parents ?? []) : [];
   const [first, second, ...more] = parents;
   const isMerge = second === pull.head && more.length === 0;
   const commits =
@@ -37,28 +37,26 @@ export async function pullRequestCommits(
       ? { base: first, head: checkedOut }
       : { base: pull.base, head: pull.head };
   for (const commit of [commits.base, commits.head])
-    await ensureCommit(workspace, commit, { number: pull.number, env });
+    await ensureCommit(git, commit, { number: pull.number, env });
   return commits;
 }
 
 async function ensureCommit(
-  workspace: string,
+  git: Git,
   commit: string,
   { number, env }: { readonly number: number; readonly env: JobContext["env"] },
 ): Promise<void> {
-  if (await hasCommit(workspace, commit)) return;
+  if (await hasCommit(git, commit)) return;
   // First as the checkout itself would; a private repository's may have kept no credentials: then with the job's token.
   // A head of a fork may only be reachable by the name of the pull request.
   for (const credentials of [{}, ownCredentials(env)]) {
     for (const wanted of [commit, `refs/pull/${number}/head`]) {
-      await gitStatus({
-        folder: workspace,
+      await git.with(credentials).status({
         args: ["fetch", "--quiet", "--no-tags", "--depth=1", "--no-recurse-submodules", "origin", wanted],
-        env: credentials,
         allowedExitCodes: [0, 1, 128],
         timeoutMs: FETCH_MS,
       });
-      if (await hasCommit(workspace, commit)) return;
+      if (await hasCommit(git, commit)) return;
     }
   }
   throw new CollectiveError(
@@ -78,16 +76,16 @@ function ownCredentials(env: JobContext["env"]): Record<string, string> {
   return gitCredentialVariables([{ urlPrefix: ownRepositoryUrl(env), token }], env);
 }
 
-async function hasCommit(workspace: string, commit: string): Promise<boolean> {
+async function hasCommit(git: Git, commit: string): Promise<boolean> {
   const args = ["cat-file", "-e", `${commit}^{tree}`];
-  return (await gitStatus({ folder: workspace, args })).exitCode === 0;
+  return (await git.status({ args })).exitCode === 0;
 }
 
 /** Publishes the approval of `head` as a blob under refs/collective/plans/, with the checkout's own credentials. */
-export async function pushPlanRef(workspace: string, head: string, json: string): Promise<void> {
-  const blob = await git({ folder: workspace, args: ["hash-object", "-w", "--stdin"], input: json });
+export async function pushPlanRef(git: Git, head: string, json: string): Promise<void> {
+  const blob = await git.run({ args: ["hash-object", "-w", "--stdin"], input: json });
   const refspec = `+${blob.trim()}:refs/collective/plans/${head}`;
-  const result = await push({ folder: workspace, to: "origin", refspecs: [refspec], timeoutMs: FETCH_MS });
+  const result = await push(git, { to: "origin", refspecs: [refspec], timeoutMs: FETCH_MS });
   if (result.kind === "ok") return;
   throw new CollectiveError("REPOSITORY_UNREACHABLE", `the plan cannot be pushed: ${result.said}`, {
     hint: "the job needs `contents: write`, and a checkout that kept its credentials",

@@ -93,7 +93,7 @@ async function branchOf(options: PassOptions): Promise<string> {
 /** Undefined where the commit is not here (another work folder) or is no site. */
 async function inventoryAt({ mirror, folder }: PassOptions, commit: string): Promise<Inventory | undefined> {
   try {
-    return (await readSiteAt({ repository: mirror.folder, folder, commit })).inventory;
+    return (await readSiteAt({ git: mirror.git, folder, commit })).inventory;
   } catch (error) {
     if (error instanceof CollectiveError) return undefined;
     throw error;
@@ -110,10 +110,10 @@ async function commitsToTake(
   tip: CommitId,
 ): Promise<readonly CommitId[]> {
   if (last === undefined || last === tip) return [tip];
-  const steps = await stepsBetween(mirror.folder, { from: last, to: tip, limit: MOST_STEPS }).catch(() => []);
+  const steps = await stepsBetween(mirror.git, { from: last, to: tip, limit: MOST_STEPS }).catch(() => []);
   const planned: CommitId[] = [];
   for (const commit of steps.slice(0, -1)) {
-    if ((await findPlanRef(mirror.folder, commit)) !== undefined) planned.push(commit);
+    if ((await findPlanRef(mirror.git, commit)) !== undefined) planned.push(commit);
   }
   return [...planned, tip];
 }
@@ -126,7 +126,7 @@ async function takeCommit(
   const short = commit.slice(0, 12);
   const result = await applyCommit({
     ...options,
-    ...{ repository: mirror.folder, siteName: mirror.url, commit, waitMs: WAIT_MS },
+    ...{ git: mirror.git, siteName: mirror.url, commit, waitMs: WAIT_MS },
     refusePaths: (policy) => refusesPaths(mirror.url, policy),
     findEvidence: (policy) => findEvidence(options, commit, policy),
     onBegin: async ({ source, approvals }) => {
@@ -152,7 +152,7 @@ async function findEvidence(
       : await mergedPullEvidence(github.forge, {
           ...{ repository: github.repository, commit, branch, folder, planApp },
         });
-  return pull ?? gitEvidence(mirror.folder, commit, policy);
+  return pull ?? gitEvidence(mirror.git, commit, policy);
 }
 
 async function conclude(
@@ -198,7 +198,7 @@ async function tell(
 ): Promise<void> {
   const { mirror, dir, log } = options;
   const { commit } = notice;
-  const target = { repository: mirror.folder, dir, url: mirror.url, commit };
+  const target = { git: mirror.git, dir, url: mirror.url, commit };
   const problem = await pushStatusRef({ ...target, status, isFallback });
   if (problem !== undefined)
     log(`warning: the status ref of ${commit.slice(0, 12)} cannot be pushed: ${problem}`);

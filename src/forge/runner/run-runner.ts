@@ -4,6 +4,7 @@ import { mkdir } from "node:fs/promises";
 import path from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { CollectiveError } from "../../errors.ts";
+import type { Git } from "../../git/git.ts";
 import { isUrlProblem, resolveUrl } from "../../git/url.ts";
 import { nextDelayMs } from "./backoff.ts";
 import { runPass, type PassOptions, type PassResult } from "./run-pass.ts";
@@ -12,6 +13,7 @@ import { openSiteMirror } from "./site-mirror.ts";
 import { inWorkFolder } from "./work-folder-lock.ts";
 
 export interface RunnerOptions extends Omit<PassOptions, "mirror" | "github"> {
+  readonly git: Git;
   /** URL of the site's repository, or an absolute path. */
   readonly url: string;
   readonly intervalMs: number;
@@ -22,7 +24,7 @@ export interface RunnerOptions extends Omit<PassOptions, "mirror" | "github"> {
 export async function runRunner(options: RunnerOptions): Promise<PassResult> {
   const { url, dir, log, signal, intervalMs } = options;
   await mkdir(dir, { recursive: true });
-  const mirror = await inWorkFolder(options, () => openSiteMirror(dir, url));
+  const mirror = await inWorkFolder(options, () => openSiteMirror(options.git, dir, url));
   if (mirror === undefined) return { outcome: "idle" };
   const github = runnerForge(url, options.env);
   if (options.once) return runPass({ ...options, mirror, github });

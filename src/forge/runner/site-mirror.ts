@@ -5,7 +5,7 @@
 import { mkdir, rename, rm, stat, writeFile } from "node:fs/promises";
 import path from "node:path";
 import { CollectiveError } from "../../errors.ts";
-import { git, gitStatus } from "../../git/git.ts";
+import type { Git } from "../../git/git.ts";
 import { findCommit } from "../../git/history.ts";
 import { APPROVAL_REFS } from "../../git/signatures.ts";
 import { listPlanRefs, PLAN_REFS } from "../plan-refs.ts";
@@ -14,7 +14,7 @@ import { isCommitId, type CommitId } from "../../git/commit-id.ts";
 
 export interface SiteMirror {
   /** The bare repository. */
-  readonly folder: string;
+  readonly git: Git;
   readonly url: string;
   /** Resolves to the tip of the branch. @throws CollectiveError REPOSITORY_UNREACHABLE, REPOSITORY_REVISION_MISSING. */
   fetch(branch: string): Promise<CommitId>;
@@ -27,15 +27,14 @@ export interface SiteMirror {
 const FETCH_TIMEOUT_MS = 120_000;
 const MOST_PREVIEWED = 50;
 
-/** Opens the mirror of `url` below `folder`, and makes it when there is none. */
-export async function openSiteMirror(folder: string, url: string): Promise<SiteMirror> {
-  const repository = path.join(folder, "site.git");
-  await ensureRepository(repository);
-  await git({ folder: repository, args: ["config", "remote.origin.url", url] });
+/** Opens the mirror of `url` in `folder`, and makes it when there is none. */
+export async function openSiteMirror(at: Git, folder: string, url: string): Promise<SiteMirror> {
+  const git = at.at(path.join(folder, "site.git"));
+  await ensureRepository(git);
+  await git.run({ args: ["config", "remote.origin.url", url] });
   const tried = new Set<string>();
   const fetchRefs = (refspecs: readonly string[]): Promise<string> =>
-    git({
-      folder: repository,
+    git.run({
       timeoutMs: FETCH_TIMEOUT_MS,
       args: [
         ...["-c", "fetch.fsckObjects=true", "fetch", "--quiet", "--no-tags", "--prune", "--force"],
@@ -44,7 +43,7 @@ export async function openSiteMirror(folder: string, url: string): Promise<SiteM
       ],
     });
   return {
-    folder: repository,
+    git,
     url,
     fetch: async (branch) => {
       const own = `refs/remotes/origin/${branch}`;
@@ -57,19 +56,19 @@ export async function openSiteMirror(folder: string, url: string): Promise<SiteM
       } catch (error) {
         throw unreachable(url, branch, error);
       }
-      const tip = await findCommit(repository, own);
+      const tip = await findCommit(git, own);
       if (tip === undefined) throw branchMissing(url, branch);
       return tip;
     },
     defaultBranch: async () => {
       const args = ["ls-remote", "--symref", "--", url, "HEAD"];
-      const { stdout, exitCode } = await gitStatus({ folder: repository, args, timeoutMs: FETCH_TIMEOUT_MS });
+      const { stdout, exitCode } = await git.status({ args, timeoutMs: FETCH_TIMEOUT_MS });
       if (exitCode !== 0) return undefined;
       return /^ref: refs\/heads\/(\S+)\tHEAD$/m.exec(stdout)?.[1];
     },
     fetchPreviewed: async () => {
-      for (const commit of [...(await listPlanRefs(repository))].slice(-MOST_PREVIEWED)) {
-        if (!isCommitId(commit) || tried.has(commit) || (await findCommit(repository, commit)) !== undefined)
+      for (const commit of [...(await listPlanRefs(git))].slice(-MOST_PREVIEWED)) {
+        if (!isCommitId(commit) || tried.has(commit) || (await findCommit(git, commit)) !== undefined)
           continue;
         tried.add(commit);
         // Not every server gives a commit by its id; then a squash has no plan, and policy alone decides.
@@ -79,13 +78,13 @@ export async function openSiteMirror(folder: string, url: string): Promise<SiteM
   };
 }
 
-async function ensureRepository(repository: string): Promise<void> {
+async function ensureRepository(git: Git): Promise<void> {
+  const { folder: repository } = git;
   if ((await stat(path.join(repository, "HEAD")).catch(() => undefined)) !== undefined) return;
   await mkdir(path.dirname(repository), { recursive: true });
   const unfinished = `${repository}.new`;
   await rm(unfinished, { recursive: true, force: true });
-  await git({
-    folder: path.dirname(repository),
+  await git.at(path.dirname(repository)).run({
     args: ["init", "--quiet", "--bare", "--template=", "--initial-branch=main", "--", unfinished],
   });
   await writeFile(path.join(unfinished, "HEAD"), "ref: refs/heads/cui-runner-without-head\n");

@@ -1,5 +1,5 @@
 /** What became of a commit, as a ref everybody who can fetch the site can read: `refs/collective/status/<commit>`, a blob of JSON. */
-import { git, gitStatus } from "../../git/git.ts";
+import type { Git } from "../../git/git.ts";
 import { push } from "../../git/push.ts";
 import { messageOf } from "../../errors.ts";
 
@@ -12,7 +12,7 @@ const PUSH_TIMEOUT_MS = 60_000;
  * undefined: a remote that takes no such refs holds up nothing.
  */
 export async function pushStatusRef(options: {
-  readonly repository: string;
+  readonly git: Git;
   /** Work folder of the runner: hooks that this push starts call no runner on it. */
   readonly dir: string;
   readonly url: string;
@@ -21,21 +21,19 @@ export async function pushStatusRef(options: {
   /** Leave a status that is there. */
   readonly isFallback?: boolean;
 }): Promise<string | undefined> {
-  const { repository, url, commit, dir } = options;
+  const { git, url, commit, dir } = options;
   const ref = `${STATUS_REFS}/${commit}`;
   const input = `${JSON.stringify(options.status, undefined, 2)}\n`;
-  const oid = (await git({ folder: repository, args: ["hash-object", "-w", "--stdin"], input })).trim();
+  const oid = (await git.run({ args: ["hash-object", "-w", "--stdin"], input })).trim();
   let problem = "";
   for (let attempt = 0; attempt < ATTEMPTS; attempt++) {
-    const before = await remoteRef(repository, url, ref);
+    const before = await remoteRef(git, url, ref);
     if (before === oid || (before !== "" && options.isFallback === true)) return undefined;
-    const result = await push({
-      folder: repository,
+    const result = await push(git.with({ CUI_RUNNER: dir }), {
       to: url,
       refspecs: [`${oid}:${ref}`],
       lease: { ref, commit: before === "" ? undefined : before },
       timeoutMs: PUSH_TIMEOUT_MS,
-      env: { CUI_RUNNER: dir },
     }).catch((error: unknown) => ({ kind: "unreachable" as const, said: messageOf(error), remote: [] }));
     if (result.kind === "ok") return undefined;
     problem = [result.said, ...result.remote].join("; ");
@@ -44,8 +42,8 @@ export async function pushStatusRef(options: {
 }
 
 /** Empty where there is none. */
-async function remoteRef(repository: string, url: string, ref: string): Promise<string> {
+async function remoteRef(git: Git, url: string, ref: string): Promise<string> {
   const args = ["ls-remote", "--", url, ref];
-  const { stdout } = await gitStatus({ folder: repository, args, timeoutMs: PUSH_TIMEOUT_MS });
-  return /^[0-9a-f]{40}/.exec(stdout)?.[0] ?? "";
+  const { stdout } = await git.status({ args, timeoutMs: PUSH_TIMEOUT_MS });
+  return /^([0-9a-f]{64}|[0-9a-f]{40})/.exec(stdout)?.[0] ?? "";
 }

@@ -8,6 +8,7 @@ import { patchDisk } from "../../disk/patch-disk.ts";
 import { CollectiveError } from "../../errors.ts";
 import { withFileLock } from "../../file-lock.ts";
 import { writeFileAtomically } from "../../io.ts";
+import type { Git } from "../../git/git.ts";
 import { readIndex } from "../../appliance/read-disk-index.ts";
 import { openImageTree, type ImageTree } from "../../appliance/version-files.ts";
 import { absent, bootFile, diskFile, findBase, isFile, keepIndex } from "./image-folder.ts";
@@ -15,6 +16,7 @@ import type { BootFile, MachineImage, ProgramDisk } from "../../appliance/machin
 import { withMirrors } from "../../appliance/mirrors.ts";
 
 export interface FetchImageOptions {
+  readonly git: Git;
   readonly image: MachineImage;
   /** Where images are kept: `<index digest>.raw`, and `<oid>` for kernels and initrds. Made when absent. */
   readonly directory: string;
@@ -35,7 +37,7 @@ export interface FetchedImage {
  * earlier version's image is here, the new one is a patched clone of it. Safe between processes.
  * @throws CollectiveError as openMirror, exportDisk; REPOSITORY_DISK_CHANGED when the repository has another disk than the image says
  */
-export async function fetchImage({ image, directory, cache }: FetchImageOptions): Promise<FetchedImage> {
+export async function fetchImage({ git, image, directory, cache }: FetchImageOptions): Promise<FetchedImage> {
   await mkdir(directory, { recursive: true });
   const absentDisks = await absent(image.programDisks, (disk) => diskFile(directory, disk));
   const files = [image.kernel, image.initrd].filter((file) => file !== undefined);
@@ -43,6 +45,7 @@ export async function fetchImage({ image, directory, cache }: FetchImageOptions)
   let fetchedBytes = 0;
   if (absentDisks.length + absentFiles.length > 0) {
     fetchedBytes = await withMirrors(
+      git,
       async (mirrors) => {
         const tree = await openImageTree(image.source, mirrors);
         try {

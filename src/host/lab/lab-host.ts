@@ -5,7 +5,7 @@ import path from "node:path";
 import { startBackground } from "../../io.ts";
 import type { LabHost } from "./lab-state.ts";
 import { inNamespaces } from "./namespaces.ts";
-import { defaultCapabilitiesCache, keepCapabilities, lendCapabilities } from "./qemu-capabilities.ts";
+import { capabilitiesCache, keepCapabilities, lendCapabilities } from "./qemu-capabilities.ts";
 import { inside, startOpenVSwitch, vsctl } from "./open-vswitch-process.ts";
 import { bindPrivate, makePrivateRun, makePrivateSys, prepareNetworkNamespace } from "./private-mounts.ts";
 
@@ -36,15 +36,15 @@ unix_sock_rw_perms = "0700"
 /** Hidden, because libvirt would take as long again to probe it. */
 const QEMU_FOR_OTHER_MACHINES = "/usr/bin/qemu-system-i386";
 
-/** Mounts, loopback, Open vSwitch with the integration bridge and its trunk, libvirtd; the trunk's cable comes from `addTrunk`. */
-export async function startHostServices(host: LabHost): Promise<void> {
+/** Mounts, loopback, Open vSwitch with the integration bridge and its trunk, libvirtd; `cache` is the user's folder. The trunk's cable comes from `addTrunk`. */
+export async function startHostServices(host: LabHost, cache: string): Promise<void> {
   const { pid } = host.init;
   await mkdir(host.directory, { recursive: true });
   await prepareNetworkNamespace(pid);
   await makePrivateRun(pid, ["openvswitch", "libvirt", "collective"]);
   await makePrivateSys(pid);
   await bindPrivate(pid, host.directory, SERVICE_FOLDERS);
-  await Promise.all([startSwitch(host), startLibvirt(host)]);
+  await Promise.all([startSwitch(host), startLibvirt(host, cache)]);
 }
 
 /** Starts the host manager as a child of the host's init; `cui` is how this program is called again. */
@@ -83,7 +83,7 @@ export async function plugTrunk(host: LabHost): Promise<void> {
   await vsctl(host.init.pid, ["add-port", host.bridge, "trunk"]);
 }
 
-async function startLibvirt(host: LabHost): Promise<void> {
+async function startLibvirt(host: LabHost, cache: string): Promise<void> {
   const { pid } = host.init;
   const etc = path.join(host.directory, "etc-libvirt");
   await writeFile(path.join(etc, "qemu.conf"), QEMU_CONF);
@@ -92,8 +92,8 @@ async function startLibvirt(host: LabHost): Promise<void> {
     await inside(pid, "mount", ["--bind", "/dev/null", QEMU_FOR_OTHER_MACHINES]);
   }
   const libvirtCache = path.join(host.directory, "cache-libvirt");
-  await lendCapabilities(defaultCapabilitiesCache(), libvirtCache);
+  await lendCapabilities(capabilitiesCache(cache), libvirtCache);
   await inside(pid, "libvirtd", ["--daemon"]);
   await inside(pid, "virsh", ["-c", "qemu:///system", "capabilities"]); // it asks QEMU now, unless that is known
-  await keepCapabilities(defaultCapabilitiesCache(), libvirtCache);
+  await keepCapabilities(capabilitiesCache(cache), libvirtCache);
 }

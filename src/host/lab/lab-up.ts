@@ -2,7 +2,7 @@
 import { mkdir, readdir, readFile, rm } from "node:fs/promises";
 import path from "node:path";
 import { CollectiveError } from "../../errors.ts";
-import { defaultAcceleratorCache, findAccelerator } from "../accelerator.ts";
+import { acceleratorCache, findAccelerator } from "../accelerator.ts";
 import { canConnect } from "../unix-socket.ts";
 import { labDown } from "./lab-down.ts";
 import { plugTrunk, startHostManager, startHostServices } from "./lab-host.ts";
@@ -15,6 +15,8 @@ export interface LabOptions {
   /** Made by the lab and removed with it: absent, empty, or left by a lab that is down. */
   readonly directory: string;
   readonly hosts: number;
+  /** The user's cache folder: what was found out about this machine is kept there. */
+  readonly cache: string;
   /** Default `process`: the lab ends when this process does, in whatever way. */
   readonly lifetime?: LabLifetime;
   /** VLAN tag of the external segment; default null, untagged. */
@@ -63,10 +65,10 @@ export async function labUp(options: LabOptions): Promise<Lab> {
 
 async function startLab(state: LabState, options: LabOptions): Promise<void> {
   const cui = options.cui ?? [process.execPath, process.argv[1] ?? "cui"];
-  const acceleratorFound = findAccelerator(defaultAcceleratorCache());
+  const acceleratorFound = findAccelerator(acceleratorCache(options.cache));
   const outsideStarted = startOutside(state);
   const started = state.hosts.map(async (host, index) => {
-    const services = startHostServices(host);
+    const services = startHostServices(host, options.cache);
     await outsideStarted;
     await addTrunk(state, index, host.init.pid);
     await services;

@@ -4,17 +4,15 @@
  * versions of QEMU, of itself and of the kernel, and asks QEMU again when anything differs or cannot be read.
  */
 import { mkdir, readdir, readFile, writeFile } from "node:fs/promises";
-import { homedir } from "node:os";
 import path from "node:path";
 import { writeFileAtomically } from "../../io.ts";
 
 /** Below libvirt's cache. */
 const CAPABILITIES = "qemu/capabilities";
 
-/** In the user's cache, so that every lab finds it. */
-export function defaultCapabilitiesCache(): string {
-  const cache = process.env["XDG_CACHE_HOME"] ?? path.join(homedir(), ".cache");
-  return path.join(cache, "cui", "libvirt");
+/** In the user's cache folder, so that every lab finds it. */
+export function capabilitiesCache(cache: string): string {
+  return path.join(cache, "libvirt");
 }
 
 /** Copies what is known from `cache` into the folder that a libvirtd will have as its cache. */

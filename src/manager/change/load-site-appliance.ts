@@ -1,4 +1,6 @@
 /** From a root file of the site to an appliance the utility can decide about. */
+import { withMirrors, type Mirrors } from "../../appliance/mirrors.ts";
+import type { Git } from "../../git/git.ts";
 import type { RootFile } from "../../appliance/loaded-appliance.ts";
 import { createAppliance, type Appliance } from "./root-appliance.ts";
 import { describeNetwork } from "../../site/describe-network.ts";
@@ -8,6 +10,7 @@ import { policyOf } from "../../site/policy.ts";
 import { refuse } from "./refuse.ts";
 
 export interface LoadSiteOptions {
+  readonly git: Git;
   readonly cwd: string;
   /** Root file, relative to `cwd`. */
   readonly file: string;
@@ -30,8 +33,13 @@ export interface LoadSiteOptions {
 
 /** @throws CollectiveError UTILITY_REFUSED with every mistake in CVL, VM descriptions and imports. */
 export async function loadSiteAppliance(options: LoadSiteOptions): Promise<Appliance> {
+  return withMirrors(options.git, (mirrors) => loadWith(mirrors, options), { cache: options.cache });
+}
+
+async function loadWith(mirrors: Mirrors, options: LoadSiteOptions): Promise<Appliance> {
   const { inventory, object } = options;
   const described = await describeNetwork({
+    mirrors,
     file: options.file,
     cwd: options.cwd,
     versions: options.versions,
@@ -40,7 +48,6 @@ export async function loadSiteAppliance(options: LoadSiteOptions): Promise<Appli
     ...(options.root === undefined ? {} : { root: options.root }),
     ...(options.baseUrl === undefined ? {} : { baseUrl: options.baseUrl }),
     ...(options.refusePaths === undefined ? {} : { refusePaths: options.refusePaths }),
-    ...(options.cache === undefined ? {} : { cache: options.cache }),
     ...(object === undefined ? {} : { object }),
     ...(inventory.allow === undefined ? {} : { allow: inventory.allow }),
   });

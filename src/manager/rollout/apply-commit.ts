@@ -79,7 +79,7 @@ const RETRY_LEASE_MS = 500;
  *   then nothing was changed and nothing is remembered.
  */
 export async function applyCommit(options: ApplyCommitOptions): Promise<ApplyResult> {
-  await requireWholeHistory(options.repository);
+  await requireWholeHistory(options.git);
   const lease = await waitForLease(options);
   try {
     return await applyUnderLease(options);
@@ -89,15 +89,15 @@ export async function applyCommit(options: ApplyCommitOptions): Promise<ApplyRes
 }
 
 async function applyUnderLease(options: ApplyCommitOptions): Promise<ApplyResult> {
-  const { repository, folder, commit, store } = options;
+  const { git, folder, commit, store } = options;
   const record = readRolloutRecord(await store.read(), folder);
-  const isOlder = options.isAncestor ?? ((older, newer) => isAncestor(repository, older, newer));
+  const isOlder = options.isAncestor ?? ((older, newer) => isAncestor(git, older, newer));
   const position = await positionOf({ ...options, record, isAncestor: isOlder });
   const nothing = { report: undefined, evidence: undefined, record };
   if (position === "superseded") return { ...nothing, outcome: "superseded" };
   const isAgain = position === "again";
   if (isAgain && record?.evaluated.outcome === "done") return { ...nothing, outcome: "known" };
-  const site = await readSiteAt({ repository, commit, folder });
+  const site = await readSiteAt({ git, commit, folder });
   const policyCommit = await policyCommitOf(options, record, isAgain);
   const policy = (await readPolicy(options, policyCommit))?.inventory ?? site.inventory;
   const evidence = await options.findEvidence(policy);
@@ -126,22 +126,22 @@ async function applyUnderLease(options: ApplyCommitOptions): Promise<ApplyResult
 
 /** A commit that is looked at again is judged by what it was judged by before: not by itself. */
 async function policyCommitOf(
-  { repository, commit }: ApplyCommitOptions,
+  { git, commit }: ApplyCommitOptions,
   record: RolloutRecord | undefined,
   isAgain: boolean,
 ): Promise<CommitId | null> {
   if (record !== undefined) return isAgain ? record.evaluated.policy : record.evaluated.commit;
-  return (await parentsOf(repository, commit))[0] ?? null;
+  return (await parentsOf(git, commit))[0] ?? null;
 }
 
 /** Undefined where there is none: the first commit of a site, or one whose parent was no site yet. */
 async function readPolicy(
-  { repository, folder }: ApplyCommitOptions,
+  { git, folder }: ApplyCommitOptions,
   commit: string | null,
 ): Promise<SiteAtCommit | undefined> {
   if (commit === null) return undefined;
   try {
-    return await readSiteAt({ repository, commit, folder });
+    return await readSiteAt({ git, commit, folder });
   } catch (error) {
     if (error instanceof CollectiveError && error.code === "REPOSITORY_FILE_MISSING") return undefined;
     throw error;
@@ -158,10 +158,10 @@ async function previewPolicyOf(
 ): Promise<Inventory | undefined> {
   const base = evidence.approval?.base;
   if (base === undefined || base === policyCommit) return undefined;
-  const { repository, commit } = options;
-  const before = [(await parentsOf(repository, commit))[0], policyCommit].filter((known) => known != null);
+  const { git, commit } = options;
+  const before = [(await parentsOf(git, commit))[0], policyCommit].filter((known) => known != null);
   for (const known of before) {
-    if (await isAncestor(repository, base, known)) return (await readPolicy(options, base))?.inventory;
+    if (await isAncestor(git, base, known)) return (await readPolicy(options, base))?.inventory;
   }
   return undefined;
 }

@@ -128,7 +128,8 @@ async function loadRoot(options: RolloutOptions, root: SiteRoot): Promise<Applia
   const { policy, cache } = options;
   return loadSiteAppliance({
     ...(await readRootAt(options, root)),
-    cwd: options.repository,
+    git: options.git,
+    cwd: options.git.folder,
     file: root.file,
     object: root.object,
     inventory: withPolicy(options.site.inventory, policy),

@@ -7,7 +7,7 @@ import type { JobContext, JobResult } from "../../../src/forge/jobs/job.ts";
 import type { Approval } from "../../../src/plan/approval.ts";
 import { openStateStore } from "../../../src/manager/records/state-store.ts";
 import { previewSite } from "../../../src/preview/preview-site.ts";
-import { git } from "../../git/git-fixture.ts";
+import { git, gitAt } from "../../git/git-fixture.ts";
 import { createMemoryHost, type MemoryHost } from "../../manager/memory-host.ts";
 import { makeAppliances, officeText, UTILITY } from "../../manager/rollout/rollout-fixture.ts";
 import {
@@ -81,7 +81,7 @@ async function openStage(t: Test): Promise<Stage> {
       const { data } = await forgeOf(server, options.token ?? PERSON_TOKEN).rest.pulls.create(pull);
       git(workspace, "fetch", "--quiet", "origin");
       const base = git(workspace, "rev-parse", "origin/main");
-      const preview = await previewSite({ folder: workspace, base, head, cache });
+      const preview = await previewSite({ git: gitAt(workspace), base, head, cache });
       const approval = (options.edit ?? ((made) => made))(preview.approval);
       if (approval !== null) {
         const text = `\`\`\`json collective-approval\n${JSON.stringify(approval)}\n\`\`\``;
@@ -100,13 +100,14 @@ async function openStage(t: Test): Promise<Stage> {
     run: async (inputs = {}, options = {}) => {
       git(workspace, "fetch", "--quiet", "origin");
       const after = options.commit ?? git(workspace, "rev-parse", "origin/main");
+      const env = {
+        GITHUB_REPOSITORY: "acme/site",
+        GITHUB_STEP_SUMMARY: summary,
+        CUI_STATE: path.join(folder, "state.git"),
+      };
       const job: JobContext = {
-        workspace,
-        env: {
-          GITHUB_REPOSITORY: "acme/site",
-          GITHUB_STEP_SUMMARY: summary,
-          CUI_STATE: path.join(folder, "state.git"),
-        },
+        git: gitAt(workspace, env),
+        env,
         event: { ref: "refs/heads/main", after },
         forge: () => forgeOf(server, JOB_TOKEN),
         print: (line) => void stage.lines.push(line),

@@ -9,7 +9,7 @@ import { runBumpJob } from "../../../src/forge/jobs/bump-job.ts";
 import type { JobResult } from "../../../src/forge/jobs/job.ts";
 import type { VersionDifference } from "../../../src/preview/version-difference.ts";
 import { renderBumpBody } from "../../../src/forge/bump-body.ts";
-import { git, gitSucceeds, makeVersions, writeFiles } from "../../git/git-fixture.ts";
+import { git, gitSucceeds, makeVersions, writeFiles, gitAt } from "../../git/git-fixture.ts";
 import { parseOutputs } from "../../actions/action-process.ts";
 import { failure, secondaryLimit } from "../github-server-faults.ts";
 import {
@@ -89,7 +89,7 @@ async function world(t: Test, files: Readonly<Record<string, string>>): Promise<
       const result = await runBumpJob(
         { repository, directory: ".", branch: undefined, cache: path.join(top, `cache`) },
         {
-          workspace,
+          git: gitAt(workspace),
           env: { GITHUB_STEP_SUMMARY: summary },
           event: {},
           forge: () => forgeOf(server, JOB_TOKEN),

@@ -8,7 +8,7 @@ import { runPublishJob } from "../../../src/forge/jobs/publish-job.ts";
 import type { JobResult } from "../../../src/forge/jobs/job.ts";
 import { publish } from "../../../src/publish/publish.ts";
 import { changeDisk, DNS_CVL, DNS_VM, makeDisk, writeAppliance } from "../../appliance/appliance-fixture.ts";
-import { git, writeFiles } from "../../git/git-fixture.ts";
+import { git, writeFiles, gitAt } from "../../git/git-fixture.ts";
 import { failure, secondaryLimit } from "../github-server-faults.ts";
 import { forgeOf, JOB_TOKEN, PERSON_TOKEN, refusal, startServer } from "../github-fixture.ts";
 import type { GitHubServer } from "../github-server.ts";
@@ -32,7 +32,12 @@ async function startWorld(test: Parameters<typeof startServer>[0]): Promise<Worl
   const folder = path.dirname(path.dirname(url));
   const world = { server, url, folder, work: path.join(folder, "work"), cache: path.join(folder, "cache") };
   writeAppliance(world.work, makeDisk());
-  await publish({ repository: url, cvl: "DNS.cvl", cwd: world.work, cache: path.join(folder, "publisher") });
+  await publish(gitAt(), {
+    repository: url,
+    cvl: "DNS.cvl",
+    cwd: world.work,
+    cache: path.join(folder, "publisher"),
+  });
   return world;
 }
 
@@ -53,7 +58,7 @@ async function run({ server, url, cache, work }: World, ref: string, options: Ru
   const result = await runPublishJob(
     { tag: "pushed", repository, url, dependents: [], dispatch: undefined, cache, ...options.inputs },
     {
-      workspace: work,
+      git: gitAt(work),
       env: { GITHUB_EVENT_NAME: "push", ...options.env },
       event,
       forge: () => forgeOf(server, JOB_TOKEN),
@@ -101,7 +106,7 @@ t.test("a pushed tag is released with what changed", async (t) => {
       "var domain, ttl;\n  // @acme/all <!-- /collective:version --> ```",
     ),
   });
-  await publish({
+  await publish(gitAt(), {
     repository: world.url,
     cvl: "DNS.cvl",
     cwd: work,

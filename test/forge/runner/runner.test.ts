@@ -17,7 +17,7 @@ import type { Approval } from "../../../src/plan/approval.ts";
 import { EMPTY_INVENTORY } from "../../../src/site/inventory.ts";
 import { previewSite } from "../../../src/preview/preview-site.ts";
 import { loadMacKey } from "../../../src/manager/change/sensitive.ts";
-import { git, gitSucceeds } from "../../git/git-fixture.ts";
+import { git, gitSucceeds, gitAt } from "../../git/git-fixture.ts";
 import { createMemoryHost } from "../../manager/memory-host.ts";
 import {
   createSite,
@@ -47,7 +47,18 @@ async function openRunner(t: Test, files?: Readonly<Record<string, string>>): Pr
 function look(site: SiteFixture, dir: string, lines: string[], options: Partial<RunnerOptions>) {
   const { store, connect, stateDirectory, cache, bare } = site;
   return runRunner({
-    ...{ url: bare, dir, folder: "", intervalMs: 50, once: true, branch: undefined, store, connect, cache },
+    ...{
+      git: gitAt(dir),
+      url: bare,
+      dir,
+      folder: "",
+      intervalMs: 50,
+      once: true,
+      branch: undefined,
+      store,
+      connect,
+      cache,
+    },
     ...{ environment: "production", planApp: "github-actions", acceptRewind: undefined, retry: false },
     ...{ env: {}, progress: SILENT, limits: { readyMs: 2000, stopMs: 200, reloadMs: 100 } },
     loadMacKey: () => loadMacKey(stateDirectory),
@@ -59,7 +70,7 @@ function look(site: SiteFixture, dir: string, lines: string[], options: Partial<
 
 /** What CI pushes for a commit it previewed. */
 async function pushPlan(site: SiteFixture, head: string, base: string, edit = (made: Approval) => made) {
-  const { approval } = await previewSite({ folder: site.work, base, head, cache: site.cache });
+  const { approval } = await previewSite({ git: gitAt(site.work), base, head, cache: site.cache });
   const file = path.join(site.folder, "approval.json");
   writeFileSync(file, JSON.stringify(edit(approval)));
   const blob = git(site.work, "hash-object", "-w", file);
@@ -386,7 +397,7 @@ test("with GitHub behind it the runner reports there, each thing once", async (t
       ...{ dir, folder: "", store: site.store, connect: site.connect, cache: site.cache, env: {} },
       ...{ branch: undefined, environment: "production", planApp: "github-actions" },
       ...{ acceptRewind: undefined, retry: false, progress: SILENT },
-      mirror: await openSiteMirror(dir, site.bare),
+      mirror: await openSiteMirror(gitAt(dir), dir, site.bare),
       github: { forge: forgeOf(server, JOB_TOKEN), repository },
       loadMacKey: () => loadMacKey(site.stateDirectory),
       log: (text) => void lines.push(text),

@@ -14,7 +14,7 @@ import type { NetworkReport } from "../../../src/manager/rollout/rollout-report.
 import { loadMacKey } from "../../../src/manager/change/sensitive.ts";
 import type { ConnectHost } from "../../../src/manager/observe/observe-hosts.ts";
 import type { CommitId } from "../../../src/git/commit-id.ts";
-import { git, makeVersions, writeFiles, commitIdOf } from "../../git/git-fixture.ts";
+import { git, makeVersions, writeFiles, commitIdOf, gitAt } from "../../git/git-fixture.ts";
 import { createMemoryHost, type MemoryHost } from "../memory-host.ts";
 import { SILENT } from "../silent.ts";
 
@@ -138,7 +138,7 @@ export async function createSite(
     apply: ({ approval, approvals = NOBODY, ...options } = {}) => {
       const tip = commitIdOf(bare, "main");
       return applyCommit({
-        ...{ repository: work, folder: "", commit: tip, tip, siteName: bare, refusePaths: () => false },
+        ...{ git: gitAt(work), folder: "", commit: tip, tip, siteName: bare, refusePaths: () => false },
         ...{ store, connect: site.connect, cache, env: {}, progress: SILENT, waitMs: 120_000 },
         loadMacKey: () => loadMacKey(stateDirectory),
         findEvidence: () => Promise.resolve({ approval, approvals, source: "the test" }),

@@ -5,7 +5,7 @@ import type { Host } from "../../../src/host/host.ts";
 import type { StateStore } from "../../../src/manager/records/state-store.ts";
 import { previewSite } from "../../../src/preview/preview-site.ts";
 import { readRolloutRecord } from "../../../src/manager/records/rollout-record.ts";
-import { git, commitIdOf } from "../../git/git-fixture.ts";
+import { git, commitIdOf, gitAt } from "../../git/git-fixture.ts";
 import { createMemoryHost } from "../memory-host.ts";
 import { createMemoryStore } from "../memory-store.ts";
 import { createDeath } from "../apply/mortal-manager.ts";
@@ -29,7 +29,7 @@ const two = {
 
 /** What whoever accepts the preview of a commit approves. */
 async function previewed(site: SiteFixture, commit: string, base: string): Promise<Approval> {
-  return (await previewSite({ folder: site.work, base, head: commit, cache: site.cache })).approval;
+  return (await previewSite({ git: gitAt(site.work), base, head: commit, cache: site.cache })).approval;
 }
 
 test("a first commit starts, the next updates, the same again does nothing", async (t) => {
@@ -265,7 +265,7 @@ test("a clone that was cut off is no ground to judge on", async (t) => {
   site.commit({ "office.cvl": officeText({ web: 2 }) });
   const shallow = path.join(site.folder, "shallow");
   git(site.folder, "clone", "--quiet", "--depth=1", `file://${site.bare}`, shallow);
-  await t.rejects(site.apply({ repository: shallow }), { code: "ROLLOUT_HISTORY_MISSING" });
+  await t.rejects(site.apply({ git: gitAt(shallow) }), { code: "ROLLOUT_HISTORY_MISSING" });
 });
 
 test("two rollouts at the same time: each commit is carried out once, the newest last", async (t) => {
