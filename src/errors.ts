@@ -1,6 +1,6 @@
 /**
  * Operational failures: what went wrong outside the user's CVL and YAML.
- * A user's mistake in a file is a Diagnostic instead (diagnostics.ts).
+ * A user's mistake in a file, a URL or a version is a Diagnostic instead (diagnostics.ts).
  * Each code has a row in docs/errors.md and a test that provokes it.
  */
 
@@ -161,7 +161,7 @@ export interface ErrorDetails {
   /** What the message was made from, for programs; never a sensitive value. */
   readonly data?: Readonly<Record<string, unknown>>;
   /** One sentence that says what the user can do. */
-  readonly hint?: string;
+  readonly hint?: string | undefined;
   readonly cause?: unknown;
 }
 

@@ -7,7 +7,7 @@ import { CollectiveError } from "../errors.ts";
 import { readIndex } from "./read-disk-index.ts";
 import { openImageTree, type ImageTree } from "./version-files.ts";
 import { withMirrors, type Mirrors } from "./mirrors.ts";
-import { isUrlProblem, resolveUrl } from "../git/url.ts";
+import { requireUrl } from "../git/url.ts";
 import { diskIndexPath, MAX_VM_DESCRIPTION_BYTES, parseVmDescription } from "./vm-description.ts";
 
 export interface VersionDisk {
@@ -58,10 +58,7 @@ export async function eachDiskVersion(
         await withTree(mirrors, { source, names, rootFiles: await readdir(cwd) }, work);
         return;
       }
-      const target = resolveUrl(repository, cwd);
-      if (isUrlProblem(target)) {
-        throw new CollectiveError("REPOSITORY_URL_REFUSED", target.message, { hint: target.hint });
-      }
+      const target = requireUrl(repository, cwd);
       const mirror = await mirrors.get(target.url);
       await mirror.fetch();
       for (const { version, commit } of await wantedVersions(mirror, options.version)) {

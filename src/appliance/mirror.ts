@@ -13,7 +13,7 @@ import type { LfsClient } from "../lfs/client.ts";
 import { copyObjects, lfsStore, objectMissing } from "../lfs/local-store.ts";
 import { MAX_POINTER_BYTES, parseLfsPointer } from "../lfs/pointer.ts";
 import { cacheFolder, DEFAULT_BRANCH_REF, ensureMirror, fetchMirror, mirrorFolder } from "./mirror-cache.ts";
-import { isHttp, isUrlProblem, localFolder, parseUrl, type RepositoryUrl } from "../git/url.ts";
+import { isHttp, localFolder, requireUrl, type RepositoryUrl } from "../git/url.ts";
 import {
   MAX_WITHDRAWN_BYTES,
   parseWithdrawn,
@@ -70,10 +70,7 @@ export interface MirrorOptions {
 
 /** Opens the mirror of a normalised URL and creates it when absent; nothing is fetched yet. */
 export async function openMirror(url: string, options: MirrorOptions = {}): Promise<Mirror> {
-  const remote = parseUrl(url);
-  if (isUrlProblem(remote)) {
-    throw new CollectiveError("REPOSITORY_URL_REFUSED", remote.message, { hint: remote.hint });
-  }
+  const remote = requireUrl(url, "/");
   const folder = mirrorFolder(remote.url, options.cache ?? cacheFolder());
   await ensureMirror(folder);
   const objects = openGitObjects(folder);

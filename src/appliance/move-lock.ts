@@ -1,7 +1,7 @@
 /** `cui lock`: moves `cvl.lock` to the newest versions that are not withdrawn. */
 import { readdir } from "node:fs/promises";
 import path from "node:path";
-import type { Diagnostic, TextOf } from "../diagnostics.ts";
+import { hasErrors, type Diagnostic, type TextOf } from "../diagnostics.ts";
 import { CollectiveError } from "../errors.ts";
 import { writeFileAtomically } from "../io.ts";
 import { loadWith } from "./load.ts";
@@ -58,8 +58,7 @@ export async function moveLock(options: MoveLockOptions): Promise<MoveLockReport
     },
     { cache: options.cache },
   );
-  if (diagnostics.some(({ severity }) => severity === "error"))
-    return { diagnostics, textOf, changes: undefined };
+  if (hasErrors(diagnostics)) return { diagnostics, textOf, changes: undefined };
   const { before, lockPath } = await readBefore(files[0] ?? "", options.cwd);
   const after = options.file === undefined ? wanted : mergeLock(before, wanted.imports);
   if (formatLock(after) !== formatLock(before)) await writeFileAtomically(lockPath, formatLock(after));

@@ -2,7 +2,7 @@
 import path from "node:path";
 import { visible } from "../diagnostics.ts";
 import { CollectiveError } from "../errors.ts";
-import { isLocal, isUrlProblem, parseUrl } from "../git/url.ts";
+import { isLocal, isRefusedUrl, parseUrl } from "../git/url.ts";
 import type { Inventory } from "../site/inventory.ts";
 
 const FOLDER = /^[A-Za-z0-9][A-Za-z0-9._-]*(\/[A-Za-z0-9][A-Za-z0-9._-]*)*$/;
@@ -28,7 +28,7 @@ export function siteFolderOf(site: string): string {
 export function refusesPaths(siteUrl: string, { allow }: Inventory): boolean {
   const isPath = (url: string): boolean => {
     const parsed = parseUrl(url);
-    return !isUrlProblem(parsed) && isLocal(parsed);
+    return !isRefusedUrl(parsed) && isLocal(parsed);
   };
   return !isPath(siteUrl) && !(allow ?? []).some(isPath);
 }

@@ -12,7 +12,7 @@ import { DNS_CVL, makeDisk, writeAppliance } from "../appliance/appliance-fixtur
 import { commitFiles, PROGRAM, publishSmall, tryGit } from "./support.ts";
 import { git, scratch, writeFiles } from "../git/git-fixture.ts";
 import { checkPublished } from "../../src/publish/check-published.ts";
-import { hasErrors } from "../../src/site/describe-network.ts";
+import { hasErrors } from "../../src/diagnostics.ts";
 import { withMirrors, type Mirrors } from "../../src/appliance/mirrors.ts";
 
 /** A push as a client without our hooks makes it. */

@@ -4,7 +4,7 @@ import { mkdir } from "node:fs/promises";
 import path from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { CollectiveError } from "../../errors.ts";
-import { isUrlProblem, resolveUrl } from "../../git/url.ts";
+import { isRefusedUrl, resolveUrl } from "../../git/url.ts";
 import { nextDelayMs } from "./backoff.ts";
 import { runPass, type PassOptions, type PassResult } from "./run-pass.ts";
 import { runnerForge } from "./runner-forge.ts";
@@ -56,7 +56,7 @@ export async function runRunner(options: RunnerOptions): Promise<PassResult> {
 export function siteUrlOf(text: string, cwd: string): string {
   const isPath = !/^[A-Za-z][A-Za-z0-9+.-]*:\/\/|^[^/@]+@[^/:]+:/.test(text);
   const resolved = resolveUrl(isPath ? path.resolve(cwd, text) : text, "/");
-  if (!isUrlProblem(resolved)) return resolved.url;
+  if (!isRefusedUrl(resolved)) return resolved.url;
   throw new CollectiveError("USAGE", resolved.message, { hint: resolved.hint });
 }
 
