@@ -1,5 +1,5 @@
 /**
- * A user's mistake in CVL, YAML, an inventory, a URL or a version: collected, never thrown one at a time.
+ * A user's mistake in CVL, YAML, an inventory, a URL, a version or a push: collected, never thrown one at a time.
  * Stages hold offsets only; line, column and caret are added here, at the edge.
  */
 
@@ -69,7 +69,13 @@ export type DiagnosticCode =
   | "VERSION_MOVED"
   | "VERSION_OBJECT_MISSING"
   | "VERSION_PACK_MISSING"
+  | "VERSION_WITHOUT_COMMIT"
   | "VERSION_WITHOUT_CVL"
+  // a commit or a push that a hook looks at
+  | "BRANCH_REWOUND"
+  | "COMMIT_PARTIAL"
+  | "PUSH_NOT_CHECKED"
+  | "PUSH_TOO_LARGE"
   // network
   | "NETWORK_ADDRESS_SYNTAX"
   | "NETWORK_CPUS_OUT_OF_BOUNDS"

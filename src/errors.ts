@@ -98,6 +98,7 @@ export type ErrorCode =
   // hooks
   | "HOOK_IN_THE_WAY"
   | "HOOK_REFUSED"
+  | "HOOK_SETTING_INVALID"
   | "HOOKS_MISSING"
   // plan
   | "GRAPH_TOO_LARGE"
@@ -153,8 +154,9 @@ export type ErrorCode =
   | "LAB_DIRECTORY_TOO_LONG"
   | "LAB_STATE_INVALID"
   | "LAB_FAILED"
-  // cli
+  // cli and actions alone: it ends a command with exit status 2
   | "USAGE"
+  // cli
   | "INVALID_INPUT";
 
 export interface ErrorDetails {
