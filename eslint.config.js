@@ -1,6 +1,27 @@
 import js from "@eslint/js";
 import tseslint from "typescript-eslint";
 
+const NO_GIT = {
+  selector: "Property[key.name='file'] > Literal[value='git']",
+  message: "src/git alone starts git: ask a function of it, or add one there.",
+};
+
+const NO_USAGE = {
+  selector: "Literal[value='USAGE']",
+  message:
+    "Only src/cli and actions know usage errors: check the argument in the verb or the action, or throw a code of its own.",
+};
+
+/** Where USAGE may be written; the union of codes names it. */
+const KNOW_USAGE = ["src/cli/**", "src/errors.ts"];
+
+/** ESLint merges no options of a rule: each file needs all that is forbidden in it at once. */
+const restricted = (files, ignores, ...forbidden) => ({
+  files,
+  ignores,
+  rules: { "no-restricted-syntax": ["error", ...forbidden] },
+});
+
 export default tseslint.config(
   { ignores: ["build", "**/dist", "node_modules", ".tap", "*.js", "*.cjs", "templates"] },
   js.configs.recommended,
@@ -21,19 +42,9 @@ export default tseslint.config(
     files: ["scripts/*.mjs"],
     rules: { "no-undef": "off" },
   },
-  {
-    files: ["src/**/*.ts", "actions/**/*.ts"],
-    ignores: ["src/git/**"],
-    rules: {
-      "no-restricted-syntax": [
-        "error",
-        {
-          selector: "Property[key.name='file'] > Literal[value='git']",
-          message: "src/git alone starts git: ask a function of it, or add one there.",
-        },
-      ],
-    },
-  },
+  restricted(["src/**/*.ts"], ["src/git/**", ...KNOW_USAGE], NO_GIT, NO_USAGE),
+  restricted(["src/git/**/*.ts"], [], NO_USAGE),
+  restricted(["src/cli/**/*.ts", "actions/**/*.ts"], [], NO_GIT),
   {
     files: ["src/**/*.ts"],
     // Programs inherit the environment; the command line reads it, and hands it down.

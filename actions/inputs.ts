@@ -1,4 +1,5 @@
 /** Inputs of an action as typed values; each error names the input, what was expected and what came. */
+import path from "node:path";
 import { visible } from "../src/diagnostics.ts";
 import { CollectiveError } from "../src/errors.ts";
 
@@ -7,6 +8,8 @@ export interface InputReader {
   text(name: string): string | undefined;
   /** @throws CollectiveError USAGE when it is empty. */
   required(name: string): string;
+  /** A folder of the checkout as it is written, `.` when it is empty. @throws CollectiveError USAGE for one outside. */
+  folder(name: string): string;
   /** `true` or `false`; `fallback` when it is empty. @throws CollectiveError USAGE. */
   flag(name: string, fallback: boolean): boolean;
   /** @throws CollectiveError USAGE when it is none of `choices`. */
@@ -37,6 +40,11 @@ export function createInputReader(env: Readonly<Record<string, string | undefine
     text,
     choice,
     required: (name) => text(name) ?? fail(name),
+    folder: (name) => {
+      const folder = text(name) ?? ".";
+      if (isWithin(workspaceOf(env), folder)) return folder;
+      throw unexpected(name, "a folder of the checkout", folder);
+    },
     flag: (name, fallback) => choice(name, ["true", "false"], fallback ? "true" : "false") === "true",
     list: (name) =>
       (text(name) ?? "")
@@ -44,6 +52,16 @@ export function createInputReader(env: Readonly<Record<string, string | undefine
         .map((part) => part.trim())
         .filter((part) => part !== ""),
   };
+}
+
+/** The folder of the checkout. */
+export function workspaceOf(env: Readonly<Record<string, string | undefined>>): string {
+  return env["GITHUB_WORKSPACE"] ?? process.cwd();
+}
+
+function isWithin(workspace: string, folder: string): boolean {
+  const relative = path.relative(workspace, path.resolve(workspace, folder));
+  return relative !== ".." && !relative.startsWith(`..${path.sep}`);
 }
 
 function fail(name: string): never {

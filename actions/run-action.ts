@@ -8,7 +8,7 @@ import { CollectiveError } from "../src/errors.ts";
 import { openGit } from "../src/git/git.ts";
 import type { Forge } from "../src/forge/forge.ts";
 import type { JobContext, JobResult } from "../src/forge/jobs/job.ts";
-import { createInputReader, type InputReader } from "./inputs.ts";
+import { createInputReader, workspaceOf, type InputReader } from "./inputs.ts";
 import { createRedactor, type Redactor } from "./redact.ts";
 
 export interface Action<Inputs> {
@@ -41,7 +41,7 @@ async function createJob(inputs: InputReader, redact: Redactor, signal: AbortSig
   const { forgeFromEnvironment } = await import("../src/forge/client.ts");
   let forge: Forge | undefined;
   return {
-    git: openGit({ folder: env["GITHUB_WORKSPACE"] ?? process.cwd(), env }),
+    git: openGit({ folder: workspaceOf(env), env }),
     env,
     event: await readEvent(env["GITHUB_EVENT_PATH"]),
     forge: () => (forge ??= forgeFromEnvironment(env)),

@@ -1,5 +1,5 @@
 /**
- * A user's mistake in CVL, YAML or an inventory: collected, never thrown one at a time.
+ * A user's mistake in CVL, YAML, an inventory, a URL, a version or a push: collected, never thrown one at a time.
  * Stages hold offsets only; line, column and caret are added here, at the edge.
  */
 
@@ -69,7 +69,13 @@ export type DiagnosticCode =
   | "VERSION_MOVED"
   | "VERSION_OBJECT_MISSING"
   | "VERSION_PACK_MISSING"
+  | "VERSION_WITHOUT_COMMIT"
   | "VERSION_WITHOUT_CVL"
+  // a commit or a push that a hook looks at
+  | "BRANCH_REWOUND"
+  | "COMMIT_PARTIAL"
+  | "PUSH_NOT_CHECKED"
+  | "PUSH_TOO_LARGE"
   // network
   | "NETWORK_ADDRESS_SYNTAX"
   | "NETWORK_CPUS_OUT_OF_BOUNDS"
@@ -122,6 +128,37 @@ export interface Diagnostic {
   readonly span: Span | undefined;
   readonly hint?: string;
   readonly related?: readonly { readonly message: string; readonly span: Span }[];
+}
+
+export interface DiagnosticDetails {
+  /** A function where it takes time to find. */
+  readonly hint?: string | (() => string | undefined) | undefined;
+  readonly related?: Diagnostic["related"] | undefined;
+  /** Default: error. */
+  readonly severity?: Severity | undefined;
+}
+
+/** One diagnostic; absent details leave no keys behind. */
+export function makeDiagnostic(
+  code: DiagnosticCode,
+  message: string,
+  span: Span | undefined,
+  { hint, related, severity = "error" }: DiagnosticDetails = {},
+): Diagnostic {
+  const found = typeof hint === "function" ? hint() : hint;
+  return {
+    code,
+    severity,
+    message,
+    span,
+    ...(found === undefined ? {} : { hint: found }),
+    ...(related === undefined || related.length === 0 ? {} : { related }),
+  };
+}
+
+/** Whether one of them is no mere warning. */
+export function hasErrors(diagnostics: readonly Diagnostic[]): boolean {
+  return diagnostics.some(({ severity }) => severity === "error");
 }
 
 /** The text of a file a span points into, by the span's `file`; undefined when it is not at hand. */

@@ -1,6 +1,6 @@
 /**
  * Operational failures: what went wrong outside the user's CVL and YAML.
- * A user's mistake in a file is a Diagnostic instead (diagnostics.ts).
+ * A user's mistake in a file, a URL or a version is a Diagnostic instead (diagnostics.ts).
  * Each code has a row in docs/errors.md and a test that provokes it.
  */
 
@@ -98,6 +98,7 @@ export type ErrorCode =
   // hooks
   | "HOOK_IN_THE_WAY"
   | "HOOK_REFUSED"
+  | "HOOK_SETTING_INVALID"
   | "HOOKS_MISSING"
   // plan
   | "GRAPH_TOO_LARGE"
@@ -153,15 +154,16 @@ export type ErrorCode =
   | "LAB_DIRECTORY_TOO_LONG"
   | "LAB_STATE_INVALID"
   | "LAB_FAILED"
-  // cli
+  // cli and actions alone: it ends a command with exit status 2
   | "USAGE"
+  // cli
   | "INVALID_INPUT";
 
 export interface ErrorDetails {
   /** What the message was made from, for programs; never a sensitive value. */
   readonly data?: Readonly<Record<string, unknown>>;
   /** One sentence that says what the user can do. */
-  readonly hint?: string;
+  readonly hint?: string | undefined;
   readonly cause?: unknown;
 }
 

@@ -2,10 +2,11 @@
 import { runApplyJob } from "../../src/forge/jobs/apply-job.ts";
 import { runAction } from "../run-action.ts";
 import { readSeconds } from "../seconds.ts";
+import { readSiteFolder } from "../site-folder.ts";
 
 await runAction({
   read: (inputs) => ({
-    site: inputs.text("site") ?? ".",
+    folder: readSiteFolder(inputs),
     branch: inputs.text("branch"),
     environment: inputs.text("environment") ?? "production",
     planApp: inputs.text("plan-app") ?? "github-actions",

@@ -5,7 +5,7 @@ import { runAction } from "../run-action.ts";
 
 await runAction({
   read: (inputs) => ({
-    directory: inputs.text("directory") ?? ".",
+    directory: inputs.folder("directory"),
     branch: inputs.text("branch"),
     importToken: inputs.text("import-token"),
   }),

@@ -4,7 +4,7 @@ import { readSeconds } from "../seconds.ts";
 
 await runAction({
   read: (inputs) => ({
-    site: inputs.text("site") ?? ".",
+    site: inputs.folder("site"),
     outputDirectory: inputs.text("output-directory") ?? "collective-plan",
     artifactName: inputs.text("artifact-name") ?? "collective-plan",
     isCommenting: inputs.flag("comment", true),

@@ -1,5 +1,5 @@
 /** Which version of a repository an import means: its pin, the lock's, or the newest that is not withdrawn. */
-import type { DiagnosticCode } from "../diagnostics.ts";
+import { makeDiagnostic, type Diagnostic, type DiagnosticCode } from "../diagnostics.ts";
 import { CollectiveError } from "../errors.ts";
 import type { IsEligible, LockEntry } from "./loaded-appliance.ts";
 import { NO_PIN } from "./lock.ts";
@@ -8,24 +8,19 @@ import type { Mirrors } from "./mirrors.ts";
 import type { RepositoryUrl } from "../git/url.ts";
 import { newestVersion, versionGaps, type Version, type Withdrawn } from "./versions.ts";
 
-export interface ChoiceProblem {
-  readonly code: DiagnosticCode;
-  readonly message: string;
-  readonly hint?: string | undefined;
-}
-
 export interface Chosen {
   readonly entry: LockEntry;
-  readonly warnings: readonly ChoiceProblem[];
+  /** Without a place: that is the import's. */
+  readonly warnings: readonly Diagnostic[];
 }
 
-/** Thrown for what becomes a diagnostic at the import. */
+/** Leaves at once with what is wrong; its place is the import's. */
 export class ChoiceRefused extends Error {
-  readonly problem: ChoiceProblem;
+  readonly diagnostic: Diagnostic;
 
-  constructor(problem: ChoiceProblem) {
-    super(problem.message);
-    this.problem = problem;
+  constructor(code: DiagnosticCode, message: string, hint: string) {
+    super(message);
+    this.diagnostic = makeDiagnostic(code, message, undefined, { hint });
   }
 }
 
@@ -51,10 +46,7 @@ export async function chooseVersion(options: ChooseOptions): Promise<Chosen> {
   const entry = options.entry === undefined ? undefined : await checkLocked(mirror, options.entry);
   const { withdrawn, diagnostics } = await mirror.withdrawn();
   for (const { message } of diagnostics.slice(0, 1)) {
-    warnings.push({
-      code: "WITHDRAWN_INVALID",
-      message: `withdrawn.yaml of ${target.url} is ignored: ${message}`,
-    });
+    warnings.push(warning("WITHDRAWN_INVALID", `withdrawn.yaml of ${target.url} is ignored: ${message}`));
   }
   if (entry !== undefined && options.versions === "locked") {
     warnings.push(...withdrawnWarning(entry, withdrawn, "the lock names"));
@@ -69,7 +61,7 @@ export async function chooseVersion(options: ChooseOptions): Promise<Chosen> {
 }
 
 /** Fetches when asked to, or when the mirror lacks what is needed; with all at hand an unreachable remote is a warning. */
-async function bringUpToDate(mirror: Mirror, options: ChooseOptions): Promise<ChoiceProblem[]> {
+async function bringUpToDate(mirror: Mirror, options: ChooseOptions): Promise<Diagnostic[]> {
   const isAtHand = await hasWhatIsNeeded(mirror, options);
   if (isAtHand && !options.fetch) return [];
   try {
@@ -78,13 +70,8 @@ async function bringUpToDate(mirror: Mirror, options: ChooseOptions): Promise<Ch
   } catch (error) {
     const isLocked = options.entry !== undefined && options.versions === "locked";
     if (!(error instanceof CollectiveError) || !isAtHand || !isLocked) throw error;
-    return [
-      {
-        code: "IMPORT_UNREACHABLE",
-        message: `${error.message}; the locked version is at hand`,
-        hint: error.hint,
-      },
-    ];
+    const { message, hint } = error;
+    return [warning("IMPORT_UNREACHABLE", `${message}; the locked version is at hand`, hint)];
   }
 }
 
@@ -114,11 +101,11 @@ function shown({ commit, tree }: Pick<LockEntry, "commit" | "tree">): string {
 
 function tagMoved(entry: LockEntry, now: string | undefined, locked: string): ChoiceRefused {
   const found = now === undefined ? "is gone" : `points at ${now}`;
-  return new ChoiceRefused({
-    code: "IMPORT_TAG_MOVED",
-    message: `the tag v${entry.version} of ${entry.url} ${found}, but cvl.lock has ${locked}`,
-    hint: "versions never change: ask the publisher; if the change is right, remove the entry from cvl.lock",
-  });
+  return new ChoiceRefused(
+    "IMPORT_TAG_MOVED",
+    `the tag v${entry.version} of ${entry.url} ${found}, but cvl.lock has ${locked}`,
+    "versions never change: ask the publisher; if the change is right, remove the entry from cvl.lock",
+  );
 }
 
 async function newest({
@@ -130,28 +117,24 @@ async function newest({
   readonly isEligible?: IsEligible | undefined;
   readonly mirror: Mirror;
   readonly withdrawn: Withdrawn;
-  readonly warnings: ChoiceProblem[];
+  readonly warnings: Diagnostic[];
 }): Promise<number> {
   const versions = await mirror.versions();
   const gaps = versionGaps(versions);
   if (gaps.length > 0) {
     const list = gaps.map((gap) => `v${gap}`).join(", ");
-    warnings.push({
-      code: "IMPORT_VERSION_GAP",
-      message: `${mirror.url} has no ${list}`,
-      hint: "versions count 1, 2, 3 …: a tag was deleted or not pushed",
-    });
+    const hint = "versions count 1, 2, 3 …: a tag was deleted or not pushed";
+    warnings.push(warning("IMPORT_VERSION_GAP", `${mirror.url} has no ${list}`, hint));
   }
   const found = await newestEligible({ url: mirror.url, versions, withdrawn, isEligible });
   if (found !== undefined) return found.version;
-  throw new ChoiceRefused({
-    code: "IMPORT_VERSION_MISSING",
-    message:
-      versions.length === 0
-        ? `${mirror.url} has no published version`
-        : `all versions of ${mirror.url} are withdrawn${isEligible === undefined ? "" : ", or the rules hold them back"}`,
-    hint: "a version is a tag v1, v2, …; `cui publish` makes one",
-  });
+  throw new ChoiceRefused(
+    "IMPORT_VERSION_MISSING",
+    versions.length === 0
+      ? `${mirror.url} has no published version`
+      : `all versions of ${mirror.url} are withdrawn${isEligible === undefined ? "" : ", or the rules hold them back"}`,
+    "a version is a tag v1, v2, …; `cui publish` makes one",
+  );
 }
 
 /** The newest version that is neither withdrawn nor held back. */
@@ -177,21 +160,25 @@ export async function newestEligible({
 
 async function versionMissing(mirror: Mirror, version: number): Promise<ChoiceRefused> {
   const last = (await mirror.versions()).at(-1);
-  return new ChoiceRefused({
-    code: "IMPORT_VERSION_MISSING",
-    message: `${mirror.url} has no version ${version}`,
-    hint: last === undefined ? "it has no published version" : `the newest is ${last.version}`,
-  });
+  return new ChoiceRefused(
+    "IMPORT_VERSION_MISSING",
+    `${mirror.url} has no version ${version}`,
+    last === undefined ? "it has no published version" : `the newest is ${last.version}`,
+  );
 }
 
-function withdrawnWarning(entry: LockEntry, withdrawn: Withdrawn, who: string): ChoiceProblem[] {
+function withdrawnWarning(entry: LockEntry, withdrawn: Withdrawn, who: string): Diagnostic[] {
   const why = withdrawn.get(entry.version);
   if (why === undefined) return [];
   return [
-    {
-      code: "IMPORT_WITHDRAWN",
-      message: `${who} version ${entry.version} of ${entry.url}, which is withdrawn: ${why}`,
-      hint: entry.pin === NO_PIN ? "`cui lock` moves to the newest version" : "import another version",
-    },
+    warning(
+      "IMPORT_WITHDRAWN",
+      `${who} version ${entry.version} of ${entry.url}, which is withdrawn: ${why}`,
+      entry.pin === NO_PIN ? "`cui lock` moves to the newest version" : "import another version",
+    ),
   ];
+}
+
+function warning(code: DiagnosticCode, message: string, hint?: string): Diagnostic {
+  return makeDiagnostic(code, message, undefined, { hint, severity: "warning" });
 }

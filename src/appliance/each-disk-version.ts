@@ -8,7 +8,7 @@ import { readIndex } from "./read-disk-index.ts";
 import { openImageTree, type ImageTree } from "./version-files.ts";
 import { withMirrors, type Mirrors } from "./mirrors.ts";
 import type { Git } from "../git/git.ts";
-import { isUrlProblem, resolveUrl } from "../git/url.ts";
+import { requireUrl } from "../git/url.ts";
 import { diskIndexPath, MAX_VM_DESCRIPTION_BYTES, parseVmDescription } from "./vm-description.ts";
 
 export interface VersionDisk {
@@ -61,10 +61,7 @@ export async function eachDiskVersion(
         await withTree(mirrors, { source, names, rootFiles: await readdir(cwd) }, work);
         return;
       }
-      const target = resolveUrl(repository, cwd);
-      if (isUrlProblem(target)) {
-        throw new CollectiveError("REPOSITORY_URL_REFUSED", target.message, { hint: target.hint });
-      }
+      const target = requireUrl(repository, cwd);
       const mirror = await mirrors.get(target.url);
       await mirror.fetch();
       for (const { version, commit } of await wantedVersions(mirror, options.version)) {
@@ -81,24 +78,22 @@ export async function eachDiskVersion(
 }
 
 /**
- * The disk that `name` means: a device, an image's name, or the name of an index.
- * @throws CollectiveError REPOSITORY_FILE_MISSING, or USAGE when it means several
+ * The disks that `name` may mean: a device (of several machines, say), an image's name, or the name of an index.
+ * @throws CollectiveError REPOSITORY_FILE_MISSING when it means none
  */
-export function findDisk({ disks, where }: DiskVersion, name: string): VersionDisk {
+export function findDisks(
+  { disks, where }: DiskVersion,
+  name: string,
+): readonly [VersionDisk, ...VersionDisk[]] {
   const found = disks.filter((disk) =>
     [disk.name, disk.indexPath, disk.source, ...disk.devices].includes(name),
   );
+  const [first, ...others] = found;
+  if (first !== undefined) return [first, ...others];
   const names = disks.map((disk) => [disk.name, ...disk.devices].join(" = ")).join(", ");
-  const [only] = found;
-  if (only === undefined) {
-    throw new CollectiveError("REPOSITORY_FILE_MISSING", `${where} has no program disk ${name}`, {
-      data: { name },
-      hint: names === "" ? "it has no program disk at all" : `it has ${names}`,
-    });
-  }
-  if (found.length === 1) return only;
-  throw new CollectiveError("USAGE", `${name} is a device of several machines in ${where}`, {
-    hint: `name the disk: ${found.map((disk) => disk.name).join(" or ")}`,
+  throw new CollectiveError("REPOSITORY_FILE_MISSING", `${where} has no program disk ${name}`, {
+    data: { name },
+    hint: names === "" ? "it has no program disk at all" : `it has ${names}`,
   });
 }
 

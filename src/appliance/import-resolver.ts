@@ -3,7 +3,7 @@ import pLimit from "p-limit";
 import { decodeText } from "../cvl/parse/decode-text.ts";
 import { MAX_FILE_CHARACTERS } from "../cvl/limits.ts";
 import type { ImportRequest, ImportResolver, SourceFile } from "../cvl/source.ts";
-import type { Diagnostic, DiagnosticCode } from "../diagnostics.ts";
+import { makeDiagnostic, type Diagnostic, type DiagnosticCode } from "../diagnostics.ts";
 import { CollectiveError } from "../errors.ts";
 import { chooseVersion, ChoiceRefused, type Chosen } from "./choose-version.ts";
 import type { IsEligible, Lock, LockEntry, ResolvedImport } from "./loaded-appliance.ts";
@@ -12,7 +12,7 @@ import type { Mirrors } from "./mirrors.ts";
 import { repositoryPathProblem, withoutLeadingDot } from "../git/path.ts";
 import {
   isRelativeUrl,
-  isUrlProblem,
+  isRefusedUrl,
   policyProblem,
   resolveUrl,
   type RepositoryUrl,
@@ -60,41 +60,31 @@ export function createImportResolver(options: ResolverOptions): LockingResolver 
   };
   const lockEntry = (target: RepositoryUrl, pin: string): LockEntry | undefined =>
     findEntry(options.lock, target.url, pin);
-  const warn = (request: ImportRequest, code: DiagnosticCode, message: string, hint?: string): void => {
-    if (met.has(message)) return;
-    met.set(message, { ...problem(request, { code, message, hint }), severity: "warning" });
+  const warn = (request: ImportRequest, warning: Diagnostic): void => {
+    if (!met.has(warning.message)) met.set(warning.message, placed(warning, request));
   };
 
   const resolveOne = async (request: ImportRequest): Promise<SourceFile | Diagnostic> => {
     const file = withoutLeadingDot(request.cvl);
     const pathProblem = repositoryPathProblem(file);
     if (pathProblem !== undefined) {
-      return problem(request, {
-        code: "IMPORT_FILE_REFUSED",
-        message: `the path ${JSON.stringify(request.cvl)} ${pathProblem}`,
-        hint: "`cvl` names a file by its path inside the repository",
-      });
+      const message = `the path ${JSON.stringify(request.cvl)} ${pathProblem}`;
+      const hint = "`cvl` names a file by its path inside the repository";
+      return makeDiagnostic("IMPORT_FILE_REFUSED", message, request.span, { hint });
     }
     const target = await resolveTarget(request, options);
-    if ("code" in target) return target;
-    if (target.kind === "http") {
-      warn(
-        request,
-        "IMPORT_URL_INSECURE",
-        `${target.url} is fetched without encryption`,
-        "use its https URL",
-      );
-    }
+    if (isRefusedUrl(target)) return placed(target, request);
+    if (target.kind === "http") warn(request, insecure(target));
     try {
       const choice = await choose(target, request);
-      for (const { code, message, hint } of choice.warnings) warn(request, code, message, hint);
+      for (const warning of choice.warnings) warn(request, warning);
       entries.set(`${choice.entry.pin} ${choice.entry.url}`, choice.entry);
       imports.push({ from: request.from.source, file: request.from.file, entry: choice.entry });
       const { source, diagnostics } = await readSource(choice, file, options.mirrors);
       for (const diagnostic of diagnostics) met.set(source.displayName, diagnostic);
       return source;
     } catch (error) {
-      return problem(request, describe(error));
+      return placed(toDiagnostic(error), request);
     }
   };
   const limit = pLimit(MAX_AT_ONCE);
@@ -114,9 +104,15 @@ async function resolveTarget(
   const { source } = request.from;
   const fromRoot = source.version === null && isRelativeUrl(request.url);
   const target = resolveUrl(request.url, fromRoot ? await options.rootUrl() : source.url);
-  if (isUrlProblem(target)) return problem(request, { code: "IMPORT_URL_REFUSED", ...target });
-  const refusal = policyProblem(target, options.policy);
-  return refusal === undefined ? target : problem(request, { code: "IMPORT_URL_REFUSED", ...refusal });
+  return isRefusedUrl(target) ? target : (policyProblem(target, options.policy) ?? target);
+}
+
+function insecure({ url }: RepositoryUrl): Diagnostic {
+  const message = `${url} is fetched without encryption`;
+  return makeDiagnostic("IMPORT_URL_INSECURE", message, undefined, {
+    hint: "use its https URL",
+    severity: "warning",
+  });
 }
 
 async function readSource(
@@ -132,14 +128,9 @@ async function readSource(
   return { source: { source: { url, version, commit }, file, displayName, text }, diagnostics };
 }
 
-interface Problem {
-  readonly code: DiagnosticCode;
-  readonly message: string;
-  readonly hint?: string | undefined;
-}
-
-function problem(request: ImportRequest, { code, message, hint }: Problem): Diagnostic {
-  return { code, severity: "error", message, span: request.span, ...(hint === undefined ? {} : { hint }) };
+/** With the import as its place. */
+function placed(diagnostic: Diagnostic, { span }: ImportRequest): Diagnostic {
+  return { ...diagnostic, span };
 }
 
 const DIAGNOSTIC_OF_ERROR: Readonly<Record<string, DiagnosticCode>> = {
@@ -151,10 +142,10 @@ const DIAGNOSTIC_OF_ERROR: Readonly<Record<string, DiagnosticCode>> = {
 };
 
 /** What an import can do wrong is a diagnostic; that git is not installed, say, is not. */
-function describe(error: unknown): Problem {
-  if (error instanceof ChoiceRefused) return error.problem;
+function toDiagnostic(error: unknown): Diagnostic {
+  if (error instanceof ChoiceRefused) return error.diagnostic;
   if (!(error instanceof CollectiveError)) throw error;
   const code = DIAGNOSTIC_OF_ERROR[error.code];
   if (code === undefined) throw error;
-  return { code, message: error.message, hint: error.hint };
+  return makeDiagnostic(code, error.message, undefined, { hint: error.hint });
 }

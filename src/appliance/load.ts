@@ -1,6 +1,6 @@
 /** From a CVL file on disk, or in a commit, to a linked program. */
 import { link } from "../cvl/link/link.ts";
-import type { Diagnostic, TextOf } from "../diagnostics.ts";
+import { hasErrors, type Diagnostic, type TextOf } from "../diagnostics.ts";
 import type { Git } from "../git/git.ts";
 import { writeFileAtomically } from "../io.ts";
 import { createImportResolver, type LockingResolver } from "./import-resolver.ts";
@@ -86,7 +86,7 @@ async function writeLockFile({
   readonly before: Lock;
   readonly loaded: LoadedAppliance;
 }): Promise<void> {
-  if (loaded.program === undefined || loaded.diagnostics.some(({ severity }) => severity === "error")) return;
+  if (loaded.program === undefined || hasErrors(loaded.diagnostics)) return;
   const text = formatLock(mergeLock(before, loaded.lock.imports));
   if (text === formatLock(before)) return;
   await writeFileAtomically(root.lockPath, text);

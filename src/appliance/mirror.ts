@@ -19,7 +19,7 @@ import {
   mirrorFolder,
   type FetchTimeout,
 } from "./mirror-cache.ts";
-import { isHttp, isUrlProblem, localFolder, parseUrl, type RepositoryUrl } from "../git/url.ts";
+import { isHttp, localFolder, requireUrl, type RepositoryUrl } from "../git/url.ts";
 import {
   MAX_WITHDRAWN_BYTES,
   parseWithdrawn,
@@ -73,10 +73,7 @@ export async function openMirror(
   url: string,
   options: MirrorOptions & { readonly git: Git; readonly cache: string },
 ): Promise<Mirror> {
-  const remote = parseUrl(url);
-  if (isUrlProblem(remote)) {
-    throw new CollectiveError("REPOSITORY_URL_REFUSED", remote.message, { hint: remote.hint });
-  }
+  const remote = requireUrl(url, "/");
   const folder = mirrorFolder(remote.url, options.cache);
   const git = options.git.at(folder);
   await ensureMirror(git);

@@ -1,8 +1,6 @@
 /** `cui lock`: moves `cvl.lock` to the newest versions that are not withdrawn. */
-import { readdir } from "node:fs/promises";
 import path from "node:path";
-import type { Diagnostic, TextOf } from "../diagnostics.ts";
-import { CollectiveError } from "../errors.ts";
+import { hasErrors, type Diagnostic, type TextOf } from "../diagnostics.ts";
 import type { Git } from "../git/git.ts";
 import { writeFileAtomically } from "../io.ts";
 import { loadWith } from "./load.ts";
@@ -13,8 +11,10 @@ import { readRootFile } from "./root-file.ts";
 
 export interface MoveLockOptions {
   readonly cwd: string;
-  /** One root file, relative to `cwd`: other entries stay. Default all CVL files of `cwd`: entries nobody needs go. */
-  readonly file?: string;
+  /** Root files that share a lock, relative to `cwd`. */
+  readonly files: readonly string[];
+  /** Whether entries that none of these files needs stay: other files may need them. */
+  readonly keepsOthers: boolean;
   readonly allow?: readonly string[];
   /** Folder of the mirrors; default `$XDG_CACHE_HOME/cui`. */
   readonly cache?: string;
@@ -37,7 +37,7 @@ export interface MoveLockReport {
 
 /** A tag that moved is an error here too: the lock never follows it. */
 export async function moveLock(git: Git, options: MoveLockOptions): Promise<MoveLockReport> {
-  const files = options.file === undefined ? await cvlFiles(options.cwd) : [options.file];
+  const { files, keepsOthers } = options;
   const texts: TextOf[] = [];
   const textOf: TextOf = (file) => texts.map((find) => find(file)).find((text) => text !== undefined);
   const diagnostics: Diagnostic[] = [];
@@ -60,18 +60,11 @@ export async function moveLock(git: Git, options: MoveLockOptions): Promise<Move
     },
     { cache: options.cache },
   );
-  if (diagnostics.some(({ severity }) => severity === "error"))
-    return { diagnostics, textOf, changes: undefined };
+  if (hasErrors(diagnostics)) return { diagnostics, textOf, changes: undefined };
   const { before, lockPath } = await readBefore(git, files[0] ?? "", options.cwd);
-  const after = options.file === undefined ? wanted : mergeLock(before, wanted.imports);
+  const after = keepsOthers ? mergeLock(before, wanted.imports) : wanted;
   if (formatLock(after) !== formatLock(before)) await writeFileAtomically(lockPath, formatLock(after));
   return { diagnostics, textOf, changes: changesBetween(before, after) };
-}
-
-async function cvlFiles(folder: string): Promise<readonly string[]> {
-  const files = (await readdir(folder)).filter((name) => name.endsWith(".cvl")).sort();
-  if (files.length > 0) return files;
-  throw new CollectiveError("USAGE", `there is no CVL file in ${folder}`, { hint: "name the CVL file" });
 }
 
 async function readBefore(

@@ -9,7 +9,7 @@ import type { Git } from "../git/git.ts";
 import { workTreeTop } from "../git/folder.ts";
 import type { RootFile } from "./loaded-appliance.ts";
 import { LOCK_FILE, MAX_LOCK_BYTES } from "./lock.ts";
-import { isUrlProblem, resolveUrl } from "../git/url.ts";
+import { isRefusedUrl, resolveUrl } from "../git/url.ts";
 
 export interface RootFileOptions {
   readonly file: string;
@@ -42,7 +42,7 @@ export async function originUrl(git: Git): Promise<string> {
   });
   if (exitCode !== 0) return top;
   const origin = resolveUrl(stdout.trim(), top);
-  return isUrlProblem(origin) ? top : origin.url;
+  return isRefusedUrl(origin) ? top : origin.url;
 }
 
 async function isIgnored(git: Git): Promise<boolean> {

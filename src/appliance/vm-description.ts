@@ -1,6 +1,6 @@
 /** What a machine is: `*.vm.yaml` (format 1), or VMware's `.vmx`. Written by strangers: every field is checked. */
 import { z } from "zod";
-import type { Diagnostic } from "../diagnostics.ts";
+import { makeDiagnostic, type Diagnostic } from "../diagnostics.ts";
 import type { DiskBus, VmDescription } from "./machine-image.ts";
 import { repositoryPathProblem, withoutLeadingDot } from "../git/path.ts";
 import { parseVmx } from "./vmx.ts";
@@ -88,13 +88,10 @@ function parseVmYaml(text: string, file: string): VmDescriptionResult {
     code: "VM_DESCRIPTION_INVALID",
   });
   if (value === undefined) return { description: undefined, diagnostics };
-  const problems = crossChecks(value).map(({ message, path }): Diagnostic => ({
-    code: "VM_DESCRIPTION_INVALID",
-    severity: "error",
-    message,
-    span: spanOf(path),
-  }));
-  if (problems.length > 0) return { description: undefined, diagnostics: problems };
+  const mistakes = crossChecks(value, (message, path) =>
+    makeDiagnostic("VM_DESCRIPTION_INVALID", message, spanOf(path)),
+  );
+  if (mistakes.length > 0) return { description: undefined, diagnostics: mistakes };
   const description: VmDescription = {
     arch: value.arch,
     memoryBytes: value.memory,
@@ -111,51 +108,51 @@ function parseVmYaml(text: string, file: string): VmDescriptionResult {
   return { description, diagnostics: [] };
 }
 
+/** A mistake at a path of the document. */
+type MakeMistake = (message: string, path: readonly PropertyKey[]) => Diagnostic;
+
 /** What holds between fields. */
-function crossChecks(value: z.output<typeof schema>): { message: string; path: PropertyKey[] }[] {
-  const problems: { message: string; path: PropertyKey[] }[] = [];
+function crossChecks(value: z.output<typeof schema>, mistake: MakeMistake): Diagnostic[] {
+  const mistakes: Diagnostic[] = [];
   if (value.kernel === undefined && value.initrd !== undefined) {
-    problems.push({ message: "an initrd needs a kernel beside it", path: ["initrd"] });
+    mistakes.push(mistake("an initrd needs a kernel beside it", ["initrd"]));
   }
   if (value.kernel === undefined && value.cmdline !== undefined) {
-    problems.push({ message: "cmdline is for direct boot: it needs a kernel beside it", path: ["cmdline"] });
+    mistakes.push(mistake("cmdline is for direct boot: it needs a kernel beside it", ["cmdline"]));
   }
   for (const [index, { device, bus }] of value.disks.entries()) {
     const prefix = DEVICE_PREFIX[bus];
     if (!device.startsWith(prefix)) {
-      problems.push({
-        message: `the bus ${bus} has devices ${prefix}a, ${prefix}b …, not ${device}`,
-        path: ["disks", index, "device"],
-      });
+      const message = `the bus ${bus} has devices ${prefix}a, ${prefix}b …, not ${device}`;
+      mistakes.push(mistake(message, ["disks", index, "device"]));
     }
   }
-  return [...problems, ...duplicateDisks(value.disks)];
+  return [...mistakes, ...duplicateDisks(value.disks, mistake)];
 }
 
 /** Two disks must share neither a device nor the folder their index goes to. */
 function duplicateDisks(
   disks: readonly { readonly device: string; readonly source?: string | undefined }[],
-): { message: string; path: PropertyKey[] }[] {
+  mistake: MakeMistake,
+): Diagnostic[] {
   const seen = new Set<string>();
-  const problems: { message: string; path: PropertyKey[] }[] = [];
+  const mistakes: Diagnostic[] = [];
   for (const [index, { device, source }] of disks.entries()) {
     if (seen.has(device)) {
-      problems.push({ message: `the device ${device} is there twice`, path: ["disks", index, "device"] });
+      mistakes.push(mistake(`the device ${device} is there twice`, ["disks", index, "device"]));
     }
     seen.add(device);
     if (source === undefined) continue;
     const name = diskName(source);
     if (!/^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$/.test(name)) {
-      problems.push({
-        message: `the disk's file name ${JSON.stringify(name)} has characters other than letters, digits, . _ -`,
-        path: ["disks", index, "source"],
-      });
+      const message = `the disk's file name ${JSON.stringify(name)} has characters other than letters, digits, . _ -`;
+      mistakes.push(mistake(message, ["disks", index, "source"]));
     } else if (seen.has(`/${name}`)) {
-      problems.push({ message: `two disks are named ${name}`, path: ["disks", index, "source"] });
+      mistakes.push(mistake(`two disks are named ${name}`, ["disks", index, "source"]));
     }
     seen.add(`/${name}`);
   }
-  return problems;
+  return mistakes;
 }
 
 function parseMebibytes(value: number | string): number | undefined {

@@ -8,7 +8,7 @@
  * Keys are without case; what is not known here is left alone, as VMware does. Disks keep their VMware names (`ide0:1`) as
  * device names: `datadisks` uses the same. Two keys of ours: `collective.ready` and `collective.parameters`.
  */
-import type { Diagnostic } from "../diagnostics.ts";
+import { hasErrors, type Diagnostic } from "../diagnostics.ts";
 import type { DiskBus, VmDescription } from "./machine-image.ts";
 import { repositoryPathProblem, withoutLeadingDot } from "../git/path.ts";
 
@@ -49,7 +49,7 @@ export function parseVmx(
     ready: choice(settings, "collective.ready", ["guest", "agent", "running"], report),
     parameters: choice(settings, "collective.parameters", ["fw_cfg", "cloud-init"], report),
   };
-  const failed = diagnostics.some(({ severity }) => severity === "error");
+  const failed = hasErrors(diagnostics);
   return { description: failed ? undefined : description, diagnostics };
 }
 

@@ -10,7 +10,7 @@ import { refuseErrors, resolveUpdate, type ResolvedUpdate, type VersionChange } 
 import { versionDates } from "./version-dates.ts";
 import type { Git } from "../git/git.ts";
 import type { Mirrors } from "../appliance/mirrors.ts";
-import { isLocal, isUrlProblem, parseUrl } from "../git/url.ts";
+import { isLocal, isRefusedUrl, parseUrl } from "../git/url.ts";
 import type { BlacklistEntry, Inventory } from "../site/inventory.ts";
 import { checkedInventory, findSiteFolder, INVENTORY_FILE } from "../site/site.ts";
 import { createEligibility, type HeldBack } from "./eligibility.ts";
@@ -123,7 +123,7 @@ async function bumpFolder(cwd: string): Promise<string> {
 /** What comes over the network must not make us look at our own file system. */
 export function isRemote(url: string): boolean {
   const parsed = parseUrl(url);
-  return !isUrlProblem(parsed) && !isLocal(parsed);
+  return !isRefusedUrl(parsed) && !isLocal(parsed);
 }
 
 async function toBump({

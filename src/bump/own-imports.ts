@@ -4,7 +4,7 @@ import { parse } from "../cvl/parse/parser.ts";
 import { createReporter } from "../cvl/report.ts";
 import type { SyntaxRange } from "../cvl/parse/syntax.ts";
 import { pinOf } from "../appliance/lock.ts";
-import { isUrlProblem, resolveUrl } from "../git/url.ts";
+import { isRefusedUrl, resolveUrl } from "../git/url.ts";
 
 export interface OwnImport {
   /** Name of the CVL file. */
@@ -39,7 +39,7 @@ export function readOwnImports({
     const request = readImport(statement, from, createReporter());
     if (request === undefined) return [];
     const target = resolveUrl(request.url, baseUrl);
-    if (isUrlProblem(target)) return [];
+    if (isRefusedUrl(target)) return [];
     const pinRange = statement.map.pairs.find(({ key }) => key.text === "version")?.value;
     return [{ file, url: target.url, pin: pinOf(request.version), pinRange }];
   });

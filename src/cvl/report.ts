@@ -1,18 +1,17 @@
 /** Collects the diagnostics of one stage: a cap on their number, no repetition, words for names and hints. */
-import type { Diagnostic, DiagnosticCode, Severity, Span } from "../diagnostics.ts";
-import { visible } from "../diagnostics.ts";
+import {
+  makeDiagnostic,
+  visible,
+  type Diagnostic,
+  type DiagnosticCode,
+  type DiagnosticDetails,
+  type Span,
+} from "../diagnostics.ts";
 import { MAX_DIAGNOSTICS } from "./limits.ts";
 
-export interface ProblemDetails {
-  /** A function where it takes time to find: it is not called for what is not shown. */
-  readonly hint?: string | (() => string | undefined) | undefined;
-  readonly related?: readonly { readonly message: string; readonly span: Span }[] | undefined;
-  /** Default: error. */
-  readonly severity?: Severity;
-}
-
 export interface Reporter {
-  report(code: DiagnosticCode, message: string, span: Span | undefined, details?: ProblemDetails): void;
+  /** A hint that is a function is not asked for what is not shown. */
+  report(code: DiagnosticCode, message: string, span: Span | undefined, details?: DiagnosticDetails): void;
   add(diagnostic: Diagnostic): void;
   /** True when further reports are dropped: a stage may stop early. */
   readonly isFull: boolean;
@@ -56,24 +55,6 @@ export function createReporter(): Reporter {
       return hasErrors;
     },
     diagnostics,
-  };
-}
-
-/** One diagnostic; absent details leave no keys behind. */
-export function makeDiagnostic(
-  code: DiagnosticCode,
-  message: string,
-  span: Span | undefined,
-  { hint, related, severity = "error" }: ProblemDetails = {},
-): Diagnostic {
-  const found = typeof hint === "function" ? hint() : hint;
-  return {
-    code,
-    severity,
-    message,
-    span,
-    ...(found === undefined ? {} : { hint: found }),
-    ...(related === undefined || related.length === 0 ? {} : { related }),
   };
 }
 

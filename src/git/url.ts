@@ -7,6 +7,9 @@
  * Everything else is refused: other schemes, `ext::` and the like, what looks like an option, credentials in the URL.
  */
 
+import { makeDiagnostic, type Diagnostic } from "../diagnostics.ts";
+import { CollectiveError } from "../errors.ts";
+
 export type UrlKind = "https" | "http" | "ssh" | "scp" | "file" | "path";
 
 export interface RepositoryUrl {
@@ -24,48 +27,51 @@ export interface UrlPolicy {
   readonly pathsBelow?: string | undefined;
 }
 
-export interface UrlProblem {
-  readonly message: string;
-  readonly hint: string;
-}
-
 const FORMS =
   "write https://…, ssh://…, git@host:path, file://…, a path, or a URL relative to this repository";
 const MAX_URL_LENGTH = 2048;
 
-/** Resolves `written` as found in a file of the repository `base` (a normalised URL or an absolute path). */
-export function resolveUrl(written: string, base: string): RepositoryUrl | UrlProblem {
+/**
+ * Resolves `written` as found in a file of the repository `base` (a normalised URL or an absolute path). One that is refused is
+ * an IMPORT_URL_REFUSED without a place.
+ */
+export function resolveUrl(written: string, base: string): RepositoryUrl | Diagnostic {
   const problem = textProblem(written);
-  if (problem !== undefined) return { message: problem, hint: FORMS };
+  if (problem !== undefined) return refuse(problem);
   return absoluteUrl(written) ?? relativeUrl(written, base);
 }
 
+/** As `resolveUrl`. @throws CollectiveError REPOSITORY_URL_REFUSED for one that is refused. */
+export function requireUrl(written: string, base: string): RepositoryUrl {
+  const target = resolveUrl(written, base);
+  if (!isRefusedUrl(target)) return target;
+  const { message, hint } = target;
+  throw new CollectiveError("REPOSITORY_URL_REFUSED", message, { hint });
+}
+
 /** Whether policy lets `target` be fetched; undefined when it does. */
-export function policyProblem(target: RepositoryUrl, policy: UrlPolicy): UrlProblem | undefined {
+export function policyProblem(target: RepositoryUrl, policy: UrlPolicy): Diagnostic | undefined {
   if (policy.refusePaths === true && isLocal(target)) {
-    return {
-      message: `${target.url} is a path, which is not allowed here`,
-      hint: "import it by its https URL",
-    };
+    return refuse(`${target.url} is a path, which is not allowed here`, "import it by its https URL");
   }
   const outside = pathProblem(target, policy.pathsBelow);
   if (outside !== undefined) return outside;
   if (policy.allow === undefined) return undefined;
   if (policy.allow.some((prefix) => hasPrefix(target, prefix))) return undefined;
-  return {
-    message: `${target.url} begins with none of the prefixes that imports.allow lists`,
-    hint: policy.allow.length === 0 ? "imports.allow is empty" : `allowed are ${policy.allow.join(", ")}`,
-  };
+  return refuse(
+    `${target.url} begins with none of the prefixes that imports.allow lists`,
+    policy.allow.length === 0 ? "imports.allow is empty" : `allowed are ${policy.allow.join(", ")}`,
+  );
 }
 
-function pathProblem(target: RepositoryUrl, below: string | undefined): UrlProblem | undefined {
+function pathProblem(target: RepositoryUrl, below: string | undefined): Diagnostic | undefined {
   const folder = localFolder(target);
   if (below === undefined || folder === undefined) return undefined;
   if (folder.startsWith(below.endsWith("/") ? below : `${below}/`)) return undefined;
-  return {
-    message: `${target.url} is a path outside the folder of this repository, which is not allowed here`,
-    hint: "import it by its https URL, or by one relative to this repository (../Name)",
-  };
+  return refuse(
+    `${target.url} is a path outside the folder of this repository, which is not allowed here`,
+    "import it by its https URL, or by one relative to this repository (../Name)",
+  );
 }
 
 /** Whether the repository lies on this machine's file system. */
@@ -87,11 +93,11 @@ export function localFolder(target: RepositoryUrl): string | undefined {
 /** Whether a normalised URL names a folder of this machine. */
 export function isLocalUrl(url: string): boolean {
   const target = parseUrl(url);
-  return !isUrlProblem(target) && localFolder(target) !== undefined;
+  return !isRefusedUrl(target) && localFolder(target) !== undefined;
 }
 
 /** A URL that was normalised before (a lock entry, a Source). */
-export function parseUrl(url: string): RepositoryUrl | UrlProblem {
+export function parseUrl(url: string): RepositoryUrl | Diagnostic {
   return resolveUrl(url, "/");
 }
 
@@ -101,8 +107,12 @@ export function isRelativeUrl(written: string): boolean {
 }
 
 /** Narrowing for the two results of `resolveUrl`. */
-export function isUrlProblem(result: RepositoryUrl | UrlProblem): result is UrlProblem {
-  return "message" in result;
+export function isRefusedUrl(result: RepositoryUrl | Diagnostic): result is Diagnostic {
+  return "code" in result;
+}
+
+function refuse(message: string, hint = FORMS): Diagnostic {
+  return makeDiagnostic("IMPORT_URL_REFUSED", message, undefined, { hint });
 }
 
 function textProblem(written: string): string | undefined {
@@ -117,25 +127,23 @@ function textProblem(written: string): string | undefined {
 }
 
 /** Undefined when `written` is relative. */
-function absoluteUrl(written: string): RepositoryUrl | UrlProblem | undefined {
+function absoluteUrl(written: string): RepositoryUrl | Diagnostic | undefined {
   const scheme = /^([A-Za-z][A-Za-z0-9+.-]*):\/\//.exec(written)?.[1]?.toLowerCase();
   if (scheme !== undefined) return schemeUrl(written, scheme);
   if (written.startsWith("/")) return pathUrl(written);
   const scp = /^([^/:@]+)@([^/:@]+):(.+)$/.exec(written);
   if (scp !== null) return scpUrl(written, scp[1] ?? "", scp[2] ?? "", scp[3] ?? "");
-  return /^[^/]*:/.test(written)
-    ? { message: `the URL ${written} is of no known form`, hint: FORMS }
-    : undefined;
+  return /^[^/]*:/.test(written) ? refuse(`the URL ${written} is of no known form`) : undefined;
 }
 
-function schemeUrl(written: string, scheme: string): RepositoryUrl | UrlProblem {
+function schemeUrl(written: string, scheme: string): RepositoryUrl | Diagnostic {
   if (scheme === "file") return fileUrl(written);
   if (scheme !== "https" && scheme !== "http" && scheme !== "ssh") {
-    return { message: `the scheme ${scheme}:// is not allowed`, hint: FORMS };
+    return refuse(`the scheme ${scheme}:// is not allowed`);
   }
   const parsed = URL.canParse(written) ? new URL(written) : undefined;
   if (parsed === undefined || parsed.hostname === "") {
-    return { message: `the URL ${written} is malformed`, hint: FORMS };
+    return refuse(`the URL ${written} is malformed`);
   }
   const problem = remoteProblem(parsed, scheme);
   if (problem !== undefined) return problem;
@@ -144,26 +152,26 @@ function schemeUrl(written: string, scheme: string): RepositoryUrl | UrlProblem 
   return { url: `${scheme}://${user}${parsed.host.toLowerCase()}${path}`, kind: scheme };
 }
 
-function remoteProblem(parsed: URL, scheme: string): UrlProblem | undefined {
+function remoteProblem(parsed: URL, scheme: string): Diagnostic | undefined {
   if (parsed.password !== "" || (scheme !== "ssh" && parsed.username !== "")) {
-    return {
-      message: `the URL of ${parsed.host}${parsed.pathname} holds credentials`,
-      hint: "leave them to git's credential helper",
-    };
+    return refuse(
+      `the URL of ${parsed.host}${parsed.pathname} holds credentials`,
+      "leave them to git's credential helper",
+    );
   }
   if (parsed.search !== "" || parsed.hash !== "") {
-    return { message: `the URL of ${parsed.host} has a query or a fragment`, hint: FORMS };
+    return refuse(`the URL of ${parsed.host} has a query or a fragment`);
   }
   if (/%(2f|5c|0[0-9a-f]|1[0-9a-f]|7f)/i.test(parsed.pathname)) {
-    return { message: `the URL of ${parsed.host} hides a separator in its path`, hint: FORMS };
+    return refuse(`the URL of ${parsed.host} hides a separator in its path`);
   }
   if (!isHost(parsed.hostname) || !/^([A-Za-z0-9_][A-Za-z0-9._-]*)?$/.test(parsed.username)) {
-    return { message: `${parsed.hostname} is not the name of a host`, hint: FORMS };
+    return refuse(`${parsed.hostname} is not the name of a host`);
   }
   return undefined;
 }
 
-function fileUrl(written: string): RepositoryUrl | UrlProblem {
+function fileUrl(written: string): RepositoryUrl | Diagnostic {
   const parsed = URL.canParse(written) ? new URL(written) : undefined;
   if (
     parsed === undefined ||
@@ -171,10 +179,10 @@ function fileUrl(written: string): RepositoryUrl | UrlProblem {
     parsed.pathname === "/" ||
     parsed.search + parsed.hash !== ""
   ) {
-    return { message: `the URL ${written} is malformed`, hint: "write file:///folder" };
+    return refuse(`the URL ${written} is malformed`, "write file:///folder");
   }
   if (/%(2f|00)/i.test(parsed.pathname) || !isDecodable(parsed.pathname)) {
-    return { message: `the URL ${written} hides a separator in its path`, hint: "write file:///folder" };
+    return refuse(`the URL ${written} hides a separator in its path`, "write file:///folder");
   }
   return { url: `file://${trimSlashes(parsed.pathname.replace(/\/{2,}/g, "/"))}`, kind: "file" };
 }
@@ -188,7 +196,7 @@ function isDecodable(text: string): boolean {
   }
 }
 
-function scpUrl(written: string, user: string, host: string, path: string): RepositoryUrl | UrlProblem {
+function scpUrl(written: string, user: string, host: string, path: string): RepositoryUrl | Diagnostic {
   const parts = normalise(path);
   if (
     !/^[A-Za-z0-9_][A-Za-z0-9._-]*$/.test(user) ||
@@ -196,7 +204,7 @@ function scpUrl(written: string, user: string, host: string, path: string): Repo
     parts === undefined ||
     path.startsWith("-")
   ) {
-    return { message: `the URL ${written} is malformed`, hint: FORMS };
+    return refuse(`the URL ${written} is malformed`);
   }
   return {
     url: `${user}@${host.toLowerCase()}:${path.startsWith("/") ? "/" : ""}${parts.join("/")}`,
@@ -204,28 +212,25 @@ function scpUrl(written: string, user: string, host: string, path: string): Repo
   };
 }
 
-function pathUrl(written: string): RepositoryUrl | UrlProblem {
+function pathUrl(written: string): RepositoryUrl | Diagnostic {
   const parts = normalise(written);
   if (parts === undefined || parts.length === 0) {
-    return { message: `the path ${written} leads nowhere`, hint: "write the folder of a repository" };
+    return refuse(`the path ${written} leads nowhere`, "write the folder of a repository");
   }
   return { url: `/${parts.join("/")}`, kind: "path" };
 }
 
-function relativeUrl(written: string, base: string): RepositoryUrl | UrlProblem {
+function relativeUrl(written: string, base: string): RepositoryUrl | Diagnostic {
   const from = absoluteUrl(base);
-  if (from === undefined || isUrlProblem(from)) {
-    return { message: `${written} is relative, and ${base} is no URL to start from`, hint: FORMS };
+  if (from === undefined || isRefusedUrl(from)) {
+    return refuse(`${written} is relative, and ${base} is no URL to start from`);
   }
   const { root, path } = splitRoot(from);
   const parts = normalise(`${path}/${written}`);
   if (parts === undefined || parts.length === 0) {
-    return {
-      message: `${written} leads out of ${root === "/" ? base : root}`,
-      hint: `it is relative to ${base}`,
-    };
+    return refuse(`${written} leads out of ${root === "/" ? base : root}`, `it is relative to ${base}`);
   }
-  return absoluteUrl(root + parts.join("/")) ?? { message: `${written} leads nowhere`, hint: FORMS };
+  return absoluteUrl(root + parts.join("/")) ?? refuse(`${written} leads nowhere`);
 }
 
 /** What a relative URL cannot leave, and the path below it. */
@@ -250,7 +255,7 @@ function normalise(path: string): string[] | undefined {
 /** Whether `target` lies under `prefix`, at a path boundary: `https://h/acme` is no prefix of `https://h/acme-evil/x`. */
 function hasPrefix(target: RepositoryUrl, prefix: string): boolean {
   const parsed = absoluteUrl(prefix);
-  const normal = parsed === undefined || isUrlProblem(parsed) ? prefix : parsed.url;
+  const normal = parsed === undefined || isRefusedUrl(parsed) ? prefix : parsed.url;
   if (normal === "") return false;
   if (target.url === normal) return true;
   return target.url.startsWith(/[/:]$/.test(normal) ? normal : `${normal}/`);

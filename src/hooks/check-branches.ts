@@ -1,7 +1,7 @@
 /** The default branch is neither deleted nor rewound. */
 import type { Git } from "../git/git.ts";
 import type { ReceivedPush } from "./received-push.ts";
-import type { Problem } from "./problem.ts";
+import { refusal, type HookDiagnostic } from "./hook-diagnostic.ts";
 import { shortRef, type RefUpdate } from "./ref-updates.ts";
 
 /** The ref of a repository's default branch. */
@@ -10,7 +10,7 @@ export async function defaultBranchOf(git: Git): Promise<string> {
 }
 
 /** What a push would do to the repository's default branch. */
-export async function checkBranches(push: ReceivedPush, branch: string): Promise<readonly Problem[]> {
+export async function checkBranches(push: ReceivedPush, branch: string): Promise<readonly HookDiagnostic[]> {
   const update = push.updates.find(({ ref }) => ref === branch);
   if (update === undefined) return [];
   const where = shortRef(update.ref);
@@ -24,14 +24,15 @@ async function isRewound({ git }: ReceivedPush, { before, after }: RefUpdate): P
   return (await git.status({ args })).exitCode !== 0;
 }
 
-function rewound(where: string): Problem {
-  return {
+function rewound(where: string): HookDiagnostic {
+  return refusal(
     where,
-    message: "commits of the default branch would be lost",
-    hint: "git pull --rebase, then push without --force",
-  };
+    "BRANCH_REWOUND",
+    "commits of the default branch would be lost",
+    "git pull --rebase, then push without --force",
+  );
 }
 
-function deleted(where: string): Problem {
-  return { where, message: "the default branch is never deleted" };
+function deleted(where: string): HookDiagnostic {
+  return refusal(where, "BRANCH_REWOUND", "the default branch is never deleted");
 }

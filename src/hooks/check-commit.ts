@@ -1,12 +1,11 @@
 /** What one commit of a push must satisfy: as the tip of a branch its objects are here, and more when it is a version. */
-import type { Diagnostic, TextOf } from "../diagnostics.ts";
+import { makeDiagnostic, type Diagnostic, type TextOf } from "../diagnostics.ts";
 import type { PathStore } from "../disk/path-store.ts";
 import { listCommit } from "../git/commit-listing.ts";
 import { missingObjects, type PointerFile } from "../lfs/listed-pointers.ts";
 import type { VersionRule } from "../publish/check-version.ts";
-import type { MissingObject } from "../publish/version-candidate.ts";
-import { toProblem, type Problem } from "./problem.ts";
-import type { CheckedPush, ReceivedPush } from "./received-push.ts";
+import { inFilesOf, refusal, warning, type HookDiagnostic } from "./hook-diagnostic.ts";
+import type { ReceivedPush } from "./received-push.ts";
 import { limitSetting } from "./receive-limits.ts";
 import { shortRef } from "./ref-updates.ts";
 
@@ -31,13 +30,13 @@ export interface CheckCommitOptions {
 const OF_A_BRANCH: readonly VersionRule[] = ["objects"];
 const OF_THE_DEFAULT_BRANCH: readonly VersionRule[] = ["withdrawn", ...OF_A_BRANCH];
 
-export async function checkCommit(options: CheckCommitOptions): Promise<CheckedPush> {
+export async function checkCommit(options: CheckCommitOptions): Promise<readonly HookDiagnostic[]> {
   const { push, ref, version, numbers, commit, store, pathsBelow } = options;
   const { git, objects, limits, mirrors } = push;
   const { folder } = git;
   const where = shortRef(ref);
   const listing = await listCommit({ git, commit, maxFiles: limits.files });
-  if (listing === undefined) return { problems: [tooManyFiles(where, limits.files)], warnings: [] };
+  if (listing === undefined) return [tooManyFiles(where, limits.files)];
   // Most pushes bring no version: the language is loaded only when a rule asks for it.
   const { ALL_RULES, checkVersion } = await import("../publish/check-version.ts");
   const { openCandidate } = await import("../publish/version-candidate.ts");
@@ -48,31 +47,28 @@ export async function checkCommit(options: CheckCommitOptions): Promise<CheckedP
   });
   const ofABranch = options.isDefaultBranch ? OF_THE_DEFAULT_BRANCH : OF_A_BRANCH;
   const rules = version === undefined ? ofABranch : ALL_RULES;
-  return sortProblems(where, await checkVersion(candidate, rules), {
+  return inCommit(where, await checkVersion(candidate, rules), {
     textOf: ownTexts(candidate.textOf),
     importsRequired: options.importsRequired,
   });
 }
 
-/** Errors are problems; an import that could not be looked at is none where it need not be there. */
-export function sortProblems(
+/** The errors of a commit; an import that could not be looked at is a warning where it need not be there. */
+export function inCommit(
   where: string,
   diagnostics: readonly Diagnostic[],
   { textOf, importsRequired }: { readonly textOf: TextOf; readonly importsRequired: boolean },
-): CheckedPush {
-  const problems: Problem[] = [];
-  const warnings: Problem[] = [];
-  for (const diagnostic of diagnostics) {
-    if (diagnostic.severity !== "error") continue;
-    const isUnreachable = diagnostic.code === "IMPORT_UNREACHABLE" && !importsRequired;
-    if (isUnreachable) warnings.push({ where, message: notChecked(diagnostic) });
-    else problems.push(toProblem(where, diagnostic, textOf));
-  }
-  return { problems, warnings };
+): readonly HookDiagnostic[] {
+  const errors = diagnostics.filter(({ severity }) => severity === "error");
+  return errors.flatMap((diagnostic) =>
+    diagnostic.code === "IMPORT_UNREACHABLE" && !importsRequired
+      ? [notChecked(where, diagnostic)]
+      : inFilesOf(where, [diagnostic], textOf),
+  );
 }
 
-function notChecked({ span, message }: Diagnostic): string {
-  return `${span?.file ?? "it"} was not checked to the end: ${message}`;
+function notChecked(where: string, { code, span, message }: Diagnostic): HookDiagnostic {
+  return warning(where, code, `${span?.file ?? "it"} was not checked to the end: ${message}`);
 }
 
 /**
@@ -83,17 +79,13 @@ export function ownTexts(textOf: TextOf): TextOf {
   return (name) => (/[@ ]v\d+:/.test(name) ? undefined : textOf(name));
 }
 
-function objectMissing({ oid, path }: PointerFile): MissingObject {
-  return {
-    message: `the Git LFS object of ${path} (${oid.slice(0, 12)}…) is not here, or not whole`,
-    hint: "`git lfs push --all origin` sends them; then push again",
-  };
+function objectMissing({ oid, path }: PointerFile): Diagnostic {
+  const message = `the Git LFS object of ${path} (${oid.slice(0, 12)}…) is not here, or not whole`;
+  const hint = "`git lfs push --all origin` sends them; then push again";
+  return makeDiagnostic("VERSION_OBJECT_MISSING", message, undefined, { hint });
 }
 
-function tooManyFiles(where: string, limit: number): Problem {
-  return {
-    where,
-    message: `it has more than ${limit} files`,
-    hint: `keep only the appliance in its repository, or raise ${limitSetting("files")}`,
-  };
+function tooManyFiles(where: string, limit: number): HookDiagnostic {
+  const hint = `keep only the appliance in its repository, or raise ${limitSetting("files")}`;
+  return refusal(where, "PUSH_TOO_LARGE", `it has more than ${limit} files`, hint);
 }

@@ -3,7 +3,7 @@ import { CollectiveError } from "../errors.ts";
 import type { Git } from "../git/git.ts";
 import type { GitObjects } from "../git/objects.ts";
 import { looksLikeDiskImage, MIN_IMAGE_BYTES, namedLikeDiskImage } from "../publish/disk-image-blob.ts";
-import type { Problem } from "./problem.ts";
+import { refusal, type HookDiagnostic } from "./hook-diagnostic.ts";
 import { limitSetting, type ReceiveLimits } from "./receive-limits.ts";
 
 export interface NewObjectsOptions {
@@ -19,7 +19,7 @@ export interface NewObjectsOptions {
 const TIMEOUT_MS = 120_000;
 
 /** Checks everything that becomes reachable, in whatever commit of the push it is. */
-export async function checkNewObjects(options: NewObjectsOptions): Promise<readonly Problem[]> {
+export async function checkNewObjects(options: NewObjectsOptions): Promise<readonly HookDiagnostic[]> {
   const { objects, limits } = options;
   const added = await measureNewObjects(options);
   const blobs = added.filter(({ type }) => type === "blob");
@@ -27,9 +27,9 @@ export async function checkNewObjects(options: NewObjectsOptions): Promise<reado
   if (large.length > 0) return large.map((blob) => blobTooLarge(blob, limits.blobBytes));
   const total = added.reduce((sum, { sizeBytes }) => sum + sizeBytes, 0);
   if (total > limits.pushBytes) return [pushTooLarge(total, limits.pushBytes)];
-  const problems: Problem[] = [];
-  for (const blob of blobs) if (await isDiskImage(objects, blob)) problems.push(diskImage(blob));
-  return problems;
+  const refusals: HookDiagnostic[] = [];
+  for (const blob of blobs) if (await isDiskImage(objects, blob)) refusals.push(diskImage(blob));
+  return refusals;
 }
 
 interface NewObject {
@@ -77,28 +77,31 @@ async function isDiskImage(objects: GitObjects, { oid, path, sizeBytes }: NewObj
   return blob !== undefined && looksLikeDiskImage(blob.content);
 }
 
-function diskImage({ path }: NewObject): Problem {
-  return {
-    where: path === "" ? "a file" : path,
-    message: "it is a disk image, which does not belong into git",
-    hint: "take it out of every commit of this push: program disks go in as index and packs (`cui disk add`), data disks never",
-  };
+function diskImage({ path }: NewObject): HookDiagnostic {
+  return refusal(
+    path === "" ? "a file" : path,
+    "VERSION_DISK_IMAGE",
+    "it is a disk image, which does not belong into git",
+    "take it out of every commit of this push: program disks go in as index and packs (`cui disk add`), data disks never",
+  );
 }
 
-function blobTooLarge({ path, sizeBytes }: NewObject, limit: number): Problem {
-  return {
-    where: path === "" ? "a file" : path,
-    message: `it has ${mebibytes(sizeBytes)} in plain git; at most ${mebibytes(limit)} are taken`,
-    hint: `keep it in Git LFS (git lfs track), in every commit of this push; the limit is ${limitSetting("blobBytes")} of the repository`,
-  };
+function blobTooLarge({ path, sizeBytes }: NewObject, limit: number): HookDiagnostic {
+  return refusal(
+    path === "" ? "a file" : path,
+    "PUSH_TOO_LARGE",
+    `it has ${mebibytes(sizeBytes)} in plain git; at most ${mebibytes(limit)} are taken`,
+    `keep it in Git LFS (git lfs track), in every commit of this push; the limit is ${limitSetting("blobBytes")} of the repository`,
+  );
 }
 
-function pushTooLarge(total: number, limit: number): Problem {
-  return {
-    where: "this push",
-    message: `it brings ${mebibytes(total)} in plain git; at most ${mebibytes(limit)} are taken at once`,
-    hint: `push in smaller pieces, or raise ${limitSetting("pushBytes")} of the repository`,
-  };
+function pushTooLarge(total: number, limit: number): HookDiagnostic {
+  return refusal(
+    "this push",
+    "PUSH_TOO_LARGE",
+    `it brings ${mebibytes(total)} in plain git; at most ${mebibytes(limit)} are taken at once`,
+    `push in smaller pieces, or raise ${limitSetting("pushBytes")} of the repository`,
+  );
 }
 
 function mebibytes(bytes: number): string {

@@ -2,6 +2,7 @@
  * What a clone does not even send: versions with gaps, moved or deleted ones, and packs nobody has. The repository checks the
  * same, but after the upload; here it costs one look at its tags.
  */
+import { makeDiagnostic, type Diagnostic } from "../diagnostics.ts";
 import { CollectiveError } from "../errors.ts";
 import type { Git } from "../git/git.ts";
 import { gitFolderOf } from "../git/folder.ts";
@@ -11,9 +12,8 @@ import { listNewPointers } from "../lfs/new-pointers.ts";
 import { versionOfTag } from "../appliance/versions.ts";
 import { withMirrors, type Mirrors } from "../appliance/mirrors.ts";
 import { checkVersion, type VersionRule } from "../publish/check-version.ts";
-import { openCandidate, type MissingObject } from "../publish/version-candidate.ts";
-import { toProblem, type Problem } from "./problem.ts";
-import type { CheckedPush } from "./received-push.ts";
+import { openCandidate } from "../publish/version-candidate.ts";
+import { inFilesOf, refusal, warning, type HookDiagnostic } from "./hook-diagnostic.ts";
 import { versionOfRef, type RefUpdate } from "./ref-updates.ts";
 import { checkVersions, type NewVersion } from "./version-rules.ts";
 
@@ -26,21 +26,20 @@ export interface PrePushOptions {
 const ASK_TIMEOUT_MS = 30_000;
 
 /** Pushes without version tags are none of its business, and ask nothing of the remote. */
-export async function checkOutgoing(git: Git, { url, updates }: PrePushOptions): Promise<CheckedPush> {
-  if (!updates.some(({ ref }) => versionOfRef(ref) !== undefined)) return { problems: [], warnings: [] };
+export async function checkOutgoing(
+  git: Git,
+  { url, updates }: PrePushOptions,
+): Promise<readonly HookDiagnostic[]> {
+  if (!updates.some(({ ref }) => versionOfRef(ref) !== undefined)) return [];
   const remote = await remoteRefs(git, url);
-  if (remote === undefined) {
-    const message = "its versions could not be asked for; the repository decides";
-    return { problems: [], warnings: [{ where: url, message }] };
-  }
-  const { added, problems } = checkVersions(updates, remote.versions);
-  if (problems.length > 0) return { problems, warnings: [] };
+  if (remote === undefined) return [notAsked(url)];
+  const { added, refusals } = checkVersions(updates, remote.versions);
+  if (refusals.length > 0) return refusals;
   const objects = openGitObjects(git);
   try {
-    const problems = await withMirrors(git, (mirrors) =>
+    return await withMirrors(git, (mirrors) =>
       checkContents({ git, objects, mirrors, added, known: remote.ids }),
     );
-    return { problems, warnings: [] };
   } finally {
     await objects.close();
   }
@@ -79,15 +78,15 @@ interface ContentsOptions {
   readonly known: readonly string[];
 }
 
-async function checkContents(options: ContentsOptions): Promise<readonly Problem[]> {
-  const problems: Problem[] = [];
+async function checkContents(options: ContentsOptions): Promise<readonly HookDiagnostic[]> {
+  const found: HookDiagnostic[] = [];
   const known = await presentIds(options);
   for (const { version, id } of options.added) {
     const commit = await options.objects.info(`${id}^{commit}`);
-    if (commit === undefined) problems.push(noCommit(version));
-    else problems.push(...(await checkContent(options, { version, commit: commit.oid, known })));
+    if (commit === undefined) found.push(noCommit(version));
+    else found.push(...(await checkContent(options, { version, commit: commit.oid, known })));
   }
-  return problems;
+  return found;
 }
 
 /** Those of the remote's ids that this clone has as well. */
@@ -109,34 +108,35 @@ async function checkContent(
     commit,
     known,
   }: { readonly version: number; readonly commit: string; readonly known: readonly string[] },
-): Promise<readonly Problem[]> {
+): Promise<readonly HookDiagnostic[]> {
   const where = `v${version}`;
   const store = lfsStore(await gitFolderOf(git));
   const candidate = openCandidate({
     ...{ where, mirrors, git, objects, commit, version, imports: { fetch: false } },
     numbers: new Set(added.map((entry) => entry.version)),
     findMissing: async () => {
-      const missing: MissingObject[] = [];
+      const missing: Diagnostic[] = [];
       for (const { oid } of await listNewPointers({ git, commit, known }))
         if (!(await store.has(oid))) missing.push(objectMissing(oid));
       return missing;
     },
   });
-  const diagnostics = await checkVersion(candidate, AFFORDABLE);
-  return diagnostics.map((diagnostic) => toProblem(where, diagnostic, candidate.textOf));
+  return inFilesOf(where, await checkVersion(candidate, AFFORDABLE), candidate.textOf);
 }
 
-function objectMissing(oid: string): MissingObject {
-  return {
-    message: `the Git LFS object ${oid.slice(0, 12)}… is neither in this clone nor in a version the repository has`,
-    hint: "for a pack: `cui disk add` with the disk image at hand makes it again; else `git lfs fetch --all`",
-  };
+function objectMissing(oid: string): Diagnostic {
+  const message = `the Git LFS object ${oid.slice(0, 12)}… is neither in this clone nor in a version the repository has`;
+  const hint =
+    "for a pack: `cui disk add` with the disk image at hand makes it again; else `git lfs fetch --all`";
+  return makeDiagnostic("VERSION_OBJECT_MISSING", message, undefined, { hint });
 }
 
-function noCommit(version: number): Problem {
-  return {
-    where: `v${version}`,
-    message: "it points at no commit",
-    hint: `a version is a commit: git tag -f v${version} HEAD`,
-  };
+function noCommit(version: number): HookDiagnostic {
+  const hint = `a version is a commit: git tag -f v${version} HEAD`;
+  return refusal(`v${version}`, "VERSION_WITHOUT_COMMIT", "it points at no commit", hint);
+}
+
+function notAsked(url: string): HookDiagnostic {
+  const message = "its versions could not be asked for; the repository decides";
+  return warning(url, "PUSH_NOT_CHECKED", message);
 }

@@ -15,9 +15,9 @@ import { versionOfTag } from "../appliance/versions.ts";
 import { checkBranches, defaultBranchOf } from "./check-branches.ts";
 import { checkCommit } from "./check-commit.ts";
 import { checkNewObjects } from "./new-objects.ts";
-import type { Problem } from "./problem.ts";
+import { refusal, type HookDiagnostic } from "./hook-diagnostic.ts";
 import { limitSetting, readLimits } from "./receive-limits.ts";
-import type { CheckedPush, ReceivedPush } from "./received-push.ts";
+import type { ReceivedPush } from "./received-push.ts";
 import { versionOfRef, type RefUpdate } from "./ref-updates.ts";
 import { checkVersions, type NewVersion } from "./version-rules.ts";
 import { configValue } from "../git/config.ts";
@@ -40,7 +40,7 @@ const DEADLINE_MS = 240_000;
  * Checks a push that git has received and not yet accepted. `hook` has the hook's environment, which says where git keeps the
  * objects until then.
  */
-export async function checkPush(hook: Git, options: CheckPushOptions): Promise<CheckedPush> {
+export async function checkPush(hook: Git, options: CheckPushOptions): Promise<readonly HookDiagnostic[]> {
   const folder = await gitFolderOf(hook);
   const localEnv = quarantine(hook.env);
   const git = hook.at(folder).with(localEnv);
@@ -92,19 +92,19 @@ async function usableCache({ folder, env }: Git): Promise<string> {
 }
 
 /** Cheap rules first: what they refuse is not looked into. */
-async function checkAll(push: ReceivedPush): Promise<CheckedPush> {
+async function checkAll(push: ReceivedPush): Promise<readonly HookDiagnostic[]> {
   const { updates, limits, objects, git } = push;
   const tooMany = updates.filter(({ ref }) => versionOfRef(ref) !== undefined).length;
-  if (tooMany > limits.versions) return refuse([tooManyVersions(tooMany, limits.versions)]);
+  if (tooMany > limits.versions) return [tooManyVersions(tooMany, limits.versions)];
   const existing = await existingVersions(git);
   const versions = checkVersions(updates, existing);
   const branch = await defaultBranchOf(git);
-  const problems = [...versions.problems, ...(await checkBranches(push, branch))];
-  if (problems.length > 0) return refuse(problems);
+  const refusals = [...versions.refusals, ...(await checkBranches(push, branch))];
+  if (refusals.length > 0) return refusals;
   const tips = updates.flatMap(({ after }) => after ?? []);
-  if (tips.length === 0) return refuse([]);
+  if (tips.length === 0) return [];
   const unwanted = await checkNewObjects({ git, objects, tips, limits });
-  if (unwanted.length > 0) return refuse(unwanted);
+  if (unwanted.length > 0) return unwanted;
   return checkTips(push, { added: versions.added, existing, branch });
 }
 
@@ -116,9 +116,11 @@ interface Tips {
   readonly branch: string;
 }
 
-async function checkTips(push: ReceivedPush, { added, existing, branch }: Tips): Promise<CheckedPush> {
-  const problems: Problem[] = [];
-  const warnings: Problem[] = [];
+async function checkTips(
+  push: ReceivedPush,
+  { added, existing, branch }: Tips,
+): Promise<readonly HookDiagnostic[]> {
+  const found: HookDiagnostic[] = [];
   const numbers = new Set([...existing, ...added.map(({ version }) => version)]);
   const settings = {
     numbers,
@@ -133,18 +135,17 @@ async function checkTips(push: ReceivedPush, { added, existing, branch }: Tips):
     if (Date.now() > push.until) throw outOfTime();
     const commit = await push.objects.info(`${after}^{commit}`);
     if (commit === undefined) {
-      if (version !== undefined) problems.push(noCommit(version));
+      if (version !== undefined) found.push(noCommit(version));
       continue;
     }
     const isDefaultBranch = ref === branch;
     const key = `${version === undefined ? `branch ${isDefaultBranch}` : "version"} ${commit.oid}`;
     if (done.has(key)) continue;
     done.add(key);
-    const found = await checkCommit({ push, ref, isDefaultBranch, version, commit: commit.oid, ...settings });
-    problems.push(...found.problems);
-    warnings.push(...found.warnings);
+    const one = { push, ref, isDefaultBranch, version, commit: commit.oid };
+    found.push(...(await checkCommit({ ...one, ...settings })));
   }
-  return { problems, warnings };
+  return found;
 }
 
 /** Imports by path may lead to repositories beside this one; `cui.importPaths` lets them lead anywhere. */
@@ -157,24 +158,18 @@ async function existingVersions(git: Git): Promise<ReadonlySet<number>> {
   return new Set(names.split("\n").flatMap((name) => versionOfTag(name) ?? []));
 }
 
-function refuse(problems: readonly Problem[]): CheckedPush {
-  return { problems, warnings: [] };
+function tooManyVersions(count: number, limit: number): HookDiagnostic {
+  return refusal(
+    "this push",
+    "PUSH_TOO_LARGE",
+    `it has ${count} versions; at most ${limit} are taken at once`,
+    `push them in pieces, oldest first, or raise ${limitSetting("versions")} of the repository`,
+  );
 }
 
-function tooManyVersions(count: number, limit: number): Problem {
-  return {
-    where: "this push",
-    message: `it has ${count} versions; at most ${limit} are taken at once`,
-    hint: `push them in pieces, oldest first, or raise ${limitSetting("versions")} of the repository`,
-  };
-}
-
-function noCommit(version: number): Problem {
-  return {
-    where: `v${version}`,
-    message: "it points at no commit",
-    hint: `a version is a commit: git tag -f v${version} HEAD, then push again`,
-  };
+function noCommit(version: number): HookDiagnostic {
+  const hint = `a version is a commit: git tag -f v${version} HEAD, then push again`;
+  return refusal(`v${version}`, "VERSION_WITHOUT_COMMIT", "it points at no commit", hint);
 }
 
 function outOfTime(): CollectiveError {

@@ -23,7 +23,7 @@ const LIMITS: Readonly<Record<keyof ReceiveLimits, { readonly setting: string; r
   versions: { setting: "cui.maxVersions", value: 1000 },
 };
 
-/** The limits that hold in a repository. @throws CollectiveError USAGE for a setting that is no number. */
+/** The limits that hold in a repository. @throws CollectiveError HOOK_SETTING_INVALID for a setting that is no number. */
 export async function readLimits(git: Git): Promise<ReceiveLimits> {
   const settings = await readSettings(git);
   const limitOf = (name: keyof ReceiveLimits): number => {
@@ -74,7 +74,6 @@ async function firstUnreadable(git: Git): Promise<keyof ReceiveLimits> {
 
 function noNumber(name: keyof ReceiveLimits): CollectiveError {
   const { setting, value } = LIMITS[name];
-  return new CollectiveError("USAGE", `the repository's setting ${setting} is no positive number`, {
-    hint: `git config ${setting} ${value}`,
-  });
+  const message = `the repository's setting ${setting} is no positive number`;
+  return new CollectiveError("HOOK_SETTING_INVALID", message, { hint: `git config ${setting} ${value}` });
 }

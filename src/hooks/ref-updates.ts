@@ -6,7 +6,6 @@
  *
  * An id of zeros means: there is none.
  */
-import { CollectiveError } from "../errors.ts";
 import { versionOfTag } from "../appliance/versions.ts";
 
 export interface RefUpdate {
@@ -18,8 +17,8 @@ export interface RefUpdate {
   readonly after: string | undefined;
 }
 
-/** @throws CollectiveError USAGE for what git does not say. */
-export function parseReceived(text: string): RefUpdate[] {
+/** Undefined for what git does not say. */
+export function parseReceived(text: string): readonly RefUpdate[] | undefined {
   return parseLines(text, /^([0-9a-f]{40,64}) ([0-9a-f]{40,64}) (\S+)$/, ([, before, after, ref]) => ({
     ref: ref ?? "",
     before: idOrNone(before),
@@ -27,8 +26,8 @@ export function parseReceived(text: string): RefUpdate[] {
   }));
 }
 
-/** @throws CollectiveError USAGE for what git does not say. */
-export function parsePushed(text: string): RefUpdate[] {
+/** Undefined for what git does not say. */
+export function parsePushed(text: string): readonly RefUpdate[] | undefined {
   return parseLines(text, /^\S+ ([0-9a-f]{40,64}) (\S+) ([0-9a-f]{40,64})$/, ([, after, ref, before]) => ({
     ref: ref ?? "",
     before: idOrNone(before),
@@ -52,16 +51,13 @@ function parseLines(
   text: string,
   form: RegExp,
   toUpdate: (match: RegExpExecArray) => RefUpdate,
-): RefUpdate[] {
+): readonly RefUpdate[] | undefined {
   const lines = text.split("\n").filter((line) => line !== "");
-  return lines.map((line) => {
+  const updates = lines.flatMap((line) => {
     const match = form.exec(line);
-    if (match !== null) return toUpdate(match);
-    throw new CollectiveError("USAGE", "standard input is not what git tells this hook", {
-      data: { line: line.slice(0, 200) },
-      hint: "git runs hooks by itself; `cui hook install` puts them in place",
-    });
+    return match === null ? [] : [toUpdate(match)];
   });
+  return updates.length === lines.length ? updates : undefined;
 }
 
 function idOrNone(id: string | undefined): string | undefined {

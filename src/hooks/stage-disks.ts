@@ -3,7 +3,6 @@ import { createHash } from "node:crypto";
 import { mkdir, readdir, readFile, stat } from "node:fs/promises";
 import path from "node:path";
 import { MAX_FILE_CHARACTERS } from "../cvl/limits.ts";
-import { renderDiagnostic } from "../diagnostics.ts";
 import { writeFileAtomically } from "../io.ts";
 import { newestReachable, storeDisks, type StoreDisksOptions } from "../publish/add-disks.ts";
 import { readApplianceFolder, type ApplianceFolder } from "../publish/appliance-folder.ts";
@@ -12,11 +11,9 @@ import { LOCK_FILE } from "../appliance/lock.ts";
 import { withMirrors, type Mirrors } from "../appliance/mirrors.ts";
 import { PACKS_FOLDER } from "../publish/write-program-disks.ts";
 import { diskIndexPath, MAX_VM_DESCRIPTION_BYTES, parseVmDescription } from "../appliance/vm-description.ts";
-import type { Problem } from "./problem.ts";
-import type { CheckedPush } from "./received-push.ts";
+import { inFilesOf, refusal, warning, type HookDiagnostic } from "./hook-diagnostic.ts";
 import type { Stage } from "./stage.ts";
 
-const NOTHING: CheckedPush = { problems: [], warnings: [] };
 /** An import that is not at hand may take this long. */
 const FETCH_MS = 30_000;
 const SHARED_FILES = [".gitattributes", ".gitignore"];
@@ -32,23 +29,26 @@ export interface StageDisksOptions {
  * Looks at the time stamps of the images that VM descriptions name; only when one is not the image whose index is staged are the
  * appliances loaded and the disks stored, as `cui disk add` does.
  */
-export async function stageDisks(stage: Stage, { cache, onDone }: StageDisksOptions): Promise<CheckedPush> {
+export async function stageDisks(
+  stage: Stage,
+  { cache, onDone }: StageDisksOptions,
+): Promise<readonly HookDiagnostic[]> {
   const { images, texts } = await readTexts(stage.top);
-  if (images.length === 0) return NOTHING;
+  if (images.length === 0) return [];
   const memory = path.join(await gitFolderOf(stage.git), "cui-disks.json");
   const last = await readMemory(memory);
   const state = { format: 1 as const, texts, dataDisks: last?.dataDisks ?? [] };
   if (last !== undefined && same(last, { ...state, ...(await lookAt(stage, images, last.dataDisks)) }))
-    return NOTHING;
+    return [];
   return withMirrors(
     stage.git,
     async (mirrors) => {
       const appliances = await readAppliances(stage.top, mirrors);
-      const problems = appliances.flatMap(problemsOf);
-      if (problems.length > 0) return { problems, warnings: [] };
+      const mistakes = appliances.flatMap(mistakesOf);
+      if (mistakes.length > 0) return mistakes;
       const merged = mergeAppliances(stage.top, appliances);
-      if (!merged.programDisks.some((image) => images.includes(image))) return NOTHING;
-      if (stage.isPartial) return { problems: [notStageable(merged.programDisks)], warnings: [] };
+      if (!merged.programDisks.some((image) => images.includes(image))) return [];
+      if (stage.isPartial) return [notStageable(merged.programDisks)];
       const { dataDisks } = merged;
       // Stamps from before: what changes while it is read is read again next time.
       const { stamps } = await lookAt(stage, images, dataDisks);
@@ -61,7 +61,7 @@ export async function stageDisks(stage: Stage, { cache, onDone }: StageDisksOpti
       }
       const { staged } = await lookAt(stage, [], dataDisks);
       await writeFileAtomically(memory, JSON.stringify({ ...state, dataDisks, stamps, staged }));
-      return { problems: [], warnings };
+      return warnings;
     },
     { cache, fetchTimeoutMs: () => FETCH_MS },
   );
@@ -146,14 +146,11 @@ async function readAppliances(top: string, mirrors: Mirrors): Promise<readonly A
 }
 
 /** Of the work tree: what is staged was checked before. A file of several objects has no disks of its own. */
-function problemsOf({ diagnostics, textOf }: ApplianceFolder): readonly Problem[] {
-  return diagnostics
-    .filter(({ severity, code }) => severity === "error" && code !== "CVL_ROOT_OBJECT")
-    .map(({ hint, ...diagnostic }) => ({
-      where: "the disks of the work tree",
-      message: renderDiagnostic(diagnostic, textOf),
-      hint,
-    }));
+function mistakesOf({ diagnostics, textOf }: ApplianceFolder): readonly HookDiagnostic[] {
+  const errors = diagnostics.filter(
+    ({ severity, code }) => severity === "error" && code !== "CVL_ROOT_OBJECT",
+  );
+  return inFilesOf("the disks of the work tree", errors, textOf);
 }
 
 function mergeAppliances(
@@ -187,7 +184,7 @@ async function cleanFiles(stage: Stage): Promise<readonly string[]> {
 }
 
 /** Index folders and packs alone, not what else may lie in `disks`. */
-async function stageStored(stage: Stage, shared: readonly string[]): Promise<readonly Problem[]> {
+async function stageStored(stage: Stage, shared: readonly string[]): Promise<readonly HookDiagnostic[]> {
   await mkdir(path.join(stage.top, PACKS_FOLDER), { recursive: true });
   const inIndex = (await stage.run({ args: ["ls-files", "-z", "--", "disks"] })).split("\0");
   const inTree = (await readdir(path.join(stage.top, "disks"))).map((name) => `disks/${name}/`);
@@ -207,21 +204,22 @@ async function stageStored(stage: Stage, shared: readonly string[]): Promise<rea
     .map(leftAlone);
 }
 
-function leftAlone(file: string): Problem {
-  return {
-    where: file,
-    message: "it has changes of yours that are not staged, so the lines for the disks are not staged either",
-    hint: `git add ${file} belongs to the next commit`,
-  };
+function leftAlone(file: string): HookDiagnostic {
+  return warning(
+    file,
+    "COMMIT_PARTIAL",
+    "it has changes of yours that are not staged, so the lines for the disks are not staged either",
+    `git add ${file} belongs to the next commit`,
+  );
 }
 
-function notStageable(images: readonly string[]): Problem {
-  return {
-    where: images.map(diskIndexPath).join(", "),
-    message:
-      "the disk image changed, and git commits named files from a copy of the index that a hook cannot change",
-    hint: "commit without naming files (git add them, then git commit), or take --no-verify",
-  };
+function notStageable(images: readonly string[]): HookDiagnostic {
+  return refusal(
+    images.map(diskIndexPath).join(", "),
+    "COMMIT_PARTIAL",
+    "the disk image changed, and git commits named files from a copy of the index that a hook cannot change",
+    "commit without naming files (git add them, then git commit), or take --no-verify",
+  );
 }
 
 function mebibytes(bytes: number): string {

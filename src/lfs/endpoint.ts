@@ -5,7 +5,7 @@
 import { z } from "zod";
 import { CollectiveError } from "../errors.ts";
 import { run } from "../io.ts";
-import { isUrlProblem, parseUrl } from "../git/url.ts";
+import { requireUrl } from "../git/url.ts";
 import { unexpectedReply } from "./lfs-errors.ts";
 
 export interface LfsEndpoint {
@@ -24,10 +24,7 @@ const SSH_TIMEOUT_MS = 60_000;
  * @throws CollectiveError REPOSITORY_URL_REFUSED, LFS_UNREACHABLE, LFS_UNEXPECTED_REPLY
  */
 export async function findEndpoint(url: string, operation: "download" | "upload"): Promise<LfsEndpoint> {
-  const parsed = parseUrl(url);
-  if (isUrlProblem(parsed)) {
-    throw new CollectiveError("REPOSITORY_URL_REFUSED", parsed.message, { hint: parsed.hint });
-  }
+  const parsed = requireUrl(url, "/");
   if (parsed.kind === "https" || parsed.kind === "http") return atUrl(parsed.url);
   const remote = sshRemote(parsed.url);
   if (remote === undefined) {

@@ -3,7 +3,7 @@
  * Pure. All mistakes are collected; with an error among them there is no description.
  */
 import type { Component, ComponentPath, InstanceTree } from "../cvl/tree.ts";
-import type { Diagnostic } from "../diagnostics.ts";
+import { hasErrors, type Diagnostic } from "../diagnostics.ts";
 import type { MachineImage } from "../appliance/machine-image.ts";
 import { checkAddresses } from "./addresses.ts";
 import { bootOrder, type CycleStep } from "./boot-order.ts";
@@ -44,7 +44,7 @@ export function buildNetwork(
   const machines = describeMachines(context, images, { topology, services });
   const network = assemble(context, machines, { topology, services });
   reportCycle(context, bootOrder(network).cycle);
-  const failed = context.diagnostics.some((diagnostic) => diagnostic.severity === "error");
+  const failed = hasErrors(context.diagnostics);
   return { network: failed ? undefined : network, diagnostics: context.diagnostics };
 }
 

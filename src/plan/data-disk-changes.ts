@@ -1,6 +1,6 @@
 /** What becomes of a machine's data disks. Nothing here ever deletes one: what is let go of is kept in the attic. */
 import type { ComponentPath } from "../cvl/tree.ts";
-import type { DiagnosticCode } from "../diagnostics.ts";
+import { makeDiagnostic, type Diagnostic } from "../diagnostics.ts";
 import type { MachineDescription } from "../network/description.ts";
 import { formatBytes, formatOrigin } from "./format.ts";
 import type { ActionClass, DataDiskActionKind } from "./action-kinds.ts";
@@ -18,11 +18,8 @@ export interface DataDiskComparison {
   readonly changes: readonly DiskChange[];
   /** Why the machine is restarted. */
   readonly reasons: readonly Reason[];
-  readonly refusals: readonly {
-    readonly code: DiagnosticCode;
-    readonly message: string;
-    readonly hint: string;
-  }[];
+  /** Their spans are undefined: the message names the place. */
+  readonly refusals: readonly Diagnostic[];
 }
 
 export function compareDataDisks(
@@ -33,7 +30,7 @@ export function compareDataDisks(
   const at = (text: string): Reason => (place === undefined ? { text } : { text, place });
   const before = new Map(running.dataDisks.map((disk) => [disk.device, disk.sizeBytes]));
   const changes: DiskChange[] = [];
-  const refusals: DataDiskComparison["refusals"][number][] = [];
+  const refusals: Diagnostic[] = [];
   for (const { device, sizeBytes } of wanted.dataDisks) {
     const old = before.get(device);
     before.delete(device);
@@ -79,10 +76,12 @@ function refuseShrinking(
   wanted: MachineDescription,
   device: string,
   disk: { readonly old: number; readonly sizeBytes: number; readonly place: string | undefined },
-): DataDiskComparison["refusals"][number] {
-  return {
-    code: "PLAN_DATA_DISK_SHRINKS",
-    message: `the data disk ${device} of ${machineName(wanted.path)} would shrink from ${formatBytes(disk.old)} to ${formatBytes(disk.sizeBytes)}${disk.place === undefined ? "" : ` (${disk.place})`}`,
-    hint: "restore its size: growing a data disk is possible, shrinking is not",
-  };
+): Diagnostic {
+  const place = disk.place === undefined ? "" : ` (${disk.place})`;
+  return makeDiagnostic(
+    "PLAN_DATA_DISK_SHRINKS",
+    `the data disk ${device} of ${machineName(wanted.path)} would shrink from ${formatBytes(disk.old)} to ${formatBytes(disk.sizeBytes)}${place}`,
+    undefined,
+    { hint: "restore its size: growing a data disk is possible, shrinking is not" },
+  );
 }

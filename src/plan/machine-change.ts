@@ -1,6 +1,6 @@
 /** What becomes of one machine: the change, its class, every reason. Compares two descriptions of it. */
 import type { ComponentPath } from "../cvl/tree.ts";
-import type { DiagnosticCode } from "../diagnostics.ts";
+import type { Diagnostic } from "../diagnostics.ts";
 import type { MachineDescription } from "../network/description.ts";
 import { compareDataDisks, newDataDisks, type DiskChange } from "./data-disk-changes.ts";
 import {
@@ -23,11 +23,7 @@ export interface MachineChange {
   readonly reasons: readonly Reason[];
   readonly versions: VersionStep | undefined;
   readonly disks: readonly DiskChange[];
-  readonly refusals: readonly {
-    readonly code: DiagnosticCode;
-    readonly message: string;
-    readonly hint: string;
-  }[];
+  readonly refusals: readonly Diagnostic[];
 }
 
 /** The change from `running` to `wanted`; undefined when nothing at all differs. At least one of them is given. */

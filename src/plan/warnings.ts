@@ -42,8 +42,7 @@ export function collectRefusals(
 ): Refusal[] {
   const refusals: Refusal[] = [];
   for (const { path, refusals: found } of changes.values()) {
-    for (const refusal of found)
-      refusals.push({ ...refusal, severity: "error", span: undefined, component: path });
+    for (const refusal of found) refusals.push({ ...refusal, component: path });
   }
   for (const [component, why] of facts.blacklisted ?? []) {
     const change = changes.get(component);

@@ -6,7 +6,13 @@ import { checkProgram } from "../cvl/evaluate/check-program.ts";
 import { format } from "../cvl/format/format.ts";
 import { MAX_FILE_CHARACTERS } from "../cvl/limits.ts";
 import { parse } from "../cvl/parse/parser.ts";
-import type { Diagnostic, DiagnosticCode, Severity, TextOf } from "../diagnostics.ts";
+import {
+  hasErrors,
+  type Diagnostic,
+  type DiagnosticCode,
+  type Severity,
+  type TextOf,
+} from "../diagnostics.ts";
 import { CollectiveError } from "../errors.ts";
 import type { Environment, Git } from "../git/git.ts";
 import { loadWith } from "../appliance/load.ts";
@@ -15,7 +21,6 @@ import { LOCK_FILE, parseLock } from "../appliance/lock.ts";
 import { withMirrors, type Mirrors } from "../appliance/mirrors.ts";
 import { WITHDRAWN_FILE, parseWithdrawn } from "../appliance/versions.ts";
 import { parseVmDescription } from "../appliance/vm-description.ts";
-import { hasErrors } from "../site/describe-network.ts";
 import { parseInventory } from "../site/read-inventory.ts";
 import { PREVIEW_LIMITS, withinLimits, type Budget, type PreviewLimits } from "./preview-limits.ts";
 import { INVENTORY_FILE } from "../site/site.ts";

@@ -1,5 +1,5 @@
 /** What would happen to one network between two sides of its site. */
-import { lineAndColumn, visible, type Diagnostic, type TextOf } from "../diagnostics.ts";
+import { hasErrors, lineAndColumn, visible, type Diagnostic, type TextOf } from "../diagnostics.ts";
 import { CollectiveError } from "../errors.ts";
 import type { NetworkDescription } from "../network/description.ts";
 import { refuseNestedNetworks, requireComplete } from "../network/missing.ts";
@@ -8,7 +8,7 @@ import type { PlannedNetwork } from "../plan/markdown-model.ts";
 import type { Plan, PlanFacts, PlanWarning } from "../plan/plan.ts";
 import { renderMermaid } from "../plan/render-mermaid.ts";
 import type { Mirrors } from "../appliance/mirrors.ts";
-import { describeNetwork, hasErrors, type DescribedNetwork } from "../site/describe-network.ts";
+import { describeNetwork, type DescribedNetwork } from "../site/describe-network.ts";
 import { forecastFetch } from "./fetch-forecast.ts";
 import type { Inventory } from "../site/inventory.ts";
 import { planWarnings } from "./plan-warnings.ts";

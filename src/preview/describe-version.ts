@@ -3,7 +3,7 @@ import type { Diagnostic } from "../diagnostics.ts";
 import { openCommitFolder, type CommitFolder } from "../git/commit-folder.ts";
 import type { Mirrors } from "../appliance/mirrors.ts";
 import { readCommittedRoot } from "../appliance/root-file.ts";
-import { isLocal, isUrlProblem, parseUrl } from "../git/url.ts";
+import { isLocal, isRefusedUrl, parseUrl } from "../git/url.ts";
 import { describeNetwork, type DescribedNetwork } from "../site/describe-network.ts";
 
 export interface VersionSource {
@@ -55,7 +55,7 @@ async function describeFile(
     mirrors,
     baseUrl: url,
     isPart: true,
-    refusePaths: isUrlProblem(target) || !isLocal(target),
+    refusePaths: isRefusedUrl(target) || !isLocal(target),
   });
 }
 

@@ -1,9 +1,6 @@
 /** `cui disk add`, and the first half of `cui publish`: the disks of a working folder become index and packs. */
-import { readdir } from "node:fs/promises";
-import path from "node:path";
 import type { Diagnostic, TextOf } from "../diagnostics.ts";
 import type { WriteProgress } from "../disk/write-program-disk.ts";
-import { CollectiveError } from "../errors.ts";
 import { readApplianceFolder, type ApplianceFolder } from "./appliance-folder.ts";
 import type { Git } from "../git/git.ts";
 import { openImageTree, type ImageTree } from "../appliance/version-files.ts";
@@ -14,8 +11,8 @@ import { versionOfTag } from "../appliance/versions.ts";
 
 export interface AddDisksOptions {
   readonly cwd: string;
-  /** The CVL file, relative to `cwd`; default the only one in `cwd`. */
-  readonly cvl?: string;
+  /** The CVL file, relative to `cwd`. */
+  readonly cvl: string;
   readonly object?: string;
   /** Folder of the mirrors; default `$XDG_CACHE_HOME/cui`. */
   readonly cache?: string;
@@ -34,11 +31,11 @@ export interface AddDisksReport {
  * @throws CollectiveError REPOSITORY_DISK_MISSING, REPOSITORY_FILE_MISSING, and as writeProgramDisk
  */
 export async function addDisks(git: Git, options: AddDisksOptions): Promise<AddDisksReport> {
-  const cvl = options.cvl ?? (await onlyCvlFile(options.cwd));
+  const { cvl, cwd, object } = options;
   return withMirrors(
     git,
     async (mirrors) => {
-      const appliance = await readApplianceFolder(mirrors, { cvl, cwd: options.cwd, object: options.object });
+      const appliance = await readApplianceFolder(mirrors, { cvl, cwd, object });
       const { diagnostics, textOf } = appliance;
       if (appliance.tree === undefined) return { diagnostics, textOf, disks: undefined };
       const previous = await newestReachable(git.at(appliance.folder), mirrors);
@@ -79,17 +76,4 @@ export async function newestReachable(git: Git, mirrors: Mirrors): Promise<Image
   if (newest === 0) return undefined;
   const commit = await git.run({ args: ["rev-parse", "--verify", `refs/tags/v${newest}^{commit}`] });
   return openImageTree({ url: git.folder, version: null, commit: commit.trim() }, mirrors);
-}
-
-async function onlyCvlFile(folder: string): Promise<string> {
-  const files = (await readdir(folder)).filter((name) => name.endsWith(".cvl"));
-  const [only] = files;
-  if (only !== undefined && files.length === 1) return path.join(folder, only);
-  throw new CollectiveError(
-    "USAGE",
-    files.length === 0
-      ? `there is no CVL file in ${folder}`
-      : `there are several CVL files: ${files.join(", ")}`,
-    { hint: "name the CVL file" },
-  );
 }

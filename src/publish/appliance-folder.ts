@@ -2,7 +2,7 @@
 import path from "node:path";
 import { evaluate } from "../cvl/evaluate/evaluate.ts";
 import type { Component, InstanceTree } from "../cvl/tree.ts";
-import type { Diagnostic, TextOf } from "../diagnostics.ts";
+import { hasErrors, type Diagnostic, type TextOf } from "../diagnostics.ts";
 import { openImageTree } from "../appliance/version-files.ts";
 import { imageRequestOf } from "../appliance/resolve-machine-images.ts";
 import { loadWith } from "../appliance/load.ts";
@@ -65,7 +65,7 @@ export async function readApplianceFolder(
     }
   }
   diagnostics.push(...sharedIndexes([...found.programDisks]));
-  const failed = diagnostics.some(({ severity }) => severity === "error");
+  const failed = hasErrors(diagnostics);
   return {
     folder,
     loaded,

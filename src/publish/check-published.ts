@@ -1,15 +1,15 @@
 /** Whether a commit in a mirror may be a version of its appliance, or is one rightly: what a release asks. */
 import type { Mirror } from "../appliance/mirror.ts";
 import type { Mirrors } from "../appliance/mirrors.ts";
-import type { Diagnostic, TextOf } from "../diagnostics.ts";
+import { makeDiagnostic, type Diagnostic, type TextOf } from "../diagnostics.ts";
 import type { Oid } from "../disk/object-store.ts";
 import { CollectiveError } from "../errors.ts";
 import { listCommit } from "../git/commit-listing.ts";
 import { openGitObjects } from "../git/objects.ts";
-import { isLocal, isUrlProblem, parseUrl } from "../git/url.ts";
+import { isLocal, isRefusedUrl, parseUrl } from "../git/url.ts";
 import { readPointers, type PointerFile } from "../lfs/listed-pointers.ts";
 import { ALL_RULES, checkVersion } from "./check-version.ts";
-import { MAX_FILES, openCandidate, type CandidateNetwork, type MissingObject } from "./version-candidate.ts";
+import { MAX_FILES, openCandidate, type CandidateNetwork } from "./version-candidate.ts";
 
 export interface CheckPublishedOptions {
   /** The caller's mirrors; that of `url` has the commit. */
@@ -41,7 +41,7 @@ export async function checkPublished(options: CheckPublishedOptions): Promise<Ch
     const candidate = openCandidate({
       ...{ where: `v${version}`, mirrors, git: mirror.git, objects, commit, version },
       numbers: new Set((await mirror.versions()).map((entry) => entry.version)),
-      imports: { baseUrl: url, refusePaths: isUrlProblem(target) || !isLocal(target) },
+      imports: { baseUrl: url, refusePaths: isRefusedUrl(target) || !isLocal(target) },
       findMissing: (pointers) =>
         fetchObjects(
           mirror,
@@ -71,17 +71,14 @@ async function fetchObjects(
   mirror: Mirror,
   commit: string,
   pointers: readonly PointerFile[],
-): Promise<readonly MissingObject[]> {
+): Promise<readonly Diagnostic[]> {
   try {
     await mirror.ensureObjects(commit, pointers);
     return [];
   } catch (error) {
     if (!(error instanceof CollectiveError)) throw error;
-    return [
-      {
-        message: `a Git LFS object of the version cannot be had: ${error.message}`,
-        hint: "send it with `git lfs push --all`, then run this job again: the tag can stay",
-      },
-    ];
+    const message = `a Git LFS object of the version cannot be had: ${error.message}`;
+    const hint = "send it with `git lfs push --all`, then run this job again: the tag can stay";
+    return [makeDiagnostic("VERSION_OBJECT_MISSING", message, undefined, { hint })];
   }
 }

@@ -5,7 +5,7 @@
 import type { MachineImage } from "../appliance/machine-image.ts";
 import { diskIndexPath, MAX_VM_DESCRIPTION_BYTES, parseVmDescription } from "../appliance/vm-description.ts";
 import { MAX_WITHDRAWN_BYTES, parseWithdrawn, WITHDRAWN_FILE } from "../appliance/versions.ts";
-import type { Diagnostic, DiagnosticCode } from "../diagnostics.ts";
+import { makeDiagnostic, type Diagnostic, type DiagnosticCode } from "../diagnostics.ts";
 import { decodeHeader } from "../disk/index-header.ts";
 import { CollectiveError } from "../errors.ts";
 import type { ListedFile } from "../git/commit-listing.ts";
@@ -232,10 +232,9 @@ function misplacedImages(image: MachineImage, isPresent: (file: string) => boole
 }
 
 async function checkObjects(candidate: VersionCandidate): Promise<readonly Diagnostic[]> {
-  const missing = await candidate.findMissing(await candidate.pointers());
-  return missing.map(({ message, hint }) => mistake("VERSION_OBJECT_MISSING", message, hint));
+  return candidate.findMissing(await candidate.pointers());
 }
 
 function mistake(code: DiagnosticCode, message: string, hint?: string): Diagnostic {
-  return { code, severity: "error", message, span: undefined, ...(hint === undefined ? {} : { hint }) };
+  return makeDiagnostic(code, message, undefined, { hint });
 }

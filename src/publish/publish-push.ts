@@ -3,6 +3,7 @@ import { rename } from "node:fs/promises";
 import path from "node:path";
 import type { Oid } from "../disk/object-store.ts";
 import type { PathStore } from "../disk/path-store.ts";
+import { makeDiagnostic, type Diagnostic } from "../diagnostics.ts";
 import { CollectiveError } from "../errors.ts";
 import type { Git } from "../git/git.ts";
 import { gitFolderOf } from "../git/folder.ts";
@@ -15,7 +16,6 @@ import { isHttp, localFolder, type RepositoryUrl } from "../git/url.ts";
 import { push, type PushResult } from "../git/push.ts";
 import { configValue } from "../git/config.ts";
 import type { LfsPointer } from "../lfs/pointer.ts";
-import type { MissingObject } from "./version-candidate.ts";
 
 export interface SendOptions {
   readonly git: Git;
@@ -68,13 +68,16 @@ export async function findUnsendable({
   git,
   parent,
   commit,
-}: Pick<SendOptions, "git" | "parent" | "commit">): Promise<readonly MissingObject[]> {
+}: Pick<SendOptions, "git" | "parent" | "commit">): Promise<readonly Diagnostic[]> {
   const store = lfsStore(await gitFolderOf(git));
-  const missing: MissingObject[] = [];
+  const missing: Diagnostic[] = [];
   for (const { oid } of await newObjects({ git, parent, commit })) {
     if (await store.has(oid)) continue;
-    const { message, hint } = objectMissing(oid, git.folder);
-    missing.push({ message, hint: hint ?? "`git lfs fetch --all` brings what another clone has" });
+    const { message, hint = "`git lfs fetch --all` brings what another clone has" } = objectMissing(
+      oid,
+      git.folder,
+    );
+    missing.push(makeDiagnostic("VERSION_OBJECT_MISSING", message, undefined, { hint }));
   }
   return missing;
 }

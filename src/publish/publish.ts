@@ -1,7 +1,7 @@
 /** `cui publish`: a working folder becomes the next version of an appliance repository, or nothing happens. */
 import { rm, writeFile } from "node:fs/promises";
 import path from "node:path";
-import type { Diagnostic, TextOf } from "../diagnostics.ts";
+import { hasErrors, type Diagnostic, type TextOf } from "../diagnostics.ts";
 import type { WriteProgress } from "../disk/write-program-disk.ts";
 import { CollectiveError } from "../errors.ts";
 import { withFileLock } from "../file-lock.ts";
@@ -17,12 +17,11 @@ import { buildCommit, type BuiltCommit } from "./publish-commit.ts";
 import { behind, findParent, type Parent } from "./publish-parent.ts";
 import { recordLocally, sendVersion, findUnsendable } from "./publish-push.ts";
 import { initRepositoryFolder } from "./repository-folder.ts";
-import { isUrlProblem, resolveUrl, type RepositoryUrl } from "../git/url.ts";
+import { requireUrl, type RepositoryUrl } from "../git/url.ts";
 import { MAX_WITHDRAWN_BYTES, WITHDRAWN_FILE, type Version } from "../appliance/versions.ts";
 import { ALL_RULES, checkVersion } from "./check-version.ts";
 import { openCandidate } from "./version-candidate.ts";
 import { openGitObjects } from "../git/objects.ts";
-import { hasErrors } from "../site/describe-network.ts";
 
 export interface PublishOptions {
   /** Path (relative to `cwd`) or URL of the repository. */
@@ -63,10 +62,7 @@ export interface PublishedVersion {
  * REPOSITORY_FOLDER_TRACKED, REPOSITORY_DISK_MISSING
  */
 export async function publish(git: Git, options: PublishOptions): Promise<PublishReport> {
-  const target = resolveUrl(options.repository, options.cwd);
-  if (isUrlProblem(target)) {
-    throw new CollectiveError("REPOSITORY_URL_REFUSED", target.message, { hint: target.hint });
-  }
+  const target = requireUrl(options.repository, options.cwd);
   return withMirrors(
     git,
     async (mirrors) => {

@@ -4,7 +4,7 @@ import { LOCK_FILE } from "../appliance/lock.ts";
 import type { LoadedAppliance, LoadOptions } from "../appliance/loaded-appliance.ts";
 import type { Mirrors } from "../appliance/mirrors.ts";
 import { readCommittedRoot } from "../appliance/root-file.ts";
-import type { TextOf } from "../diagnostics.ts";
+import { hasErrors, makeDiagnostic, type Diagnostic, type TextOf } from "../diagnostics.ts";
 import { CollectiveError } from "../errors.ts";
 import { listCommit, type ListedFile } from "../git/commit-listing.ts";
 import { topFolderOf } from "../git/commit-folder.ts";
@@ -34,14 +34,8 @@ export interface CandidateOptions {
   readonly imports: Pick<LoadOptions, "baseUrl" | "refusePaths" | "pathsBelow" | "fetch">;
   /** Where only some files are looked at: whether one of them is. */
   readonly isChecked?: (file: string) => boolean;
-  /** Which of these objects cannot be had where the version is read from. */
-  readonly findMissing: (pointers: readonly PointerFile[]) => Promise<readonly MissingObject[]>;
-}
-
-/** A Git LFS object that cannot be had, and what to do about it. */
-export interface MissingObject {
-  readonly message: string;
-  readonly hint: string;
+  /** A VERSION_OBJECT_MISSING for each of these objects that cannot be had where the version is read from. */
+  readonly findMissing: (pointers: readonly PointerFile[]) => Promise<readonly Diagnostic[]>;
 }
 
 /** One CVL file of it, evaluated. */
@@ -102,12 +96,7 @@ export function openCandidate(options: CandidateOptions): VersionCandidate {
     const { describeTree } = await import("../site/describe-network.ts");
     const found: CandidateNetwork[] = [];
     for (const { file, tree, loaded, diagnostics } of await roots()) {
-      if (
-        tree === undefined ||
-        loaded === undefined ||
-        diagnostics.some(({ severity }) => severity === "error")
-      )
-        continue;
+      if (tree === undefined || loaded === undefined || hasErrors(diagnostics)) continue;
       found.push({ file, described: await describeTree(mirrors, { loaded, tree, isPart: true }) });
     }
     return found;
@@ -138,13 +127,8 @@ async function evaluateFile(
     return await checkRoot(mirrors, root, { ...imports, versions: "locked", writeLock: false });
   } catch (error) {
     if (!(error instanceof CollectiveError)) throw error;
-    const { message, hint } = error;
-    const problem = { code: "IMPORT_FILE_REFUSED", severity: "error", message, span: undefined } as const;
-    return {
-      loaded: undefined,
-      tree: undefined,
-      diagnostics: [{ ...problem, ...(hint === undefined ? {} : { hint }) }],
-    };
+    const refusal = makeDiagnostic("IMPORT_FILE_REFUSED", error.message, undefined, { hint: error.hint });
+    return { loaded: undefined, tree: undefined, diagnostics: [refusal] };
   }
 }
 

@@ -51,47 +51,6 @@ export interface TemplateNames {
   readonly actions?: ActionsPin | undefined;
 }
 
-export interface NameOptions {
-  /** Where the template goes; its last part gives the name when none is given. */
-  readonly directory: string;
-  readonly name: string | undefined;
-  /** URL of the repository to derive from. */
-  readonly base: string | undefined;
-}
-
-const PREDEFINED = ["Appliance", "VMAppliance", "VANAppliance", "Interface"];
-const DEFAULT_BASE = "../Office";
-
-/**
- * The names a template is filled in with.
- * @throws CollectiveError USAGE when a name is no CVL identifier, or taken.
- */
-export function templateNames(template: Template, options: NameOptions): TemplateNames {
-  const object = options.name ?? toIdentifier(path.basename(path.resolve(options.directory)));
-  const url = options.base ?? DEFAULT_BASE;
-  const base = { url, object: baseName(url) };
-  const taken = [...PREDEFINED, ...template.taken, ...(usesBase(template) ? [base.object] : [])];
-  if (!/^[A-Za-z][A-Za-z0-9_]{0,63}$/.test(object)) {
-    throw new CollectiveError(
-      "USAGE",
-      `"${object.slice(0, 80)}" is no name: expected a letter, then up to 63 letters, digits and _`,
-      {
-        hint: "name the appliance with --name, for example --name AcmeOffice",
-      },
-    );
-  }
-  if (taken.includes(object)) {
-    throw new CollectiveError(
-      "USAGE",
-      `the name ${object} has a meaning already in the template ${template.name}`,
-      {
-        hint: "name the appliance with --name",
-      },
-    );
-  }
-  return { object, file: toFileName(object), base };
-}
-
 /** Whether the template derives from `--base`. */
 export function usesBase(template: Template): boolean {
   return template.kind === "derived" || template.kind === "site";
@@ -155,37 +114,6 @@ async function writeWorkflows(
     const text = await readFile(path.join(source, from), "utf8");
     await writeFile(path.join(folder, to), pinActions(text, names.actions), { flag: "wx" });
   }
-}
-
-/** `acme-web` and `acme web` become AcmeWeb; what has capitals already keeps them. */
-function toIdentifier(text: string): string {
-  return text
-    .split(/[^A-Za-z0-9_]+/)
-    .map((word) => word.charAt(0).toUpperCase() + word.slice(1))
-    .join("");
-}
-
-/** AcmeOffice becomes acme-office, DNS dns. */
-function toFileName(object: string): string {
-  return object
-    .replace(/([a-z0-9])([A-Z])/g, "$1-$2")
-    .replace(/([A-Z])([A-Z][a-z])/g, "$1-$2")
-    .toLowerCase();
-}
-
-/** The object a repository holds by custom is the one its URL names: `https://…/Office.git` has Office. */
-function baseName(url: string): string {
-  const name = /([A-Za-z][A-Za-z0-9_]*?)(\.git)?\/*$/.exec(url)?.[1];
-  if (name === undefined || /^-|[\s"\\\u0000-\u001f\u007f]/.test(url)) {
-    throw new CollectiveError(
-      "USAGE",
-      "--base expects the URL of a repository whose last part names its appliance",
-      {
-        hint: "for example --base https://appliances.example.org/Office",
-      },
-    );
-  }
-  return name;
 }
 
 async function findTemplates(): Promise<string> {

@@ -3,6 +3,14 @@ import { CollectiveError } from "../errors.ts";
 import type { Git } from "../git/git.ts";
 import { isCommitId } from "../git/commit-id.ts";
 
+/** A release of Collective's actions as somebody names it. */
+export interface ActionsRelease {
+  /** `acme/collective` */
+  readonly repository: string;
+  /** A tag, a branch or a commit. */
+  readonly name: string;
+}
+
 export interface ActionsPin {
   /** `acme/collective` */
   readonly repository: string;
@@ -16,22 +24,14 @@ const UNKNOWN_REPOSITORY = "your-organisation/collective";
 const UNKNOWN_COMMIT = `${"0".repeat(40)} # set by cui init --actions`;
 
 /**
- * `owner/repo@<40 hex digits>` as it is; of a tag or a branch the commit it has now, asked of `server`.
- * @throws CollectiveError USAGE, and REPOSITORY_UNREACHABLE when it cannot be found.
+ * A commit as it is; of a tag or a branch the commit it has now, asked of `server`.
+ * @throws CollectiveError REPOSITORY_UNREACHABLE when it cannot be found.
  */
-export async function resolveActionsPin(git: Git, text: string, server: string): Promise<ActionsPin> {
-  const match =
-    /^([A-Za-z0-9][A-Za-z0-9-]{0,38}\/[A-Za-z0-9._-]{1,100})@([A-Za-z0-9][A-Za-z0-9._/-]{0,200})$/.exec(text);
-  const [, repository = "", name = ""] = match ?? [];
-  if (match === null) {
-    throw new CollectiveError(
-      "USAGE",
-      `--actions expects owner/repo@tag or owner/repo@commit, got ${JSON.stringify(text.slice(0, 200))}`,
-      {
-        hint: "for example --actions acme/collective@v1",
-      },
-    );
-  }
+export async function resolveActionsPin(
+  git: Git,
+  { repository, name }: ActionsRelease,
+  server: string,
+): Promise<ActionsPin> {
   if (isCommitId(name)) return { repository, commit: name, name: "pinned" };
   const url = `${server.replace(/\/$/, "")}/${repository}`;
   const wanted = [`refs/tags/${name}^{}`, `refs/tags/${name}`, `refs/heads/${name}`];

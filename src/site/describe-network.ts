@@ -1,7 +1,7 @@
 /** From a root file to the description of its network: load, evaluate, resolve images, build. The way of the data in one place. */
 import { evaluate } from "../cvl/evaluate/evaluate.ts";
 import type { ComponentPath, EvaluateOptions, InstanceTree } from "../cvl/tree.ts";
-import type { Diagnostic } from "../diagnostics.ts";
+import { hasErrors, type Diagnostic } from "../diagnostics.ts";
 import { buildNetwork } from "../network/build-network.ts";
 import type { NetworkDescription } from "../network/description.ts";
 import { collectInputs } from "../plan/digest.ts";
@@ -79,9 +79,4 @@ function withoutUnresolved(
 ): readonly Diagnostic[] {
   if (!hasErrors(ofImages)) return diagnostics;
   return diagnostics.filter(({ code }) => code !== "NETWORK_VM_UNRESOLVED");
-}
-
-/** Whether one of them is no mere warning. */
-export function hasErrors(diagnostics: readonly Diagnostic[]): boolean {
-  return diagnostics.some(({ severity }) => severity === "error");
 }

@@ -1,6 +1,6 @@
 /** Reads the text of utility.yaml: syntax and shape, with every mistake at its place. */
 import { LineCounter, isCollection, isNode, parseDocument, type Document } from "yaml";
-import type { Diagnostic, Span } from "../diagnostics.ts";
+import { makeDiagnostic, type Diagnostic, type Span } from "../diagnostics.ts";
 import { inventorySchema, toInventory, type Inventory } from "./inventory.ts";
 import { messageOf } from "../errors.ts";
 
@@ -16,11 +16,7 @@ export interface ParsedInventory {
 /** `file` is the name diagnostics show. */
 export function parseInventory(text: string, file: string): ParsedInventory {
   if (text.length > MAX_INVENTORY_BYTES) {
-    return refused({
-      code: "INVENTORY_SYNTAX",
-      message: `the file is larger than ${MAX_INVENTORY_BYTES} bytes`,
-      span: undefined,
-    });
+    return refused(`the file is larger than ${MAX_INVENTORY_BYTES} bytes`, undefined);
   }
   const document = parseInventoryDocument(text);
   if (document.errors.length > 0)
@@ -29,8 +25,7 @@ export function parseInventory(text: string, file: string): ParsedInventory {
   try {
     value = document.toJS({ maxAliasCount: 100 });
   } catch (error) {
-    const message = messageOf(error);
-    return refused({ code: "INVENTORY_SYNTAX", message, span: { file, start: 0, end: 0 } });
+    return refused(messageOf(error), { file, start: 0, end: 0 });
   }
   const result = inventorySchema.safeParse(value);
   if (result.success) return { inventory: toInventory(result.data), diagnostics: [] };
@@ -59,12 +54,8 @@ function syntaxDiagnostics(document: Document, file: string): Diagnostic[] {
   }));
 }
 
-function refused(problem: {
-  code: "INVENTORY_SYNTAX";
-  message: string;
-  span: Span | undefined;
-}): ParsedInventory {
-  return { inventory: undefined, diagnostics: [{ ...problem, severity: "error" }] };
+function refused(message: string, span: Span | undefined): ParsedInventory {
+  return { inventory: undefined, diagnostics: [makeDiagnostic("INVENTORY_SYNTAX", message, span)] };
 }
 
 function renderPath(path: readonly PropertyKey[]): string {

@@ -1,5 +1,6 @@
 import t from "tap";
 import { createInputReader } from "../../actions/inputs.ts";
+import { readSiteFolder } from "../../actions/site-folder.ts";
 
 t.test("inputs come as the runner sets them", (t) => {
   const inputs = createInputReader({
@@ -22,5 +23,20 @@ t.test("a wrong input is named with what was expected", (t) => {
   t.throws(() => inputs.flag("flag", false), { code: "USAGE", message: /true, false, got "yes"/ });
   const error = t.throws(() => inputs.choice("mode", ["slow"], "slow"), { code: "USAGE" }) as Error;
   t.notMatch(error.message, "\u001b");
+  t.end();
+});
+
+t.test("a folder lies in the checkout", (t) => {
+  const inputs = (site: string) => createInputReader({ GITHUB_WORKSPACE: "/work/site/", INPUT_SITE: site });
+  for (const inside of [".", "sites/acme", "./sites/../acme", "..acme", "/work/site", "/work/site/acme"])
+    t.equal(inputs(inside).folder("site"), inside);
+  t.equal(inputs("").folder("site"), ".");
+  const message = /input site expects a folder of the checkout, got "/;
+  for (const outside of ["..", "../..", "sites/../../x", "/work/site-b", "/"])
+    t.throws(() => inputs(outside).folder("site"), { code: "USAGE", message }, outside);
+  t.equal(readSiteFolder(inputs("sites//acme/")), "sites/acme");
+  t.equal(readSiteFolder(inputs(".")), "");
+  for (const outside of ["../x", "/work/site", "-x"])
+    t.throws(() => readSiteFolder(inputs(outside)), { code: "USAGE", hint: /sites\/acme/ }, outside);
   t.end();
 });

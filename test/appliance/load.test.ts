@@ -62,14 +62,14 @@ test("imports follow pin, lock or newest", (t) => {
       /pin: "\*"\n {4}version: 2\n[^]*pin: "1"\n {4}version: 1\n/,
       "entries of other files stay",
     );
-    const moved = await moveLock(gitAt(), { cwd, cache, file: "x.cvl" });
+    const moved = await moveLock(gitAt(), { cwd, cache, files: ["x.cvl"], keepsOthers: true });
     t.same(moved.changes, [
       { url: dnsFolder, pin: "*", from: 2, to: 3 },
       { url: dnsFolder, pin: "1", from: 1, to: 1 },
     ]);
     t.equal(domainOf(await load()), "three");
     rmSync(path.join(cwd, "pinned.cvl"));
-    const all = await moveLock(gitAt(), { cwd, cache });
+    const all = await moveLock(gitAt(), { cwd, cache, files: ["x.cvl"], keepsOthers: false });
     t.same(
       all.changes?.at(-1),
       { url: dnsFolder, pin: "1", from: 1, to: undefined },
@@ -169,7 +169,10 @@ test("imports follow pin, lock or newest", (t) => {
         { code: "IMPORT_TAG_MOVED" },
       );
     }
-    t.equal((await moveLock(gitAt(), { cwd, cache, file: "x.cvl" })).changes, undefined);
+    t.equal(
+      (await moveLock(gitAt(), { cwd, cache, files: ["x.cvl"], keepsOthers: true })).changes,
+      undefined,
+    );
     git(dnsFolder, "tag", "--delete", "v3");
     t.match(
       (await load()).diagnostics.find(({ severity }) => severity === "error"),
@@ -295,7 +298,7 @@ test("a commit is loaded with the lock it holds, whatever the working tree says"
   writeFiles(dnsFolder, { "DNS.cvl": dns("two") });
   git(dnsFolder, "commit", "--quiet", "--all", "--message", "two");
   git(dnsFolder, "tag", "v2");
-  await moveLock(gitAt(), { cwd, cache });
+  await moveLock(gitAt(), { cwd, cache, files: ["x.cvl"], keepsOthers: false });
   writeFiles(cwd, {
     "x.cvl": site(dnsFolder).replace("X extends DNS {}", 'X extends DNS { vm = "own.vm.yaml"; }'),
   });

@@ -1,5 +1,5 @@
 import { test } from "tap";
-import { isUrlProblem, localFolder, parseUrl, policyProblem, resolveUrl } from "../../src/git/url.ts";
+import { isRefusedUrl, localFolder, parseUrl, policyProblem, resolveUrl } from "../../src/git/url.ts";
 
 const HTTPS = "https://example.org/appliances/Groupware";
 
@@ -37,7 +37,7 @@ test("a relative URL starts from the importing repository's own URL, of every fo
   for (const [written, base, url] of cases)
     t.match(resolveUrl(written, base), { url }, `${written} from ${base}`);
   for (const base of [HTTPS, "git@example.org:a/b", "file:///a/b", "/a/b", "ssh://h/a/b"]) {
-    t.ok(isUrlProblem(resolveUrl("../../../x", base)), `out of ${base}`);
+    t.ok(isRefusedUrl(resolveUrl("../../../x", base)), `out of ${base}`);
   }
   t.end();
 });
@@ -83,7 +83,7 @@ test("what is option-like, runs a helper, hides a separator or holds credentials
   for (const [written, says] of refused) {
     const result = resolveUrl(written, HTTPS);
     t.ok(
-      isUrlProblem(result) && result.message.includes(says),
+      isRefusedUrl(result) && result.message.includes(says),
       `${JSON.stringify(written)}: ${JSON.stringify(result)}`,
     );
   }
@@ -95,7 +95,7 @@ test("what is option-like, runs a helper, hides a separator or holds credentials
 test("a policy's prefixes match at path boundaries only", (t) => {
   const allowed = (url: string, prefix: string): boolean => {
     const target = parseUrl(url);
-    if (isUrlProblem(target)) throw new Error(target.message);
+    if (isRefusedUrl(target)) throw new Error(target.message);
     return policyProblem(target, { allow: [prefix] }) === undefined;
   };
   t.ok(allowed("https://h/acme/DNS", "https://h/acme"));

@@ -6,13 +6,13 @@ import { formatLfsPointer } from "../../src/lfs/pointer.ts";
 import type { Oid } from "../../src/disk/object-store.ts";
 import { createRepository } from "../../src/setup/create.ts";
 import { checkPush } from "../../src/hooks/pre-receive.ts";
-import { renderProblems } from "../../src/hooks/problem.ts";
+import { renderHookDiagnostics } from "../../src/hooks/hook-diagnostic.ts";
 import { publish } from "../../src/publish/publish.ts";
 import { DNS_CVL, makeDisk, writeAppliance } from "../appliance/appliance-fixture.ts";
 import { commitFiles, PROGRAM, publishSmall, tryGit } from "./support.ts";
 import { git, scratch, writeFiles, gitAt } from "../git/git-fixture.ts";
 import { checkPublished } from "../../src/publish/check-published.ts";
-import { hasErrors } from "../../src/site/describe-network.ts";
+import { hasErrors } from "../../src/diagnostics.ts";
 import { withMirrors, type Mirrors } from "../../src/appliance/mirrors.ts";
 
 /** A push as a client without our hooks makes it. */
@@ -179,16 +179,16 @@ test("a version must evaluate, and hold no disk", async (t) => {
     commitFilesAsTheyAre(client, files);
     const commit = git(client, "rev-parse", "HEAD");
     commits.push(commit);
-    const problems = await lookAt({ folder, repository, client }, commit);
-    t.ok(problems.length > 0, title);
+    const found = await lookAt({ folder, repository, client }, commit);
+    t.ok(hasErrors(found), title);
     // How large a file may be is the repository's own setting.
     if (title !== "a large file")
       t.ok(hasErrors(await release({ folder, client }, commit)), `${title}: nor would it be released`);
-    const said = renderProblems(problems).join("\n");
+    const said = renderHookDiagnostics(found).join("\n");
     t.match(said, expected, title);
     t.notMatch(said, /ssh_private_key|internal error/, `${title}: nothing of another repository, no defect`);
   }
-  // What a hook says has at most ten problems; a file that is too large, or an image, is all that is looked at.
+  // What a hook says has at most ten refusals; a file that is too large, or an image, is all that is looked at.
   const images = cases.findIndex(([title]) => title === "a qcow2 by name");
   const groups = [
     [0, 5],
@@ -276,11 +276,10 @@ async function lookAt(
     GIT_OBJECT_DIRECTORY: path.join(client, ".git/objects"),
     GIT_ALTERNATE_OBJECT_DIRECTORIES: path.join(repository, "objects"),
   };
-  const { problems } = await checkPush(gitAt(repository, env), {
+  return checkPush(gitAt(repository, env), {
     updates: [{ ref: "refs/tags/v2", before: undefined, after: commit }],
     cache: path.join(folder, ".cache"),
   });
-  return problems;
 }
 
 /** Without the filters of Git LFS: what is written is what is committed. */
@@ -324,10 +323,12 @@ test("imports: beside the repository, out of reach, required", async (t) => {
   const updates = [{ ref: "refs/tags/v3", before: undefined, after: commit }];
   const cache = path.join(folder, ".cache");
   const options = { updates, cache, fetchMs: 1500 };
-  const { problems, warnings } = await checkPush(gitAt(path.join(folder, "repos/Derived")), options);
+  const found = await checkPush(gitAt(path.join(folder, "repos/Derived")), options);
   t.ok(Date.now() - startedAt < 25_000, `${Date.now() - startedAt} ms; one fetch alone may take 30 s`);
-  t.same(problems, []);
-  t.match(warnings, [{ where: "v3", message: /not checked to the end/ }]);
+  t.match(found, [
+    { code: "IMPORT_UNREACHABLE", severity: "warning", where: "v3", message: /not checked to the end/ },
+  ]);
+  t.equal(found.length, 1);
   t.ok(existsSync(repository));
 });
 
@@ -348,7 +349,7 @@ test("bounds hold, and can be set", async (t) => {
     /it has 3 versions; at most 2/,
     ...[2, 3, 4].map((n) => `HEAD:refs/tags/v${n}`),
   );
-  limited("cui.maxBlob", "none", /cui\.maxBlob is no positive number/, "HEAD:main");
+  limited("cui.maxBlob", "none", /HOOK_SETTING_INVALID: .*cui\.maxBlob is no positive number/, "HEAD:main");
   limited("receive.maxInputSize", "10", /pack exceeds maximum allowed size/, "HEAD:main");
 
   t.test("a tree that holds itself a billion times over", (t) => {

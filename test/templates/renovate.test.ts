@@ -157,7 +157,7 @@ Acme extends VANAppliance { DNS d; Web w; Mail m; m.title = "1"; }
   config.packageRules.push({ matchPackageNames: [urls.DNS], allowedVersions: "!/^3$/" });
   writeFiles(site, { "Acme.cvl": cvl, "renovate.json": JSON.stringify(config) });
   git(site, "init", "--quiet", "--initial-branch=main", ".");
-  await moveLock(gitAt(), { cwd: site, cache });
+  await moveLock(gitAt(), { cwd: site, cache, files: ["Acme.cvl"], keepsOthers: false });
   const lockFile = path.join(site, "cvl.lock");
   const back = (name: string): string =>
     git(path.join(served, name), "rev-parse", "v1^{commit}", "v1^{tree}").split("\n").join(" ");

@@ -10,9 +10,16 @@ import { textconv } from "../../disk/index-text.ts";
 import { verifyDisk } from "../../disk/verify.ts";
 import { CollectiveError } from "../../errors.ts";
 import { addDisks } from "../../publish/add-disks.ts";
-import { eachDiskVersion, findDisk, type DiskVersionsOptions } from "../../appliance/each-disk-version.ts";
+import {
+  eachDiskVersion,
+  findDisks,
+  type DiskVersion,
+  type DiskVersionsOptions,
+  type VersionDisk,
+} from "../../appliance/each-disk-version.ts";
 import type { Git } from "../../git/git.ts";
 import type { CliContext } from "../context.ts";
+import { onlyCvlFile } from "../cvl-files.ts";
 import { gitOf } from "../git-of.ts";
 
 export function configure(command: Command, context: CliContext): void {
@@ -33,7 +40,7 @@ function configureAdd(command: Command, context: CliContext): void {
     .action(async (cvl: string | undefined, options: { object?: string; json?: boolean }) => {
       const { disks, diagnostics, textOf } = await addDisks(gitOf(context), {
         cwd: context.cwd,
-        ...(cvl === undefined ? {} : { cvl }),
+        cvl: cvl ?? (await onlyCvlFile(context.cwd)),
         ...(options.object === undefined ? {} : { object: options.object }),
       });
       for (const diagnostic of diagnostics) context.warn(renderDiagnostic(diagnostic, textOf));
@@ -233,12 +240,21 @@ function configureExport(command: Command, context: CliContext): void {
           });
         }
         await eachDiskVersion(gitOf(context), versionOptions(context, repository, version), async (found) => {
-          const index = await findDisk(found, name).readIndex();
+          const index = await theDisk(found, name).readIndex();
           await exportDisk({ index, store: found.store, target, format });
           context.print(`${file}: ${mebibytes(index.sizeBytes)}, digest ${indexDigest(index)}`);
         });
       },
     );
+}
+
+/** @throws CollectiveError USAGE when several have the name. */
+function theDisk(version: DiskVersion, name: string): VersionDisk {
+  const found = findDisks(version, name);
+  if (found.length === 1) return found[0];
+  throw new CollectiveError("USAGE", `${name} is a device of several machines in ${version.where}`, {
+    hint: `name the disk: ${found.map((disk) => disk.name).join(" or ")}`,
+  });
 }
 
 function versionOptions(

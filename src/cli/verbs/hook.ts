@@ -3,8 +3,8 @@ import path from "node:path";
 import type { Command } from "commander";
 import { CollectiveError, messageOf } from "../../errors.ts";
 import { runKeptHook } from "../../hooks/kept-hook.ts";
-import { renderProblems } from "../../hooks/problem.ts";
-import type { CheckedPush } from "../../hooks/received-push.ts";
+import { renderHookDiagnostics, type HookDiagnostic } from "../../hooks/hook-diagnostic.ts";
+import type { RefUpdate } from "../../hooks/ref-updates.ts";
 import type { CliContext } from "../context.ts";
 import { gitOf } from "../git-of.ts";
 import { readStandardInput } from "../standard-input.ts";
@@ -76,7 +76,7 @@ function configurePrePush(command: Command, context: CliContext): void {
       const input = await readStandardInput();
       const git = gitOf(context);
       const [, url = ""] = args;
-      const checked = await checkOutgoing(git, { url, updates: parsePushed(input) });
+      const checked = await checkOutgoing(git, { url, updates: updatesOf(parsePushed(input)) });
       judge("push", checked, context);
       await runKeptHook({ file: kept, cwd: git.folder, args, input });
       await uploadObjects({ kept, git, args, input });
@@ -91,7 +91,7 @@ function configurePreReceive(command: Command, context: CliContext): void {
       const { parseReceived } = await import("../../hooks/ref-updates.ts");
       const input = await readStandardInput();
       const checked = await orRefusal("push", () =>
-        checkPush(gitOf(context), { updates: parseReceived(input) }),
+        checkPush(gitOf(context), { updates: updatesOf(parseReceived(input)) }),
       );
       judge("push", checked, context);
       await runKeptHook({ file: kept, cwd: context.cwd, args: [], input });
@@ -112,7 +112,7 @@ function configurePostReceive(command: Command, context: CliContext): void {
         context.warn(`warning: ${messageOf(error)}`);
       }
       try {
-        const decision = await decideRollout(gitOf(context), parseReceived(input));
+        const decision = await decideRollout(gitOf(context), updatesOf(parseReceived(input)));
         if (decision === undefined || context.program === undefined) return;
         const log = await startRollout(gitOf(context), context.program);
         context.warn(`Rolling out ${decision.branch} at ${decision.commit.slice(0, 12)}; see ${log}`);
@@ -123,6 +123,14 @@ function configurePostReceive(command: Command, context: CliContext): void {
       }
     },
   );
+}
+
+/** @throws CollectiveError USAGE when standard input held something else. */
+function updatesOf(updates: readonly RefUpdate[] | undefined): readonly RefUpdate[] {
+  if (updates !== undefined) return updates;
+  throw new CollectiveError("USAGE", "standard input is not what git tells this hook", {
+    hint: "git runs hooks by itself; `cui hook install` puts them in place",
+  });
 }
 
 /** A defect of ours must not let anything pass, and its stack is nothing for whoever pushes. */
@@ -140,9 +148,12 @@ async function orRefusal<Result>(what: string, work: () => Promise<Result>): Pro
 }
 
 /** Prints what could not be looked at; throws when something must be refused. */
-function judge(what: string, { problems, warnings }: CheckedPush, context: CliContext): void {
-  for (const line of renderProblems(warnings)) context.warn(`warning: ${line.trimStart()}`);
-  if (problems.length === 0) return;
-  const message = [`the ${what} is refused, nothing was changed:`, ...renderProblems(problems)].join("\n");
-  throw new CollectiveError("HOOK_REFUSED", message, { data: { problems } });
+function judge(what: string, diagnostics: readonly HookDiagnostic[], context: CliContext): void {
+  const warnings = diagnostics.filter(({ severity }) => severity === "warning");
+  const errors = diagnostics.filter(({ severity }) => severity === "error");
+  for (const line of renderHookDiagnostics(warnings)) context.warn(`warning: ${line.trimStart()}`);
+  if (errors.length === 0) return;
+  const lines = [`the ${what} is refused, nothing was changed:`, ...renderHookDiagnostics(errors)];
+  const codes = errors.map(({ where, code }) => ({ where, code }));
+  throw new CollectiveError("HOOK_REFUSED", lines.join("\n"), { data: { refused: codes } });
 }

@@ -1,10 +1,12 @@
 /** `cui init <template> <dir>`: starts an appliance, a network or a site from a template. */
 import path from "node:path";
 import type { Command } from "commander";
-import { initAppliance, type InitReport } from "../../setup/init.ts";
-import { TEMPLATES } from "../../setup/template.ts";
+import { CollectiveError } from "../../errors.ts";
+import { initAppliance, type InitOptions } from "../../setup/init.ts";
+import { TEMPLATES, usesBase } from "../../setup/template.ts";
 import type { CliContext } from "../context.ts";
 import { gitOf } from "../git-of.ts";
+import { parseActions, parseNames, parseTemplate } from "../init-arguments.ts";
 import { quoteForShell } from "../on-manager.ts";
 
 export function configure(command: Command, context: CliContext): void {
@@ -30,35 +32,44 @@ export function configure(command: Command, context: CliContext): void {
         "  cui init web Web && cd Web && sh build.sh",
       ].join("\n"),
     )
-    .action(
-      async (
-        template: string,
-        dir: string,
-        options: { name?: string; base?: string; renovate?: boolean; actions?: string },
-      ) => {
-        const report = await initAppliance(gitOf(context), {
-          template,
-          directory: dir,
-          cwd: context.cwd,
-          name: options.name,
-          base: options.base,
-          hasRenovate: options.renovate === true,
-          hooks: context.program,
-          actions: options.actions,
-          server: context.env["GITHUB_SERVER_URL"],
-        });
-        context.print(`Made ${report.names.object} in ${dir}: ${report.template.summary}. Next:`);
-        for (const line of nextSteps(report, context.cwd)) context.print(`  ${line}`);
-        if (options.actions === undefined) {
-          context.print(
-            "For GitHub, put the release of Collective's actions into .github/workflows: --actions does it.",
-          );
-        }
-      },
-    );
+    .action(async (template: string, dir: string, flags: Flags) => {
+      const wanted = readFlags(template, path.resolve(context.cwd, dir), flags);
+      await initAppliance(gitOf(context), {
+        ...wanted,
+        hooks: context.program,
+        server: context.env["GITHUB_SERVER_URL"],
+      });
+      context.print(`Made ${wanted.names.object} in ${dir}: ${wanted.template.summary}. Next:`);
+      for (const line of nextSteps(wanted, context.cwd)) context.print(`  ${line}`);
+      if (flags.actions === undefined) {
+        context.print(
+          "For GitHub, put the release of Collective's actions into .github/workflows: --actions does it.",
+        );
+      }
+    });
 }
 
-function nextSteps({ template, directory, names }: InitReport, cwd: string): string[] {
+interface Flags {
+  readonly name?: string;
+  readonly base?: string;
+  readonly renovate?: boolean;
+  readonly actions?: string;
+}
+
+/** @throws CollectiveError USAGE. */
+function readFlags(templateName: string, directory: string, flags: Flags): InitOptions {
+  const template = parseTemplate(templateName);
+  const names = parseNames(template, { directory, name: flags.name, base: flags.base });
+  const hasRenovate = flags.renovate === true;
+  if (hasRenovate && !usesBase(template)) {
+    const message = `--renovate goes with the templates derived and site, not ${template.name}`;
+    throw new CollectiveError("USAGE", message);
+  }
+  const actions = flags.actions === undefined ? undefined : parseActions(flags.actions);
+  return { template, directory, names, hasRenovate, actions };
+}
+
+function nextSteps({ template, directory, names }: InitOptions, cwd: string): string[] {
   const enter = `cd ${quoteForShell(path.relative(cwd, directory) || ".")}`;
   const file = `${names.object}.cvl`;
   if (template.kind === "site") {

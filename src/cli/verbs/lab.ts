@@ -1,10 +1,11 @@
 /** `cui lab`: hypervisor hosts on one machine, for trying things out. */
 import { cacheFolder } from "../../cache-folder.ts";
 import { InvalidArgumentError, type Command } from "commander";
+import { CollectiveError } from "../../errors.ts";
 import { labDown } from "../../host/lab/lab-down.ts";
-import { labExecInherited } from "../../host/lab/lab-exec.ts";
+import { labExecInherited, placesOf } from "../../host/lab/lab-exec.ts";
 import { DEFAULT_LAB_DIRECTORY, labStatus, type LabState } from "../../host/lab/lab-state.ts";
-import { labUp } from "../../host/lab/lab-up.ts";
+import { labUp, MAX_HOSTS } from "../../host/lab/lab-up.ts";
 import type { VerbContext } from "../context.ts";
 
 interface DirectoryOption {
@@ -35,6 +36,8 @@ export function configure(command: Command, context: VerbContext): void {
     .argument("<command...>", "the program and its arguments, after --")
     .addHelpText("after", "\nExample:\n  cui lab exec host1 -- virsh list\n")
     .action(async (place: string, args: [string, ...string[]], { dir }: DirectoryOption) => {
+      const lab = await labStatus(dir);
+      if (lab.up) checkPlace(lab, place);
       context.exitWith(await labExecInherited({ directory: dir, place }, args));
     });
 }
@@ -43,7 +46,7 @@ function configureUp(command: Command, context: VerbContext): void {
   addDirectory(
     command.command("up").description("make hosts with libvirt and Open vSwitch in namespaces of their own"),
   )
-    .option("--hosts <count>", "how many", parseNumber, 2)
+    .option("--hosts <count>", "how many", parseHosts, 2)
     .option("--external-tag <tag>", "VLAN tag of the external segment (untagged without)", parseNumber)
     .option("--owner <pid>", "the lab ends when this process does", parseNumber)
     .option("--json", "print the lab as JSON")
@@ -83,6 +86,18 @@ function renderLab({ hosts, external, vlans }: LabState): string {
     `outside    ${external.gateway} on ${external.subnet} (${external.tag === null ? "untagged" : `VLAN ${external.tag}`})`,
     `free       VLANs ${vlans.from}-${vlans.to}, addresses ${addresses.first}-${addresses.last}`,
   ].join("\n");
+}
+
+function checkPlace(lab: LabState, place: string): void {
+  const places = placesOf(lab);
+  if (places.includes(place)) return;
+  throw new CollectiveError("USAGE", `the lab has no "${place}"`, { hint: `it has ${places.join(", ")}` });
+}
+
+function parseHosts(text: string): number {
+  const hosts = parseNumber(text);
+  if (hosts >= 1 && hosts <= MAX_HOSTS) return hosts;
+  throw new CollectiveError("USAGE", `a lab has 1 to ${MAX_HOSTS} hosts, not ${hosts}`);
 }
 
 function parseNumber(text: string): number {

@@ -4,6 +4,7 @@ import { renderDiagnostic } from "../../diagnostics.ts";
 import { CollectiveError } from "../../errors.ts";
 import { moveLock, type LockChange } from "../../appliance/move-lock.ts";
 import type { CliContext } from "../context.ts";
+import { cvlFilesIn } from "../cvl-files.ts";
 import { gitOf } from "../git-of.ts";
 
 export function configure(command: Command, context: CliContext): void {
@@ -12,10 +13,9 @@ export function configure(command: Command, context: CliContext): void {
     .option("--json", "print every import with its version before and after as JSON")
     .addHelpText("after", "\nExample:\n  cui lock office.cvl && git diff cvl.lock\n")
     .action(async (cvl: string | undefined, options: { readonly json?: boolean }) => {
-      const report = await moveLock(gitOf(context), {
-        cwd: context.cwd,
-        ...(cvl === undefined ? {} : { file: cvl }),
-      });
+      const { cwd } = context;
+      const files = cvl === undefined ? await cvlFilesIn(cwd) : [cvl];
+      const report = await moveLock(gitOf(context), { cwd, files, keepsOthers: cvl !== undefined });
       for (const diagnostic of report.diagnostics) context.warn(renderDiagnostic(diagnostic, report.textOf));
       if (report.changes === undefined) {
         throw new CollectiveError("INVALID_INPUT", "the lock stays as it is: there are errors");

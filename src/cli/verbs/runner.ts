@@ -1,6 +1,7 @@
 /** `cui runner <site>`: the daemon that carries out what the protected branch of a site says. */
 import path from "node:path";
 import type { Command } from "commander";
+import { visible } from "../../diagnostics.ts";
 import { CollectiveError } from "../../errors.ts";
 import { createLog } from "../../forge/runner/run-log.ts";
 import { runRunner, siteUrlOf, workFolderName } from "../../forge/runner/run-runner.ts";
@@ -13,6 +14,7 @@ import type { CliContext } from "../context.ts";
 import { gitOf } from "../git-of.ts";
 import { createProgressView } from "../render-progress.ts";
 import { isCommitId } from "../../git/commit-id.ts";
+import { isRefusedUrl } from "../../git/url.ts";
 
 interface Flags {
   readonly once?: boolean;
@@ -61,8 +63,8 @@ Examples:
 }
 
 async function watch(context: CliContext, site: string, flags: Flags): Promise<void> {
-  const url = siteUrlOf(site, context.cwd);
-  const folder = siteFolderOf(flags.folder);
+  const url = readUrl(site, context.cwd);
+  const folder = readFolder(flags.folder);
   const { acceptRewind } = flags;
   if (acceptRewind !== undefined && !isCommitId(acceptRewind)) {
     throw new CollectiveError("USAGE", "--accept-rewind expects a whole commit id, 40 hex digits");
@@ -122,6 +124,21 @@ function stopOnSignals(context: CliContext): { readonly signal: AbortSignal; dis
       process.off("SIGTERM", onSignal).off("SIGINT", onSignal);
     },
   };
+}
+
+function readUrl(site: string, cwd: string): string {
+  const resolved = siteUrlOf(site, cwd);
+  if (!isRefusedUrl(resolved)) return resolved.url;
+  throw new CollectiveError("USAGE", resolved.message, { hint: resolved.hint });
+}
+
+function readFolder(site: string): string {
+  const folder = siteFolderOf(site);
+  if (folder !== undefined) return folder;
+  const message = `expected the folder of the site in its repository, got "${visible(site)}"`;
+  throw new CollectiveError("USAGE", message, {
+    hint: "write it from the top of the repository: sites/acme",
+  });
 }
 
 function secondsOf(name: string, text: string): number {

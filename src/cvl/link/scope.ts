@@ -1,11 +1,10 @@
 /** What the binding of one file works with: its names, where to report, how much it may do. */
-import type { Span } from "../../diagnostics.ts";
+import { makeDiagnostic, type Diagnostic, type Span } from "../../diagnostics.ts";
 import { hintNearest } from "../nearest.ts";
 import type { ObjectClass } from "./object-class.ts";
-import { makeDiagnostic, quote, type Reporter } from "../report.ts";
+import { quote, type Reporter } from "../report.ts";
 import type { SourceFile } from "../source.ts";
 import type { SyntaxRange } from "../parse/syntax.ts";
-import type { Diagnostic } from "../../diagnostics.ts";
 
 export interface Scope {
   readonly file: SourceFile;

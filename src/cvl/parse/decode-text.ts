@@ -1,6 +1,5 @@
 /** The bytes of a CVL file to text: UTF-8, and nothing that only looks like it. */
-import type { Diagnostic } from "../../diagnostics.ts";
-import { makeDiagnostic } from "../report.ts";
+import { makeDiagnostic, type Diagnostic } from "../../diagnostics.ts";
 
 /** The text, with U+FFFD for what is no UTF-8 and a diagnostic at the first such place. */
 export function decodeText(

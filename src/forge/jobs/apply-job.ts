@@ -23,13 +23,13 @@ import { mergedPullEvidence } from "../merged-pull.ts";
 import { parseRepositoryName } from "../repository-name.ts";
 import { renderRollout } from "../render-rollout.ts";
 import { reportRollout, type RolloutNotice } from "../report-rollout.ts";
-import { refusesPaths, siteFolderOf } from "../site-source.ts";
+import { refusesPaths } from "../site-source.ts";
 import type { JobContext, JobResult } from "./job.ts";
 import { isCommitId, type CommitId } from "../../git/commit-id.ts";
 
 export interface ApplyInputs {
-  /** The site's folder in the repository, `.` for its top. */
-  readonly site: string;
+  /** The site's folder from the top of the repository, as `siteFolderOf` gives it. */
+  readonly folder: string;
   /** The protected branch; default the repository's default branch. */
   readonly branch: string | undefined;
   /** Of the deployment. */
@@ -88,7 +88,7 @@ async function rollOut(
   const { git, env } = job;
   const stateDirectory = stateDirectoryOf(env);
   const store = await openStateStore(stateDirectory);
-  const folder = siteFolderOf(inputs.site);
+  const { folder } = inputs;
   const siteName = await originUrl(git);
   const result = await applyCommit({
     ...{ git, folder, commit, tip, siteName, store, env },

@@ -1,7 +1,6 @@
 /** The job that keeps an appliance or a site up to date: one pull request for each bump. */
 import path from "node:path";
 import { visible } from "../../diagnostics.ts";
-import { CollectiveError } from "../../errors.ts";
 import { escapeText } from "../../plan/escape-markdown.ts";
 import { withMirrors } from "../../appliance/mirrors.ts";
 import { workflowNote } from "../annotations.ts";
@@ -27,7 +26,7 @@ export interface BumpInputs {
  */
 export async function runBumpJob(inputs: BumpInputs, job: JobContext): Promise<JobResult> {
   const { repository, branch, cache } = inputs;
-  const git = job.git.at(folderIn(job.git.folder, inputs.directory));
+  const git = job.git.at(path.resolve(job.git.folder, inputs.directory));
   const report = await withMirrors(
     git,
     (mirrors) => openBumps({ git, mirrors, forge: job.forge(), repository, branch }),
@@ -92,10 +91,4 @@ function cell(text: string): string {
 
 function visibleLines(text: string): string {
   return text.split("\n").map(visible).join("\n");
-}
-
-function folderIn(workspace: string, directory: string): string {
-  const folder = path.resolve(workspace, directory);
-  if (folder === workspace || folder.startsWith(`${workspace}${path.sep}`)) return folder;
-  throw new CollectiveError("USAGE", "the input directory expects a folder inside the workspace");
 }

@@ -1,8 +1,7 @@
 /** Every mistake of a checkout's files, beside its line. Works without any token; with one that may, a check run has them too. */
-import { visible, type Diagnostic } from "../../diagnostics.ts";
+import { hasErrors, visible, type Diagnostic } from "../../diagnostics.ts";
 import { escapeText } from "../../plan/escape-markdown.ts";
 import { checkSite, type CheckOptions } from "../../preview/check-site.ts";
-import { hasErrors } from "../../site/describe-network.ts";
 import { policyAt } from "../../preview/preview-site.ts";
 import { annotationsOf, type Annotation } from "../annotations.ts";
 import { reportCheckRun } from "../check-run.ts";

@@ -4,7 +4,7 @@
  */
 import path from "node:path";
 import { visible } from "../../diagnostics.ts";
-import { CollectiveError } from "../../errors.ts";
+import type { CollectiveError } from "../../errors.ts";
 import { APPROVAL_FORMAT, type Approval } from "../../plan/approval.ts";
 import { previewSite, type SitePreview } from "../../preview/preview-site.ts";
 import { annotationsOf, type Annotation } from "../annotations.ts";
@@ -77,7 +77,7 @@ async function previewPull(inputs: PlanInputs, job: JobContext, pull: PullReques
   const commits = await pullRequestCommits(job.git, pull, job.env);
   try {
     const preview = await previewSite({
-      git: job.git.at(siteFolder(job.git.folder, inputs.site)),
+      git: job.git.at(path.resolve(job.git.folder, inputs.site)),
       ...commits,
       cache: inputs.cache,
       refusePaths: inputs.refusePaths,
@@ -110,15 +110,6 @@ function isOfTheSite(error: unknown): error is CollectiveError {
     "UTILITY_INVENTORY_INVALID",
     "REPOSITORY_FILE_REFUSED",
     "REPOSITORY_FILE_TOO_LARGE",
-  );
-}
-
-function siteFolder(workspace: string, site: string): string {
-  const folder = path.resolve(workspace, site);
-  if (folder === workspace || folder.startsWith(`${workspace}${path.sep}`)) return folder;
-  throw new CollectiveError(
-    "USAGE",
-    `the input site expects a folder of the checkout, got "${visible(site)}"`,
   );
 }
 

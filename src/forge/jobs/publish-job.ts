@@ -3,7 +3,7 @@ import { CollectiveError } from "../../errors.ts";
 import { withMirrors } from "../../appliance/mirrors.ts";
 import type { Version } from "../../appliance/versions.ts";
 import { checkPublished } from "../../publish/check-published.ts";
-import { hasErrors } from "../../site/describe-network.ts";
+import { hasErrors } from "../../diagnostics.ts";
 import { workflowNote } from "../annotations.ts";
 import type { JobContext, JobResult } from "./job.ts";
 import { createVersionTag, findNextVersion } from "./next-version.ts";

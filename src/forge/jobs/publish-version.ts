@@ -1,11 +1,10 @@
 /** One version of an appliance on its forge: checked, released with what it changes, told to its dependents. */
-import type { Diagnostic } from "../../diagnostics.ts";
+import { hasErrors, type Diagnostic } from "../../diagnostics.ts";
 import { CollectiveError } from "../../errors.ts";
 import type { Oid } from "../../disk/object-store.ts";
 import { describeVersionDifference } from "../../preview/version-difference.ts";
 import type { Version, Withdrawn } from "../../appliance/versions.ts";
 import { checkPublished, objectsOf, type CheckedVersion } from "../../publish/check-published.ts";
-import { hasErrors } from "../../site/describe-network.ts";
 import { describeVersion, type DescribedFile } from "../../preview/describe-version.ts";
 import { planBetweenVersions } from "../../preview/version-plan.ts";
 import { workflowNote } from "../annotations.ts";

@@ -3,9 +3,10 @@ import { createHash } from "node:crypto";
 import { mkdir } from "node:fs/promises";
 import path from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
+import type { Diagnostic } from "../../diagnostics.ts";
 import { CollectiveError } from "../../errors.ts";
 import type { Git } from "../../git/git.ts";
-import { isUrlProblem, resolveUrl } from "../../git/url.ts";
+import { resolveUrl, type RepositoryUrl } from "../../git/url.ts";
 import { nextDelayMs } from "./backoff.ts";
 import { runPass, type PassOptions, type PassResult } from "./run-pass.ts";
 import { runnerForge } from "./runner-forge.ts";
@@ -54,12 +55,10 @@ export async function runRunner(options: RunnerOptions): Promise<PassResult> {
   return last;
 }
 
-/** The URL of a site as the command line has it: a URL, or a path that is made absolute. @throws CollectiveError USAGE. */
-export function siteUrlOf(text: string, cwd: string): string {
+/** Where a site's repository is, as a person writes it: a URL, or a path that is made absolute. Refused as by `resolveUrl`. */
+export function siteUrlOf(text: string, cwd: string): RepositoryUrl | Diagnostic {
   const isPath = !/^[A-Za-z][A-Za-z0-9+.-]*:\/\/|^[^/@]+@[^/:]+:/.test(text);
-  const resolved = resolveUrl(isPath ? path.resolve(cwd, text) : text, "/");
-  if (!isUrlProblem(resolved)) return resolved.url;
-  throw new CollectiveError("USAGE", resolved.message, { hint: resolved.hint });
+  return resolveUrl(isPath ? path.resolve(cwd, text) : text, "/");
 }
 
 /** A folder's name for a site: readable, and different for every URL. */

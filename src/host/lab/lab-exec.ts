@@ -1,13 +1,18 @@
 /** Runs programs inside a lab: on one of its hosts, or outside. */
 import { CollectiveError } from "../../errors.ts";
 import { runInherited, type Command } from "../../io.ts";
-import { labStatus } from "./lab-state.ts";
+import { labStatus, type LabState } from "./lab-state.ts";
 import { inNamespaces } from "./namespaces.ts";
 
 export interface LabPlace {
   readonly directory: string;
   /** `outside`, or the name of a host. */
   readonly place: string;
+}
+
+/** The places a lab has. */
+export function placesOf({ hosts }: LabState): readonly string[] {
+  return ["outside", ...hosts.map(({ name }) => name)];
 }
 
 /** The command that runs a command there, in the folder the caller is in unless it names one. */
@@ -43,6 +48,7 @@ async function pidOf({ directory, place }: LabPlace): Promise<number> {
   if (place === "outside") return state.init.pid;
   const host = state.hosts.find(({ name }) => name === place);
   if (host !== undefined) return host.init.pid;
-  const places = ["outside", ...state.hosts.map(({ name }) => name)].join(", ");
-  throw new CollectiveError("USAGE", `the lab has no "${place}"`, { hint: `it has ${places}` });
+  throw new CollectiveError("LAB_NOT_FOUND", `the lab has no "${place}"`, {
+    hint: `it has ${placesOf(state).join(", ")}`,
+  });
 }

@@ -14,6 +14,7 @@ import { childrenOf, isRunning } from "./process-table.ts";
 export interface LabOptions {
   /** Made by the lab and removed with it: absent, empty, or left by a lab that is down. */
   readonly directory: string;
+  /** 1 to `MAX_HOSTS`. */
   readonly hosts: number;
   /** The user's cache folder: what was found out about this machine is kept there. */
   readonly cache: string;
@@ -31,7 +32,7 @@ export interface Lab extends LabState {
 }
 
 const BRIDGE = "br-int";
-const MAX_HOSTS = 16;
+export const MAX_HOSTS = 16;
 /** A unix socket's path has at most 107 bytes; the longest in a lab is 45 longer than the lab's folder. */
 const MAX_DIRECTORY_LENGTH = 60;
 /** One that has ended is noticed sooner. */
@@ -43,7 +44,7 @@ const HOST_MANAGER_TIMEOUT_MS = 300_000;
  */
 export async function labUp(options: LabOptions): Promise<Lab> {
   const directory = path.resolve(options.directory);
-  checkOptions(directory, options.hosts);
+  checkDirectory(directory);
   await claimDirectory(directory);
   const lifetime = options.lifetime ?? "process";
   const namespaces = await startNamespaces({ directory, hosts: options.hosts, lifetime }).catch(
@@ -128,10 +129,7 @@ function describeHost(directory: string, index: number, init: LabHost["init"]): 
   return { name, address: `unix:${path.join(folder, "host.sock")}`, directory: folder, bridge: BRIDGE, init };
 }
 
-function checkOptions(directory: string, hosts: number): void {
-  if (!Number.isInteger(hosts) || hosts < 1 || hosts > MAX_HOSTS) {
-    throw new CollectiveError("USAGE", `a lab has 1 to ${MAX_HOSTS} hosts, not ${hosts}`);
-  }
+function checkDirectory(directory: string): void {
   if (process.getuid?.() !== 0) {
     throw new CollectiveError("LAB_NEEDS_ROOT", "a lab makes namespaces and runs libvirt, which needs root", {
       hint: "run the command as root",
