@@ -7,6 +7,7 @@ import { runIfUnlocked, withFileLock } from "../file-lock.ts";
 import { run, type Command, stderrOf } from "../io.ts";
 import type { Git } from "../git/git.ts";
 import { localFolder, type RepositoryUrl } from "../git/url.ts";
+import { deleteRef } from "../git/refs.ts";
 
 /** The remote's `HEAD` commit, whatever its branch is called: where `withdrawn.yaml` is read. */
 export const DEFAULT_BRANCH_REF = "refs/cui/default";
@@ -117,7 +118,7 @@ function bounded(command: Command, timeoutMs: number | undefined): Command {
 /** An empty repository, or one whose HEAD names a branch that does not exist. */
 async function fetchWithoutHead(git: Git, remote: RepositoryUrl): Promise<void> {
   await withFileLock(fetchLock(git.folder, git.signal), async () => {
-    await git.run({ args: ["update-ref", "-d", DEFAULT_BRANCH_REF] });
+    await deleteRef(git, DEFAULT_BRANCH_REF);
     await run(fetchCommand(git, remote, BRANCHES_AND_VERSIONS)).catch((error: unknown) => {
       throw unreachable(remote.url, error);
     });

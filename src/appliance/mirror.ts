@@ -23,12 +23,12 @@ import { isHttp, localFolder, requireUrl, type RepositoryUrl } from "../git/url.
 import {
   MAX_WITHDRAWN_BYTES,
   parseWithdrawn,
-  versionOfTag,
   WITHDRAWN_FILE,
   type Version,
   type Withdrawn,
 } from "./versions.ts";
 import { findCommit } from "../git/history.ts";
+import { taggedVersions } from "./version-tags.ts";
 
 /** A Git LFS object of a commit; `path` is where its pointer lies. */
 export interface WantedObject {
@@ -127,10 +127,8 @@ export async function openMirror(
 }
 
 async function listVersions(git: Git, objects: GitObjects): Promise<readonly Version[]> {
-  const names = await git.run({ args: ["for-each-ref", "--format=%(refname:lstrip=2)", "refs/tags/v*"] });
-  const numbers = names.split("\n").flatMap((name) => versionOfTag(name) ?? []);
   const versions = await Promise.all(
-    numbers.map(async (version) => {
+    (await taggedVersions(git)).map(async (version) => {
       const commit = await objects.info(`refs/tags/v${version}^{commit}`);
       return commit === undefined ? [] : [{ version, commit: commit.oid }];
     }),

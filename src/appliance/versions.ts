@@ -14,6 +14,13 @@ export function versionOfTag(tag: string): number | undefined {
   return /^v[1-9][0-9]{0,8}$/.test(tag) ? Number(tag.slice(1)) : undefined;
 }
 
+/** The version a ref stands for; undefined for any other ref than such a tag. */
+export function versionOfRef(ref: string): number | undefined {
+  return ref.startsWith(TAGS) ? versionOfTag(ref.slice(TAGS.length)) : undefined;
+}
+
+const TAGS = "refs/tags/";
+
 /** Numbers between 1 and the newest that have no tag: readers meet them with a warning. At most the first ten. */
 export function versionGaps(versions: readonly Pick<Version, "version">[]): readonly number[] {
   const present = new Set(versions.map(({ version }) => version));

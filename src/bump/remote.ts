@@ -2,10 +2,10 @@
 import { visible } from "../diagnostics.ts";
 import { CollectiveError } from "../errors.ts";
 import type { Git } from "../git/git.ts";
-import { versionOfTag, type Version } from "../appliance/versions.ts";
+import { versionOfRef, type Version } from "../appliance/versions.ts";
 import { push, type PushOptions, type PushResult } from "../git/push.ts";
 import { configValue } from "../git/config.ts";
-import { isCommitId } from "../git/commit-id.ts";
+import { listRemoteRefs, type RemoteRefs } from "../git/refs.ts";
 
 export interface BumpRemote {
   /** The default branch's name, without `refs/heads/`. */
@@ -26,14 +26,16 @@ export interface ReadRemoteOptions {
   readonly branch?: string | undefined;
 }
 
+const BRANCHES = "refs/heads/";
+
 /**
  * Asks `origin`, and brings what it names into the clone; no ref of the clone changes.
  * @throws CollectiveError BUMP_NO_REMOTE, REPOSITORY_UNREACHABLE.
  */
 export async function readBumpRemote({ git, prefix, branch }: ReadRemoteOptions): Promise<BumpRemote> {
-  const refs = await listRefs(git);
-  const name = branch ?? refs.head;
-  const tip = name === undefined ? undefined : refs.commits.get(`refs/heads/${name}`);
+  const refs = await askOrigin(git);
+  const name = branch ?? refs.head?.slice(BRANCHES.length);
+  const tip = name === undefined ? undefined : refs.ids.get(`${BRANCHES}${name}`);
   if (name === undefined || tip === undefined) {
     throw new CollectiveError(
       "BUMP_NO_REMOTE",
@@ -43,11 +45,11 @@ export async function readBumpRemote({ git, prefix, branch }: ReadRemoteOptions)
   }
   const versions = new Map<number, Version>();
   const bumpBranches = new Map<string, string>();
-  for (const [ref, commit] of refs.commits) {
-    const version = versionOfTag(ref.replace(/^refs\/tags\//, "").replace(/\^\{\}$/, ""));
+  for (const [ref, commit] of refs.ids) {
     // The peeled line of an annotated tag comes after the tag's own, and has the commit.
-    if (ref.startsWith("refs/tags/") && version !== undefined) versions.set(version, { version, commit });
-    if (ref.startsWith(`refs/heads/${prefix}`)) bumpBranches.set(ref.slice("refs/heads/".length), commit);
+    const version = versionOfRef(ref.replace(/\^\{\}$/, ""));
+    if (version !== undefined) versions.set(version, { version, commit });
+    if (ref.startsWith(`${BRANCHES}${prefix}`)) bumpBranches.set(ref.slice(BRANCHES.length), commit);
   }
   await bring(git, [tip, ...bumpBranches.values()]);
   const ascending = [...versions.values()].sort((a, b) => a.version - b.version);
@@ -104,32 +106,19 @@ export async function deleteBumpBranch(git: Git, branch: string, expected: strin
   return pushToOrigin(git, { refspecs: [`:${ref}`], lease: { ref, commit: expected } });
 }
 
-async function listRefs(
-  git: Git,
-): Promise<{ readonly head: string | undefined; readonly commits: ReadonlyMap<string, string> }> {
+async function askOrigin(git: Git): Promise<RemoteRefs> {
   if ((await configValue(git, "remote.origin.url")) === undefined) {
     throw new CollectiveError("BUMP_NO_REMOTE", `${git.folder} is no clone: there is no origin to push to`, {
       hint: "`git remote add origin <url>`; without --push the working tree alone is changed",
     });
   }
   const patterns = ["HEAD", "refs/heads/*", "refs/tags/v*"];
-  const listed = await git
-    .run({ args: ["ls-remote", "--symref", "--", "origin", ...patterns] })
-    .catch((error: unknown) => {
-      throw new CollectiveError("REPOSITORY_UNREACHABLE", "origin does not answer", {
-        hint: "try `git ls-remote origin`",
-        cause: error,
-      });
+  return listRemoteRefs(git, { of: "origin", patterns }).catch((error: unknown) => {
+    throw new CollectiveError("REPOSITORY_UNREACHABLE", "origin does not answer", {
+      hint: "try `git ls-remote origin`",
+      cause: error,
     });
-  let head: string | undefined;
-  const commits = new Map<string, string>();
-  for (const line of listed.split("\n")) {
-    const [value = "", name = ""] = line.split("\t");
-    if (name === "HEAD" && value.startsWith("ref: refs/heads/"))
-      head = value.slice("ref: refs/heads/".length);
-    if (isCommitId(value) && name !== "HEAD") commits.set(name, value);
-  }
-  return { head, commits };
+  });
 }
 
 /** Commits the clone lacks; asked for by id, which is what the remote has just named. */

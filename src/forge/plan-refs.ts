@@ -3,6 +3,7 @@ import type { Git } from "../git/git.ts";
 import { openGitObjects } from "../git/objects.ts";
 import { parentsOf, treeOf } from "../git/history.ts";
 import { isCommitId } from "../git/commit-id.ts";
+import { listRefs } from "../git/refs.ts";
 
 export const PLAN_REFS = "refs/collective/plans";
 const MAX_BYTES = 16 * 1024 * 1024;
@@ -29,8 +30,8 @@ export async function findPlanRef(git: Git, commit: string): Promise<PlanRef | u
 
 /** Commits that have a plan. */
 export async function listPlanRefs(git: Git): Promise<ReadonlySet<string>> {
-  const args = ["for-each-ref", "--format=%(refname:lstrip=3)", `--count=${MAX_REFS}`, `${PLAN_REFS}/`];
-  return new Set((await git.run({ args })).split("\n").filter(isCommitId));
+  const refs = await listRefs(git, { pattern: `${PLAN_REFS}/`, limit: MAX_REFS });
+  return new Set(refs.map(({ name }) => name.slice(PLAN_REFS.length + 1)).filter(isCommitId));
 }
 
 async function sameTree(git: Git, commit: string, refs: ReadonlySet<string>): Promise<string | undefined> {

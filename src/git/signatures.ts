@@ -10,6 +10,7 @@ import { run } from "../io.ts";
 import type { Git } from "./git.ts";
 import { openGitObjects } from "./objects.ts";
 import { isCommitId } from "./commit-id.ts";
+import { listRefs } from "./refs.ts";
 
 /** Where people put their signed tags: `refs/collective/approvals/<commit>/<anything>`. */
 export const APPROVAL_REFS = "refs/collective/approvals";
@@ -95,7 +96,8 @@ async function signedObjects(git: Git, commit: string): Promise<SignedObject[]> 
     const found: SignedObject[] = [];
     const own = splitCommit((await readText(commit, "commit")) ?? "");
     if (own !== undefined) found.push({ name: "the commit", how: "signed the commit", ...own });
-    for (const { ref, oid } of await approvalTags(git, commit)) {
+    const tags = await listRefs(git, { pattern: `${APPROVAL_REFS}/${commit}/`, limit: MAX_TAGS });
+    for (const { name: ref, oid } of tags) {
       const name = ref.slice(`${APPROVAL_REFS}/${commit}/`.length);
       found.push({
         name,
@@ -107,15 +109,6 @@ async function signedObjects(git: Git, commit: string): Promise<SignedObject[]> 
   } finally {
     await objects.close();
   }
-}
-
-async function approvalTags(git: Git, commit: string): Promise<{ ref: string; oid: string }[]> {
-  const args = ["for-each-ref", `--count=${MAX_TAGS}`, "--format=%(objectname) %(refname)"];
-  const text = await git.run({ args: [...args, `${APPROVAL_REFS}/${commit}/`] });
-  return text.split("\n").flatMap((line) => {
-    const [oid = "", ref = ""] = line.split(" ");
-    return ref === "" ? [] : [{ oid, ref }];
-  });
 }
 
 /** A commit's signature is a header of it; what is signed is the commit without that header. */

@@ -1,13 +1,7 @@
 /** The default branch is neither deleted nor rewound. */
-import type { Git } from "../git/git.ts";
 import type { ReceivedPush } from "./received-push.ts";
 import { refusal, type HookDiagnostic } from "./hook-diagnostic.ts";
 import { shortRef, type RefUpdate } from "./ref-updates.ts";
-
-/** The ref of a repository's default branch. */
-export async function defaultBranchOf(git: Git): Promise<string> {
-  return (await git.status({ args: ["symbolic-ref", "--quiet", "HEAD"] })).stdout.trim();
-}
 
 /** What a push would do to the repository's default branch. */
 export async function checkBranches(push: ReceivedPush, branch: string): Promise<readonly HookDiagnostic[]> {

@@ -9,13 +9,14 @@ import { gitFolderOf } from "../git/folder.ts";
 import { openGitObjects, type GitObjects } from "../git/objects.ts";
 import { lfsStore } from "../lfs/local-store.ts";
 import { listNewPointers } from "../lfs/new-pointers.ts";
-import { versionOfTag } from "../appliance/versions.ts";
+import { versionOfRef } from "../appliance/versions.ts";
 import { withMirrors, type Mirrors } from "../appliance/mirrors.ts";
 import { checkVersion, type VersionRule } from "../publish/check-version.ts";
 import { openCandidate } from "../publish/version-candidate.ts";
 import { inFilesOf, refusal, warning, type HookDiagnostic } from "./hook-diagnostic.ts";
-import { versionOfRef, type RefUpdate } from "./ref-updates.ts";
+import type { RefUpdate } from "./ref-updates.ts";
 import { checkVersions, type NewVersion } from "./version-rules.ts";
+import { listRemoteRefs, type RemoteRefs } from "../git/refs.ts";
 
 export interface PrePushOptions {
   /** What git was asked to push to. */
@@ -33,36 +34,24 @@ export async function checkOutgoing(
   if (!updates.some(({ ref }) => versionOfRef(ref) !== undefined)) return [];
   const remote = await remoteRefs(git, url);
   if (remote === undefined) return [notAsked(url)];
-  const { added, refusals } = checkVersions(updates, remote.versions);
+  const versions = [...remote.ids.keys()].flatMap((name) => versionOfRef(name) ?? []);
+  const { added, refusals } = checkVersions(updates, new Set(versions));
   if (refusals.length > 0) return refusals;
   const objects = openGitObjects(git);
   try {
     return await withMirrors(git, (mirrors) =>
-      checkContents({ git, objects, mirrors, added, known: remote.ids }),
+      checkContents({ git, objects, mirrors, added, known: [...new Set(remote.ids.values())] }),
     );
   } finally {
     await objects.close();
   }
 }
 
-interface RemoteRefs {
-  readonly versions: ReadonlySet<number>;
-  readonly ids: readonly string[];
-}
-
 /** Undefined when the remote cannot be asked. A password may be asked for: `git push` just did so as well. */
 async function remoteRefs(git: Git, url: string): Promise<RemoteRefs | undefined> {
+  const asking = git.with({ GIT_TERMINAL_PROMPT: undefined });
   try {
-    const listed = await git.run({
-      args: ["ls-remote", "--quiet", "--refs", "--", url],
-      env: { GIT_TERMINAL_PROMPT: undefined },
-      timeoutMs: ASK_TIMEOUT_MS,
-    });
-    const lines = listed.split("\n").filter((line) => line !== "");
-    return {
-      versions: new Set(lines.flatMap((line) => versionOfTag(line.split("\trefs/tags/")[1] ?? "") ?? [])),
-      ids: [...new Set(lines.map((line) => line.split("\t")[0] ?? ""))],
-    };
+    return await listRemoteRefs(asking, { of: url, timeoutMs: ASK_TIMEOUT_MS });
   } catch (error) {
     if (error instanceof CollectiveError) return undefined;
     throw error;

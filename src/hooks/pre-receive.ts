@@ -11,16 +11,18 @@ import { openGitObjects } from "../git/objects.ts";
 import { lfsStore } from "../lfs/local-store.ts";
 import { cacheFolder } from "../cache-folder.ts";
 import { withMirrors } from "../appliance/mirrors.ts";
-import { versionOfTag } from "../appliance/versions.ts";
-import { checkBranches, defaultBranchOf } from "./check-branches.ts";
+import { versionOfRef } from "../appliance/versions.ts";
+import { taggedVersions } from "../appliance/version-tags.ts";
+import { checkBranches } from "./check-branches.ts";
 import { checkCommit } from "./check-commit.ts";
 import { checkNewObjects } from "./new-objects.ts";
 import { refusal, type HookDiagnostic } from "./hook-diagnostic.ts";
 import { limitSetting, readLimits } from "./receive-limits.ts";
 import type { ReceivedPush } from "./received-push.ts";
-import { versionOfRef, type RefUpdate } from "./ref-updates.ts";
+import type { RefUpdate } from "./ref-updates.ts";
 import { checkVersions, type NewVersion } from "./version-rules.ts";
 import { configValue } from "../git/config.ts";
+import { headBranch } from "../git/refs.ts";
 
 export interface CheckPushOptions {
   readonly updates: readonly RefUpdate[];
@@ -96,9 +98,9 @@ async function checkAll(push: ReceivedPush): Promise<readonly HookDiagnostic[]> 
   const { updates, limits, objects, git } = push;
   const tooMany = updates.filter(({ ref }) => versionOfRef(ref) !== undefined).length;
   if (tooMany > limits.versions) return [tooManyVersions(tooMany, limits.versions)];
-  const existing = await existingVersions(git);
+  const existing = new Set(await taggedVersions(git));
   const versions = checkVersions(updates, existing);
-  const branch = await defaultBranchOf(git);
+  const branch = (await headBranch(git)) ?? "";
   const refusals = [...versions.refusals, ...(await checkBranches(push, branch))];
   if (refusals.length > 0) return refusals;
   const tips = updates.flatMap(({ after }) => after ?? []);
@@ -151,11 +153,6 @@ async function checkTips(
 /** Imports by path may lead to repositories beside this one; `cui.importPaths` lets them lead anywhere. */
 async function importPaths(git: Git): Promise<string | undefined> {
   return (await configValue(git, "cui.importPaths")) === "true" ? undefined : path.dirname(git.folder);
-}
-
-async function existingVersions(git: Git): Promise<ReadonlySet<number>> {
-  const names = await git.run({ args: ["for-each-ref", "--format=%(refname:lstrip=2)", "refs/tags/v*"] });
-  return new Set(names.split("\n").flatMap((name) => versionOfTag(name) ?? []));
 }
 
 function tooManyVersions(count: number, limit: number): HookDiagnostic {

@@ -6,7 +6,6 @@
  *
  * An id of zeros means: there is none.
  */
-import { versionOfTag } from "../appliance/versions.ts";
 
 export interface RefUpdate {
   /** Name at the repository that is pushed to. */
@@ -33,13 +32,6 @@ export function parsePushed(text: string): readonly RefUpdate[] | undefined {
     before: idOrNone(before),
     after: idOrNone(after),
   }));
-}
-
-const TAGS = "refs/tags/";
-
-/** The version a ref stands for; undefined for every other ref. */
-export function versionOfRef(ref: string): number | undefined {
-  return ref.startsWith(TAGS) ? versionOfTag(ref.slice(TAGS.length)) : undefined;
 }
 
 /** A ref's name for people. */

@@ -1,7 +1,8 @@
 /** Versions count 1, 2, 3 … and never change: what a push may do to their tags. */
 import { findGap } from "../publish/version-number.ts";
 import { inFilesOf, refusal, type HookDiagnostic } from "./hook-diagnostic.ts";
-import { versionOfRef, type RefUpdate } from "./ref-updates.ts";
+import { versionOfRef } from "../appliance/versions.ts";
+import type { RefUpdate } from "./ref-updates.ts";
 
 /** A tag of a version that a push makes. */
 export interface NewVersion {

@@ -7,7 +7,9 @@ import { openImageTree, type ImageTree } from "../appliance/version-files.ts";
 import { withMirrors, type Mirrors } from "../appliance/mirrors.ts";
 import { writeProgramDisks, type AddedDisk } from "./write-program-disks.ts";
 import { keepInLfs, keepOutOfGit } from "./repository-folder.ts";
-import { versionOfTag } from "../appliance/versions.ts";
+import { taggedVersions } from "../appliance/version-tags.ts";
+import { unlessCode } from "../errors.ts";
+import { findCommit } from "../git/history.ts";
 
 export interface AddDisksOptions {
   readonly cwd: string;
@@ -69,11 +71,9 @@ export async function storeDisks({
 
 /** The newest version tag in HEAD's history; undefined without one, or outside a repository. */
 export async function newestReachable(git: Git, mirrors: Mirrors): Promise<ImageTree | undefined> {
-  const args = ["for-each-ref", "--merged=HEAD", "--format=%(refname:lstrip=2)", "refs/tags/v*"];
-  const { stdout, exitCode } = await git.status({ args, allowedExitCodes: [0, 1, 128, 129] });
-  if (exitCode !== 0) return undefined;
-  const newest = Math.max(0, ...stdout.split("\n").map((tag) => versionOfTag(tag) ?? 0));
-  if (newest === 0) return undefined;
-  const commit = await git.run({ args: ["rev-parse", "--verify", `refs/tags/v${newest}^{commit}`] });
-  return openImageTree({ url: git.folder, version: null, commit: commit.trim() }, mirrors);
+  const versions = (await unlessCode("PROCESS_FAILED", taggedVersions(git, { inHead: true }))) ?? [];
+  if (versions.length === 0) return undefined;
+  const commit = await findCommit(git, `refs/tags/v${Math.max(...versions)}`);
+  if (commit === undefined) return undefined;
+  return openImageTree({ url: git.folder, version: null, commit }, mirrors);
 }

@@ -2,9 +2,9 @@
 import { CollectiveError } from "../errors.ts";
 import type { Git } from "../git/git.ts";
 import type { Mirror } from "../appliance/mirror.ts";
-import { DEFAULT_BRANCH_REF } from "../appliance/mirror-cache.ts";
 import type { Version } from "../appliance/versions.ts";
 import { findCommit, isAncestor } from "../git/history.ts";
+import { headBranch, listRefs } from "../git/refs.ts";
 
 export interface Parent {
   /** The branch that is pushed, on both sides. */
@@ -46,11 +46,11 @@ export async function findParent({ git, mirror, newest }: FindParentOptions): Pr
   return { ...common, commit: remoteTip, isFromRemote: false, isOneAhead: true };
 }
 
+const BRANCHES = "refs/heads/";
+
 async function currentBranch(git: Git): Promise<string> {
-  const { stdout, exitCode } = await git.status({
-    args: ["symbolic-ref", "--quiet", "--short", "HEAD"],
-  });
-  if (exitCode === 0) return stdout.trim();
+  const branch = await headBranch(git);
+  if (branch?.startsWith(BRANCHES) === true) return branch.slice(BRANCHES.length);
   throw new CollectiveError("REPOSITORY_PUBLISH_REFUSED", `HEAD of ${git.folder} is on no branch`, {
     hint: "check out the branch that is to be published: `git switch main`",
   });
@@ -58,14 +58,9 @@ async function currentBranch(git: Git): Promise<string> {
 
 /** The default branch's name: the mirror knows its commit. */
 async function remoteBranch(mirror: Mirror): Promise<string> {
-  const args = [
-    "for-each-ref",
-    `--points-at=${DEFAULT_BRANCH_REF}`,
-    "--format=%(refname:lstrip=2)",
-    "refs/heads",
-  ];
-  const { stdout } = await mirror.git.status({ args, allowedExitCodes: [0, 128, 129] });
-  const names = stdout.split("\n").filter((name) => name !== "");
+  const tip = await mirror.branchTip();
+  const refs = tip === undefined ? [] : await listRefs(mirror.git, { pattern: BRANCHES, pointsAt: tip });
+  const names = refs.map(({ name }) => name.slice(BRANCHES.length));
   return ["main", "master"].find((name) => names.includes(name)) ?? names[0] ?? "main";
 }
 

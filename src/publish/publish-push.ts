@@ -16,6 +16,7 @@ import { isHttp, localFolder, type RepositoryUrl } from "../git/url.ts";
 import { push, type PushResult } from "../git/push.ts";
 import { configValue } from "../git/config.ts";
 import type { LfsPointer } from "../lfs/pointer.ts";
+import { pointRefs, setHead } from "../git/refs.ts";
 
 export interface SendOptions {
   readonly git: Git;
@@ -51,15 +52,14 @@ export async function recordLocally({
   readonly built: BuiltCommit;
 }): Promise<void> {
   const branch = `refs/heads/${parent.branch}`;
-  if (parent.head === undefined) await git.run({ args: ["symbolic-ref", "HEAD", branch] });
+  if (parent.head === undefined) await setHead(git, branch);
   const isOrigin = (await configValue(git, "remote.origin.url")) === target.url;
   const refs = [
     branch,
     `refs/tags/v${version}`,
     ...(isOrigin ? [`refs/remotes/origin/${parent.branch}`] : []),
   ];
-  const input = refs.map((ref) => `update ${ref}\0${built.commit}\0\0`).join("");
-  await git.run({ args: ["update-ref", "--stdin", "-z"], input });
+  await pointRefs(git, refs, built.commit);
   await rename(built.indexFile, path.join(await gitFolderOf(git), "index"));
 }
 

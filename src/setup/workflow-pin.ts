@@ -2,6 +2,7 @@
 import { CollectiveError } from "../errors.ts";
 import type { Git } from "../git/git.ts";
 import { isCommitId } from "../git/commit-id.ts";
+import { listRemoteRefs } from "../git/refs.ts";
 
 /** A release of Collective's actions as somebody names it. */
 export interface ActionsRelease {
@@ -35,11 +36,10 @@ export async function resolveActionsPin(
   if (isCommitId(name)) return { repository, commit: name, name: "pinned" };
   const url = `${server.replace(/\/$/, "")}/${repository}`;
   const wanted = [`refs/tags/${name}^{}`, `refs/tags/${name}`, `refs/heads/${name}`];
-  const listing = await git.run({ args: ["ls-remote", "--", url, ...wanted] }).catch((error: unknown) => {
+  const { ids } = await listRemoteRefs(git, { of: url, patterns: wanted }).catch((error: unknown) => {
     throw notFound(url, name, error);
   });
-  const commits = new Map(listing.split("\n").map((line) => [line.slice(41), line.slice(0, 40)]));
-  const commit = wanted.map((ref) => commits.get(ref)).find((found) => found !== undefined);
+  const commit = wanted.map((ref) => ids.get(ref)).find((found) => found !== undefined);
   if (commit === undefined) throw notFound(url, name, undefined);
   return { repository, commit, name };
 }

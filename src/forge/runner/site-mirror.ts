@@ -4,13 +4,14 @@
  */
 import { mkdir, rename, rm, stat, writeFile } from "node:fs/promises";
 import path from "node:path";
-import { CollectiveError } from "../../errors.ts";
+import { CollectiveError, unlessCode } from "../../errors.ts";
 import type { Git } from "../../git/git.ts";
 import { findCommit } from "../../git/history.ts";
 import { APPROVAL_REFS } from "../../git/signatures.ts";
 import { listPlanRefs, PLAN_REFS } from "../plan-refs.ts";
 import { stderrOf } from "../../io.ts";
 import { isCommitId, type CommitId } from "../../git/commit-id.ts";
+import { listRemoteRefs } from "../../git/refs.ts";
 
 export interface SiteMirror {
   /** The bare repository. */
@@ -61,10 +62,8 @@ export async function openSiteMirror(at: Git, folder: string, url: string): Prom
       return tip;
     },
     defaultBranch: async () => {
-      const args = ["ls-remote", "--symref", "--", url, "HEAD"];
-      const { stdout, exitCode } = await git.status({ args, timeoutMs: FETCH_TIMEOUT_MS });
-      if (exitCode !== 0) return undefined;
-      return /^ref: refs\/heads\/(\S+)\tHEAD$/m.exec(stdout)?.[1];
+      const asked = listRemoteRefs(git, { of: url, patterns: ["HEAD"], timeoutMs: FETCH_TIMEOUT_MS });
+      return (await unlessCode("PROCESS_FAILED", asked))?.head?.slice("refs/heads/".length);
     },
     fetchPreviewed: async () => {
       for (const commit of [...(await listPlanRefs(git))].slice(-MOST_PREVIEWED)) {

@@ -1,7 +1,8 @@
 /** What became of a commit, as a ref everybody who can fetch the site can read: `refs/collective/status/<commit>`, a blob of JSON. */
 import type { Git } from "../../git/git.ts";
 import { push } from "../../git/push.ts";
-import { messageOf } from "../../errors.ts";
+import { messageOf, unlessCode } from "../../errors.ts";
+import { listRemoteRefs } from "../../git/refs.ts";
 
 const STATUS_REFS = "refs/collective/status";
 const ATTEMPTS = 3;
@@ -28,11 +29,11 @@ export async function pushStatusRef(options: {
   let problem = "";
   for (let attempt = 0; attempt < ATTEMPTS; attempt++) {
     const before = await remoteRef(git, url, ref);
-    if (before === oid || (before !== "" && options.isFallback === true)) return undefined;
+    if (before === oid || (before !== undefined && options.isFallback === true)) return undefined;
     const result = await push(git.with({ CUI_RUNNER: dir }), {
       to: url,
       refspecs: [`${oid}:${ref}`],
-      lease: { ref, commit: before === "" ? undefined : before },
+      lease: { ref, commit: before },
       timeoutMs: PUSH_TIMEOUT_MS,
     }).catch((error: unknown) => ({ kind: "unreachable" as const, said: messageOf(error), remote: [] }));
     if (result.kind === "ok") return undefined;
@@ -41,9 +42,8 @@ export async function pushStatusRef(options: {
   return problem;
 }
 
-/** Empty where there is none. */
-async function remoteRef(git: Git, url: string, ref: string): Promise<string> {
-  const args = ["ls-remote", "--", url, ref];
-  const { stdout } = await git.status({ args, timeoutMs: PUSH_TIMEOUT_MS });
-  return /^([0-9a-f]{64}|[0-9a-f]{40})/.exec(stdout)?.[0] ?? "";
+/** Undefined where there is none, or the remote does not say: then the push tells why. */
+async function remoteRef(git: Git, url: string, ref: string): Promise<string | undefined> {
+  const asked = listRemoteRefs(git, { of: url, patterns: [ref], timeoutMs: PUSH_TIMEOUT_MS });
+  return (await unlessCode("PROCESS_FAILED", asked))?.ids.get(ref);
 }
