@@ -59,7 +59,7 @@ export async function push(git: Git, options: PushOptions): Promise<PushResult> 
 }
 
 /** Of an atomic push every ref is refused because of one; that one says why. */
-const FOLLOWS_FROM_ANOTHER = /^atomic (push|transaction) fail|^transaction fail/;
+const FOLLOWS_FROM_ANOTHER = /^(atomic push|atomic transaction|transaction) fail/;
 const STALE =
   /^(fetch first|non-fast-forward|needs force|stale info|already exists|remote ref updated since checkout)$/;
 const STALE_AT_REMOTE =
@@ -95,5 +95,7 @@ function kindOf(
 ): "stale" | "forward-only" | "denied" {
   if (!isByRemote) return STALE.test(reason) ? "stale" : "denied";
   if (reason === "non-fast-forward" || stderr.includes("denying non-fast-forward")) return "forward-only";
-  return STALE_AT_REMOTE.test(reason) ? "stale" : "denied";
+  // When the refs of an atomic push are moved at last, what keeps one of them is said beside the refusals.
+  const why = FOLLOWS_FROM_ANOTHER.test(reason) ? stderr : reason;
+  return STALE_AT_REMOTE.test(why) ? "stale" : "denied";
 }
