@@ -12,6 +12,12 @@ const NO_USAGE = {
     "Only src/cli and actions know usage errors: check the argument in the verb or the action, or throw a code of its own.",
 };
 
+const NO_MAIN = {
+  selector: "MemberExpression[object.type='MetaProperty'][property.name='main']",
+  message:
+    "false where start.mjs went on with the script in its own process: ask isMain() of scripts/is-main.ts.",
+};
+
 /** Where USAGE may be written; the union of codes names it. */
 const KNOW_USAGE = ["src/cli/**", "src/errors.ts"];
 
@@ -45,6 +51,7 @@ export default tseslint.config(
   restricted(["src/**/*.ts"], ["src/git/**", ...KNOW_USAGE], NO_GIT, NO_USAGE),
   restricted(["src/git/**/*.ts"], [], NO_USAGE),
   restricted(["src/cli/**/*.ts", "actions/**/*.ts"], [], NO_GIT),
+  restricted(["scripts/**/*.ts", "bench/**/*.ts"], [], NO_MAIN),
   {
     files: ["src/**/*.ts"],
     // Programs inherit the environment; the command line reads it, and hands it down.

@@ -3,6 +3,7 @@ import { build, type BuildOptions } from "esbuild";
 import { existsSync } from "node:fs";
 import { chmod, readdir, rm } from "node:fs/promises";
 import path from "node:path";
+import { isMain } from "./is-main.ts";
 
 const root = path.dirname(import.meta.dirname);
 
@@ -103,7 +104,7 @@ async function listTypeScript(directory: string): Promise<string[]> {
   return entries.filter((entry) => entry.endsWith(".ts")).map((entry) => path.join(directory, entry));
 }
 
-if (import.meta.main) {
+if (isMain(import.meta.url)) {
   if (!process.argv.includes("--actions-only")) await buildCli();
   if (process.argv.includes("--tests")) await buildTests();
   if (process.argv.includes("--bench")) await buildBenchmarks();

@@ -9,6 +9,7 @@ import { readdirSync, readFileSync, rmSync } from "node:fs";
 import { Socket } from "node:net";
 import path from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
+import { isMain } from "./is-main.ts";
 
 export interface GuardOptions {
   /** Every process of the run, the guard aside, has this variable in its environment, with the folder as its value. */
@@ -108,4 +109,4 @@ function readProc(pid: string, file: string): string {
   }
 }
 
-if (import.meta.main) await main(process.argv.slice(2));
+if (isMain(import.meta.url)) await main(process.argv.slice(2));

@@ -5,6 +5,7 @@
 import { spawnSync } from "node:child_process";
 import { accessSync, constants, existsSync, readFileSync, statSync } from "node:fs";
 import path from "node:path";
+import { isMain } from "./is-main.ts";
 
 const root = path.dirname(import.meta.dirname);
 
@@ -117,7 +118,7 @@ function aptGet(args: readonly string[]): boolean {
   return spawnSync("apt-get", args, { env, stdio: ["ignore", "inherit", "inherit"] }).status === 0;
 }
 
-if (import.meta.main) {
+if (isMain(import.meta.url)) {
   const all = [...debianPackages, ...testPackages];
   if (process.argv.includes("--install")) {
     const problem = install(all);

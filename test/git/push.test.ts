@@ -98,22 +98,25 @@ t.test("a ref that another push holds is stale", async (t) => {
   });
 });
 
-t.test("a branch that somebody else moves while the repository looks at an atomic push is stale", async (t) => {
-  const { bare, clone, second } = repositories(t);
-  const other = pushAnother(bare);
-  git(bare, "update-ref", "refs/heads/other", other);
-  git(bare, "update-ref", MAIN, `${other}^`);
-  const hook = path.join(bare, "hooks/pre-receive");
-  const outside = "env -u GIT_QUARANTINE_PATH -u GIT_OBJECT_DIRECTORY -u GIT_ALTERNATE_OBJECT_DIRECTORIES";
-  writeFileSync(hook, `#!/bin/sh\n${outside} git update-ref ${MAIN} ${other}\n`);
-  chmodSync(hook, 0o755);
-  const refspecs = [`${second}:${MAIN}`, `${second}:refs/tags/v2`];
-  t.match(await push(gitAt(clone), { to: "origin", refspecs, atomic: true }), {
-    kind: "stale",
-    said: /\[remote rejected\] \(atomic transaction failed\)/,
-    remote: [/cannot lock ref 'refs\/heads\/main'/],
-  });
-});
+t.test(
+  "a branch that somebody else moves while the repository looks at an atomic push is stale",
+  async (t) => {
+    const { bare, clone, second } = repositories(t);
+    const other = pushAnother(bare);
+    git(bare, "update-ref", "refs/heads/other", other);
+    git(bare, "update-ref", MAIN, `${other}^`);
+    const hook = path.join(bare, "hooks/pre-receive");
+    const outside = "env -u GIT_QUARANTINE_PATH -u GIT_OBJECT_DIRECTORY -u GIT_ALTERNATE_OBJECT_DIRECTORIES";
+    writeFileSync(hook, `#!/bin/sh\n${outside} git update-ref ${MAIN} ${other}\n`);
+    chmodSync(hook, 0o755);
+    const refspecs = [`${second}:${MAIN}`, `${second}:refs/tags/v2`];
+    t.match(await push(gitAt(clone), { to: "origin", refspecs, atomic: true }), {
+      kind: "stale",
+      said: /\[remote rejected\] \(atomic transaction failed\)/,
+      remote: [/cannot lock ref 'refs\/heads\/main'/],
+    });
+  },
+);
 
 t.test("no repository is unreachable, no access is forbidden", async (t) => {
   const { bare, clone, second } = repositories(t);

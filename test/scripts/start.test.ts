@@ -109,3 +109,18 @@ t.test("what an old Node reads, it understands", async (t) => {
     );
   }
 });
+
+t.test(
+  "a script knows that it is the program, also where start.mjs went on in its own process",
+  async (t) => {
+    const isMain = JSON.stringify(path.resolve("scripts/is-main.ts"));
+    const cwd = t.testdir({
+      "other.ts": `import { isMain } from ${isMain};\nif (isMain(import.meta.url)) console.log("other is the program");\n`,
+      "script.ts": `import "./other.ts";\nimport { isMain } from ${isMain};\nif (isMain(import.meta.url)) console.log("script is the program");\n`,
+    });
+    for (const start of [[path.resolve("scripts/start.mjs")], []]) {
+      const { status, output } = await runNode([...start, "script.ts"], { cwd });
+      t.same({ status, output }, { status: 0, output: "script is the program\n" });
+    }
+  },
+);
