@@ -1,5 +1,6 @@
 /** One component of the instance tree. What the tree's readers see is made when they look. */
 import type { Assignment, ObjectClass, Slot, TargetNode } from "../link/object-class.ts";
+import { innerTarget } from "./inner-target.ts";
 import type { Shape, ShapeTable } from "./shape.ts";
 import type { Source } from "../source.ts";
 import type { Component, ComponentPath, Element, Parameter, Place } from "../tree.ts";
@@ -157,25 +158,25 @@ function createChildren(parent: Instance, shapes: ShapeTable): readonly Instance
   if (list.length === 0) return NO_INSTANCES;
   const prefix = parent.path === "" ? "" : `${parent.path}.`;
   return list.map(({ name, class: type, declared }) => {
-    const overlays = overlaysOf(parent, name);
+    const overlays = overlaysOf(parent, name, type);
     const shape = shapeUnder(overlays, type, shapes);
     return new Instance(prefix + name, name, { type, declared, overlays, shape });
   });
 }
 
 /** Mostly one: its list is made with it, since one that grows takes many times the memory. */
-function overlaysOf(parent: Instance, name: string): readonly Overlay[] {
+function overlaysOf(parent: Instance, name: string, type: ObjectClass): readonly Overlay[] {
   let overlays: Overlay[] | undefined;
   const add = (overlay: Overlay): void => {
     if (overlays === undefined) overlays = [overlay];
     else overlays.push(overlay);
   };
   for (const { scope, node } of parent.overlays) {
-    const inner = node.components?.get(name);
+    const inner = innerTarget(node, name, type);
     if (inner !== undefined) add({ scope, node: inner });
   }
   for (const node of parent.type.targets) {
-    const inner = node.components?.get(name);
+    const inner = innerTarget(node, name, type);
     if (inner !== undefined) add({ scope: parent, node: inner });
   }
   return overlays ?? NO_OVERLAYS;

@@ -5,7 +5,7 @@ import type { PairPart, Part, Reference, RightSide, Slot } from "../link/object-
 import { PREDEFINED_FILE } from "../link/predefined.ts";
 import { quote, type Reporter } from "../report.ts";
 import { knownValue } from "./known-value.ts";
-import { asReferred, explicit, followComponents, OPEN, positionIn, shared } from "./references.ts";
+import { asReferred, explicit, followReference, OPEN, shared } from "./references.ts";
 import { compileRightSide } from "./right-side.ts";
 import { spanOf } from "../link/scope.ts";
 import type { Element, EvaluateOptions } from "../tree.ts";
@@ -125,8 +125,8 @@ export class ParameterEvaluator {
   private lookUp(reference: Reference, frame: Frame): Value | undefined {
     const { candidate } = frame;
     if (candidate === undefined) return EMPTY;
-    const target = followComponents(reference, candidate.scope);
-    const position = positionIn(reference, target);
+    const target = followReference(reference, candidate.scope);
+    const { position } = reference;
     if (target === frame.instance && position === frame.position) return this.lookUpHidden(frame, candidate);
     const slot = target.type.layout.slots[position];
     if (slot === undefined) return EMPTY;

@@ -1,14 +1,6 @@
 /** The right side of an assignment prepared once for all instances: constants made, references in order of evaluation. */
 import { encodeMapText } from "../map-text.ts";
-import {
-  resolvePath,
-  type Assignment,
-  type ObjectClass,
-  type PairPart,
-  type Part,
-  type Reference,
-  type RightSide,
-} from "../link/object-class.ts";
+import type { Assignment, PairPart, Part, Reference, RightSide } from "../link/object-class.ts";
 import type { ReferenceSyntax, ValueSyntax } from "../parse/syntax.ts";
 import { ELEMENT_SIZE, makeValue, MapBuilder, type Value } from "../value.ts";
 
@@ -18,11 +10,11 @@ export function compileRightSide(assignment: Assignment): RightSide {
   return assignment.compiled;
 }
 
-function compile({ syntax, scope }: Assignment): RightSide {
+function compile({ syntax }: Assignment): RightSide {
   const [first] = syntax.values;
   if (syntax.values.length === 1 && first?.kind === "string") return compileString(first.text);
   const references: Reference[] = [];
-  const parts = syntax.values.map((value) => compilePart(value, scope, references));
+  const parts = syntax.values.map((value) => compilePart(value, references));
   if (references.length > 0) return { constant: undefined, parts, references };
   const elements = parts.flatMap((part) => (part.kind === "constant" ? [part.text] : []));
   return { constant: makeValue(elements, true), parts, references };
@@ -43,16 +35,16 @@ const NO_PARTS: readonly Part[] = [];
 const NO_REFERENCES: readonly Reference[] = [];
 
 /** Map nesting is bounded by the lexer. */
-function compilePart(value: ValueSyntax, scope: ObjectClass, references: Reference[]): Part {
+function compilePart(value: ValueSyntax, references: Reference[]): Part {
   if (value.kind === "string") return { kind: "constant", text: value.text };
   if (value.kind === "reference") {
-    const reference = compileReference(value, scope);
+    const reference = compileReference(value);
     references.push(reference);
     return { kind: "reference", reference };
   }
   const before = references.length;
   const pairs = value.pairs.map(({ key, value: inner }): PairPart => {
-    const part = compilePart(inner, scope, references);
+    const part = compilePart(inner, references);
     return {
       key: encodeMapText(key.text),
       part: part.kind === "constant" ? { kind: "constant", text: encodeMapText(part.text) } : part,
@@ -69,16 +61,6 @@ function constantMap(pairs: readonly PairPart[]): string {
   return typeof text === "string" ? text : "";
 }
 
-function compileReference(syntax: ReferenceSyntax, scope: ObjectClass): Reference {
-  const resolution = resolvePath(scope, syntax.names);
-  const count = resolution.kind === "parameter" ? resolution.components : 0;
-  const components: number[] = [];
-  let owner = scope;
-  for (const name of syntax.names.slice(0, count)) {
-    const position = owner.members.index.get(name) ?? 0;
-    components.push(position);
-    owner = owner.members.list[position]?.class ?? owner;
-  }
-  const name = resolution.kind === "parameter" ? resolution.name : "";
-  return { syntax, components, name, layout: undefined, position: 0 };
+function compileReference(syntax: ReferenceSyntax): Reference {
+  return { syntax, layout: undefined, members: undefined, components: [], position: -1 };
 }

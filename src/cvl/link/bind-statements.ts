@@ -16,6 +16,7 @@ import type { AssignmentSyntax, MapSyntax, ObjectSyntax, SyntaxRange, ValueSynta
 interface WritableNode extends TargetNode {
   readonly parameters: Map<string, Assignment>;
   components: Map<string, WritableNode> | undefined;
+  hasInterfaces: boolean;
 }
 
 /**
@@ -27,7 +28,7 @@ export function bindStatements(
   syntax: ObjectSyntax,
   scope: Scope,
 ): TargetNode | undefined {
-  const root: WritableNode = { parameters: new Map(), components: undefined };
+  const root = emptyNode();
   for (const statement of syntax.statements) {
     if (statement.kind === "assignment") bindAssignment(root, statement, owner, scope);
   }
@@ -50,6 +51,7 @@ function bindAssignment(
     for (let at = 0; at < target.components; at += 1) node = childNode(node, names[at] ?? "");
     const { name } = target;
     const hidden = node.parameters.get(name);
+    node.hasInterfaces ||= target.components + 1 < names.length;
     node.parameters.set(name, { syntax, file, scope: owner, name, hidden, compiled: undefined });
   } else {
     reportPath(target, syntax.target, names, { file, scope, isTarget: true });
@@ -57,11 +59,15 @@ function bindAssignment(
   for (const value of syntax.values) checkValue(value, owner, scope);
 }
 
+function emptyNode(): WritableNode {
+  return { parameters: new Map(), components: undefined, hasInterfaces: false };
+}
+
 function childNode(node: WritableNode, name: string): WritableNode {
   node.components ??= new Map();
   let child = node.components.get(name);
   if (child === undefined) {
-    child = { parameters: new Map(), components: undefined };
+    child = emptyNode();
     node.components.set(name, child);
   }
   return child;

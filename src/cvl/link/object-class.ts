@@ -91,14 +91,18 @@ export interface PairPart {
   readonly part: Part;
 }
 
-/** A reference relative to an instance of the class that wrote it. */
+/**
+ * A reference relative to an instance of the class that wrote it, or of one that derives from it. Where it leads is looked up
+ * by name in the class of each such instance: what a derived network declares again may have its components in another order.
+ */
 export interface Reference {
   readonly syntax: ReferenceSyntax;
-  /** Positions in `Members.list`, from one network to the next: a derived network keeps them. */
-  readonly components: readonly number[];
-  readonly name: string;
-  /** Where `name` was found last: most instances it is asked for have the same layout. */
+  /** Of the class it was looked up in last: most instances that refer to something are of one class. */
   layout: Layout | undefined;
+  members: Members | undefined;
+  /** Positions in `Members.list`, from one network to the next. */
+  components: readonly number[];
+  /** The parameter's, in the layout of the last of them; -1 when it has none. */
   position: number;
 }
 
@@ -108,6 +112,8 @@ export interface TargetNode {
   readonly parameters: ReadonlyMap<string, Assignment>;
   /** Undefined: to no component's. */
   readonly components: ReadonlyMap<string, TargetNode> | undefined;
+  /** Some of `parameters` are an interface's: `ethernet0.ip`. */
+  readonly hasInterfaces: boolean;
 }
 
 /** Same object of the same file of the same repository, at any version. */
