@@ -1,6 +1,6 @@
 /** Objects as linked: bases, parameters, components and assignments bound to each other. Built by `bind`, then only read. */
 import type { SourceFile } from "../source.ts";
-import type { AssignmentSyntax, MapSyntax, ReferenceSyntax, StatementSyntax } from "../parse/syntax.ts";
+import type { AssignmentSyntax, ReferenceSyntax, StatementSyntax } from "../parse/syntax.ts";
 import type { Place } from "../tree.ts";
 import type { Value } from "../value.ts";
 
@@ -72,7 +72,7 @@ export interface Assignment {
 
 /** The right side of an assignment, prepared once for all instances. */
 export interface RightSide {
-  /** The whole value, when nothing in it refers to anything. */
+  /** The whole value, when nothing in it refers to anything and it is not too large. */
   readonly constant: Value | undefined;
   readonly parts: readonly Part[];
   /** Every reference in the parts, maps included, in the order they are written. */
@@ -82,7 +82,7 @@ export interface RightSide {
 export type Part =
   | { readonly kind: "constant"; readonly text: string }
   | { readonly kind: "reference"; readonly reference: Reference }
-  | { readonly kind: "map"; readonly pairs: readonly PairPart[]; readonly syntax: MapSyntax };
+  | { readonly kind: "map"; readonly pairs: readonly PairPart[] };
 
 export interface PairPart {
   /** Encoded. */
@@ -114,6 +114,11 @@ export interface TargetNode {
   readonly components: ReadonlyMap<string, TargetNode> | undefined;
   /** Some of `parameters` are an interface's: `ethernet0.ip`. */
   readonly hasInterfaces: boolean;
+}
+
+/** Whether a machine of this layout has an interface of that name: no other parameter has a dot in its name. */
+export function hasInterface({ index }: Layout, name: string): boolean {
+  return index.has(`${name}.mac`);
 }
 
 /** Same object of the same file of the same repository, at any version. */
@@ -153,10 +158,10 @@ export function resolvePath(start: ObjectClass, names: readonly string[]): Resol
   const name = parameterName(names, at);
   if (owner.layout.index.has(name)) return { kind: "parameter", components: at, name, owner };
   const last = names[at] ?? "";
-  if (at === names.length - 1 && (owner.members.index.has(last) || owner.layout.interfaces.includes(last))) {
+  if (at === names.length - 1 && (owner.members.index.has(last) || hasInterface(owner.layout, last))) {
     return { kind: "component", owner };
   }
-  const isInInterface = names.length === at + 2 && owner.layout.interfaces.includes(last);
+  const isInInterface = names.length === at + 2 && hasInterface(owner.layout, last);
   return { kind: "nothing", at: isInInterface ? at + 1 : at, owner };
 }
 
