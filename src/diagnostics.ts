@@ -69,6 +69,7 @@ export type DiagnosticCode =
   | "VERSION_MOVED"
   | "VERSION_OBJECT_MISSING"
   | "VERSION_PACK_MISSING"
+  | "VERSION_TOO_LARGE"
   | "VERSION_WITHOUT_COMMIT"
   | "VERSION_WITHOUT_CVL"
   // a commit or a push that a hook looks at

@@ -9,7 +9,7 @@ import { makeDiagnostic, type Diagnostic, type DiagnosticCode } from "../diagnos
 import { decodeHeader } from "../disk/index-header.ts";
 import { CollectiveError } from "../errors.ts";
 import type { ListedFile } from "../git/commit-listing.ts";
-import type { VersionCandidate } from "./version-candidate.ts";
+import { MAX_FILES, type VersionCandidate } from "./version-candidate.ts";
 import { findGap } from "./version-number.ts";
 import { looksLikeDiskImage, MIN_IMAGE_BYTES, namedLikeDiskImage } from "./disk-image-blob.ts";
 import { PACKS_FOLDER } from "./write-program-disks.ts";
@@ -48,12 +48,21 @@ export async function checkVersion(
   candidate: VersionCandidate,
   rules: readonly VersionRule[],
 ): Promise<readonly Diagnostic[]> {
+  if (await candidate.hasTooManyFiles()) return [tooManyFiles()];
   const found = new Map<string, Diagnostic>();
   for (const name of ALL_RULES) {
     if (!rules.includes(name)) continue;
     for (const diagnostic of await RULES[name](candidate)) found.set(JSON.stringify(diagnostic), diagnostic);
   }
   return [...found.values()];
+}
+
+function tooManyFiles(): Diagnostic {
+  return mistake(
+    "VERSION_TOO_LARGE",
+    `it has more than ${MAX_FILES} files`,
+    "keep only the appliance in its repository",
+  );
 }
 
 function checkNumber({ version, numbers }: VersionCandidate): Promise<readonly Diagnostic[]> {

@@ -57,8 +57,10 @@ export interface VersionCandidate extends Pick<
 > {
   readonly objects: GitObjects;
   readonly files: CommitFiles;
-  /** All files, at any depth. */
+  /** All files, at any depth; none when there are too many. */
   listing(): Promise<readonly ListedFile[]>;
+  /** There are more than `MAX_FILES`: nothing can be said about them. */
+  hasTooManyFiles(): Promise<boolean>;
   /** Those that are Git LFS pointers. */
   pointers(): Promise<readonly PointerFile[]>;
   /** Every CVL file that is looked at. @throws CollectiveError as `readCommittedRoot`. */
@@ -80,9 +82,13 @@ export function openCandidate(options: CandidateOptions): VersionCandidate {
   const isChecked = options.isChecked ?? (() => true);
   const texts = new Map<string, string>();
   let known: readonly CandidateRoot[] = [];
-  const listing = once(
-    async () => options.listing ?? (await listCommit({ git, commit, maxFiles: MAX_FILES })) ?? [],
+  const listed = once(
+    async () => options.listing ?? (await listCommit({ git, commit, maxFiles: MAX_FILES })) ?? "too many",
   );
+  const listing = async () => {
+    const found = await listed();
+    return found === "too many" ? [] : found;
+  };
   const pointers = once(async () => readPointers(objects, await listing()));
   const roots = once(async () => {
     const found: CandidateRoot[] = [];
@@ -105,6 +111,7 @@ export function openCandidate(options: CandidateOptions): VersionCandidate {
     ...options,
     files,
     listing,
+    hasTooManyFiles: async () => (await listed()) === "too many",
     pointers,
     roots,
     networks,

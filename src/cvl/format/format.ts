@@ -99,15 +99,13 @@ class FilePrinter {
   }
 
   private object(isFirst: boolean): void {
-    let isEmpty = true;
     this.printStatement({ isFirst, needsBlank: true, indentation: 0 }, () => {
       const head: Doc[] = [this.glued()];
       while (this.peek() !== LeftBrace) head.push(" ", this.glued());
       head.push(" ", this.glued());
-      isEmpty = this.peek() === RightBrace;
-      return isEmpty ? [head, this.emptyBody()] : [head, this.lineEnd()];
+      return this.peek() === RightBrace ? [head, this.emptyBody()] : [head, this.lineEnd()];
     });
-    if (isEmpty) return;
+    if (this.tokens.type(this.at - 1) === RightBrace) return;
     this.printer.print(HARDLINE, 1);
     for (let isTop = true; this.peek() !== RightBrace; isTop = false)
       this.printStatement({ isFirst: isTop, needsBlank: false, indentation: 1 }, () => this.statement());
