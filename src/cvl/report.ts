@@ -72,7 +72,8 @@ function identify({ code, span, message }: Pick<Diagnostic, "code" | "span" | "m
   return span === undefined ? `${code} ${message}` : `${code} ${span.start} ${span.file} ${message}`;
 }
 
-function tooManyErrors(span: Span | undefined): Diagnostic {
+/** In place of all that is not shown. */
+export function tooManyErrors(span: Span | undefined): Diagnostic {
   return makeDiagnostic(
     "CVL_TOO_MANY_ERRORS",
     `there are more than ${MAX_DIAGNOSTICS} errors and warnings; the rest is not shown`,
