@@ -26,6 +26,26 @@ function domainOf({ program, diagnostics }: LoadedAppliance): unknown {
   return evaluate(program).tree.components.get("")?.parameters.get("domain")?.elements[0];
 }
 
+test("the files of a closure are read only as far as they fit into it together", async (t) => {
+  const { folder, cache } = scratch(t);
+  const large = path.join(folder, "repos/Large");
+  const text = (name: string) => `${name} extends VMAppliance { } ${"/".repeat(15 * 1024 * 1024)}\n`;
+  makeVersions(large, [{ "A.cvl": text("A"), "B.cvl": text("B"), "C.cvl": text("C") }]);
+  const cwd = path.join(folder, "site");
+  const imports = (...names: readonly string[]) =>
+    names.map((name) => `import { url => "${large}", cvl => "${name}.cvl" } ${name};\n`).join("");
+  writeFiles(cwd, { "x.cvl": `${imports("A", "B", "C")}X extends VANAppliance { A a; B b; C c; }\n` });
+  const { diagnostics } = await loadAppliance(gitAt(), {
+    ...{ file: "x.cvl", cwd, cache, versions: "locked", writeLock: false },
+  });
+  t.match(
+    diagnostics.map(({ code, message }) => `${code}: ${message}`),
+    [
+      /IMPORT_FILE_TOO_LARGE: C\.cvl .* the files that a file imports may have at most 33554432 bytes together/,
+    ],
+  );
+});
+
 test("imports follow pin, lock or newest", (t) => {
   const { folder, cache } = scratch(t);
   const dnsFolder = path.join(folder, "repos/DNS");

@@ -3,14 +3,19 @@ import t from "tap";
 import { format } from "../../src/cvl/format/format.ts";
 import { link } from "../../src/cvl/link/link.ts";
 import { parse } from "../../src/cvl/parse/parser.ts";
-import type { SourceFile } from "../../src/cvl/source.ts";
+import { checkProgram } from "../../src/cvl/evaluate/check-program.ts";
+import type { ImportResolver, SourceFile } from "../../src/cvl/source.ts";
 import type { Diagnostic } from "../../src/diagnostics.ts";
+import { amplified } from "./amplified.ts";
+import { checkText } from "./fuzz/check-text.ts";
 import { evaluateText, linkText, rootFile, valuesOf, treeToJson } from "./programs.ts";
 
 /** A generous bound: the slowest case takes a few seconds on a slow machine, a runaway one never ends. */
 const SLOW_MS = 60_000;
 
-t.setTimeout(300_000);
+t.setTimeout(900_000);
+
+const NO_IMPORTS: ImportResolver = { resolve: () => Promise.reject(new Error("nothing is imported")) };
 
 const repeat = (count: number, make: (index: number) => string) =>
   Array.from({ length: count }, (_, index) => make(index)).join("\n");
@@ -309,6 +314,109 @@ t.test("a file over the limit is not read", (t) => {
   const { diagnostics } = parse(" ".repeat(32 * 1024 * 1024 + 1), "x");
   t.match(diagnostics[0], { code: "CVL_LIMIT", message: /a file may have at most 33554432 characters/ });
   t.end();
+});
+
+t.test("steps on the way to a value are bounded, not the value alone", async (t) => {
+  const limit =
+    /CVL_LIMIT: the values of all parameters, with all that are made on the way to them, may have at most 268435456 characters/;
+  const times = (count: number, statement: string) =>
+    Array.from({ length: count }, () => statement).join(" ");
+  t.match(await limitOf(`root extends VMAppliance { var s; ${times(30_000, 's = "x", s;')} }`), limit);
+  t.match(
+    await limitOf(`root extends VMAppliance { var s; s = "x"; ${times(2000, "s = { a => s };")} }`),
+    limit,
+  );
+  const waits = Array.from({ length: 20_000 }, (_, at) => `r${at}`);
+  t.match(
+    await limitOf(`root extends VMAppliance { var "required" ${waits.join(",")}; var u, v;
+      u = { ${waits.map((name) => `${name} => ${name}`).join(",")} }; v = { ${waits.map((name) => `${name} => u`).join(",")} }; }`),
+    limit,
+  );
+  const large = `B extends VMAppliance { var p, q; p = "${"%".repeat(1_000_000)}"; q = { a => p }; }`;
+  const { program } = await link(
+    rootFile(`${large} ${repeat(500, (at) => `O${at} extends B { }`)}`),
+    NO_IMPORTS,
+    {
+      object: "B",
+    },
+  );
+  t.match(
+    program === undefined ? [] : checkProgram(program).map(({ code, message }) => `${code}: ${message}`),
+    [limit],
+    "objects of one file share what may be done",
+  );
+  const deep = `${"{ a => ".repeat(60)}"${"%".repeat(100_000)}"${" }".repeat(60)}`;
+  t.match(
+    await limitOf(`root extends VMAppliance { var p; p = ${deep}; }`),
+    /CVL_LIMIT: the value of `p` is too large: a value may have at most 4194304 characters/,
+    "of a constant too",
+  );
+});
+
+t.test("full paths are bounded, one and all together", async (t) => {
+  const names = Array.from({ length: 20 }, (_, at) => `N${at}`);
+  const nested = names
+    .map(
+      (name, at) => `${name} extends VANAppliance { ${at === 0 ? "M" : `N${at - 1}`} ${"n".repeat(230)}; }`,
+    )
+    .join("\n");
+  t.match(
+    await limitOf(`M extends VMAppliance { } ${nested} root extends VANAppliance { N19 n; }`),
+    /CVL_LIMIT: the full path of a parameter may have at most 4096 characters, the longest here has 4646/,
+  );
+  const wide = `M extends VMAppliance { } N extends VANAppliance { ${repeat(500, (at) => `M m${at};`)} }`;
+  const long = repeat(
+    10,
+    (at) => `L${at} extends VANAppliance { ${at === 0 ? "N" : `L${at - 1}`} ${"n".repeat(250)}; }`,
+  );
+  t.match(
+    await limitOf(`${wide} ${long} root extends VANAppliance { ${repeat(100, (at) => `L9 l${at};`)} }`),
+    /CVL_LIMIT: the full paths of all components together may have at most 67108864 characters, these have 1\d{8}/,
+  );
+});
+
+t.test("signs are counted: in a file, and in a file and what it imports", async (t) => {
+  const limit = /a file may have at most 2097152 names, strings, signs and comments/;
+  for (const text of [";".repeat(2_200_000), "/**/".repeat(2_200_000), "a=".repeat(1_100_000)])
+    t.match(
+      parse(text, "x").diagnostics.map(({ message }) => message),
+      [limit],
+      text.slice(0, 4),
+    );
+  const several = await linkWith((index) =>
+    index === 0
+      ? repeat(5, (at) => `import { url => "u", cvl => "F.cvl", version => "${at + 1}" } A${at};`) +
+        "root extends VMAppliance { }"
+      : `A extends VMAppliance { ${"/**/".repeat(500_000)} }`,
+  );
+  t.match(
+    several,
+    /CVL_LIMIT: a file and its imports may have at most 2097152 names, strings, signs and comments/,
+  );
+});
+
+t.test("imports beyond the limits are not fetched", async (t) => {
+  let fetched = 0;
+  const root = repeat(5000, (at) => `import { url => "u", cvl => "F.cvl", version => "${at + 1}" } A${at};`);
+  const { diagnostics } = await link(rootFile(root), {
+    resolve: ({ version = 1 }) => {
+      fetched += 1;
+      const text = "A extends VMAppliance { }";
+      const source = { url: "u", version, commit: null };
+      return Promise.resolve({ source, file: "F.cvl", displayName: `u@v${version}:F.cvl`, text });
+    },
+  });
+  t.match(diagnostics.at(-1)?.message, /a program may have at most 1000 files/);
+  t.ok(fetched < 1100, `${fetched} fetched`);
+});
+
+t.test("every construct said again and again has an answer soon", async (t) => {
+  for (const { name, text } of amplified(200_000)) {
+    const before = process.threadCpuUsage();
+    await t.resolves(checkText(text, { isLarge: true }), name);
+    const { user, system } = process.threadCpuUsage(before);
+    t.ok((user + system) / 1e3 < SLOW_MS, `${name} ends soon`);
+  }
 });
 
 t.test("formatting a large file takes time in proportion", (t) => {

@@ -9,9 +9,9 @@ import { link } from "../../src/cvl/link/link.ts";
 import { decodeMap, encodeMap } from "../../src/cvl/map-text.ts";
 import { nearestName } from "../../src/cvl/nearest.ts";
 import { parse, parseThoroughly } from "../../src/cvl/parse/parser.ts";
-import type { SyntaxFile } from "../../src/cvl/parse/syntax.ts";
 import { renderDiagnostic } from "../../src/diagnostics.ts";
 import { decodeText } from "../../src/cvl/parse/decode-text.ts";
+import { comments, withoutPlaces } from "./fuzz/check-text.ts";
 import { resolverOf, rootFile, treeToJson } from "./programs.ts";
 
 t.setTimeout(300_000);
@@ -121,7 +121,7 @@ t.test("formatting keeps the tree and every comment, and formatting again change
       const after = parse(formatted, "x");
       assert.deepEqual(after.diagnostics, [], formatted);
       assert.deepEqual(withoutPlaces(after.file), withoutPlaces(before.file));
-      assert.deepEqual(commentTexts(after.file), commentTexts(before.file));
+      assert.deepEqual(comments(after.file), comments(before.file));
       assert.equal(format(formatted, "x").text, formatted);
     }),
     { numRuns: 1500 },
@@ -171,26 +171,6 @@ t.test(
     t.end();
   },
 );
-
-/** The tree without offsets, comments and the source text. */
-function withoutPlaces({ imports, assignments, objects }: SyntaxFile): unknown {
-  const isPlace = (key: string) => key === "start" || key === "end";
-  return JSON.parse(
-    JSON.stringify([imports, assignments, objects], (key, part: unknown) =>
-      isPlace(key) ? undefined : part,
-    ),
-  );
-}
-
-function commentTexts({
-  text: source,
-  comments,
-}: {
-  text: string;
-  comments: readonly { start: number; end: number }[];
-}): string[] {
-  return comments.map(({ start, end }) => source.slice(start, end).trimEnd());
-}
 
 /** Runs everything on `source` as `cui check` would; throws only for a defect. */
 async function runAll(source: string): Promise<void> {

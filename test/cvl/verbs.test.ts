@@ -203,6 +203,32 @@ t.test("cui check takes a machine alone as part of a network, unless it is a sit
   t.equal((await cui(site, "check", "library/web.cvl")).status, 0);
 });
 
+t.test("a file without end, or larger than the limit, is not read whole", async (t) => {
+  const cwd = t.testdir({
+    "large.cvl": "/".repeat(32 * 1024 * 1024 + 1),
+    "device.cvl": t.fixture("symlink", "/dev/zero"),
+  });
+  for (const file of ["large.cvl", "device.cvl"]) {
+    for (const verb of ["check", "eval", "fmt"]) {
+      t.match(await cui(cwd, verb, file), {
+        status: 1,
+        err: /error CVL_LIMIT: a file may have at most 33554432 bytes, this one has more/,
+      });
+    }
+  }
+});
+
+t.test("mistakes in a text of many lines have their lines found fast", async (t) => {
+  const text = `${"\n".repeat(2_000_000)}${Array.from({ length: 150 }, (_, at) => `x${at} = "y";`).join("\n\n")}`;
+  const cwd = t.testdir({ "lines.cvl": text });
+  const before = process.cpuUsage();
+  const { err } = await cui(cwd, "check", "lines.cvl");
+  t.match(err, /lines\.cvl:2000001:1: error CVL_FILE_ASSIGNMENT/);
+  t.match(err, /lines\.cvl:2000299:1: error CVL_FILE_ASSIGNMENT/);
+  const { user } = process.cpuUsage(before);
+  t.ok(user < 20e6, `${user / 1e6} s`);
+});
+
 t.test("cui check looks at what git does not ignore", async (t) => {
   const cwd = t.testdir({
     ".gitignore": "ignored.cvl\n",

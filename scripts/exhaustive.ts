@@ -1,0 +1,3 @@
+/** `npm run test:exhaustive [-- part of a path …]`: the tests, each with all it can try where `npm test` takes a sample. */
+process.env["CUI_EXHAUSTIVE"] = "1";
+await import("./test.ts");
