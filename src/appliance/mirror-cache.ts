@@ -7,6 +7,7 @@ import { CollectiveError, messageOf } from "../errors.ts";
 import { runIfUnlocked, withFileLock } from "../file-lock.ts";
 import { run, type Command, stderrOf } from "../io.ts";
 import { git, gitCommand } from "../git/git.ts";
+import { runWithProgress, type TransferProgress } from "../git/progress.ts";
 import { localFolder, type RepositoryUrl } from "../git/url.ts";
 
 /** `$XDG_CACHE_HOME/cui`, by default `~/.cache/cui`. */
@@ -53,6 +54,8 @@ export interface FetchHow {
   readonly signal?: AbortSignal | undefined;
   readonly fetchEnv?: Readonly<Record<string, string>> | undefined;
   readonly fetchTimeoutMs?: () => number;
+  /** Told while a fetch goes on, for a person who waits for it. */
+  readonly onProgress?: ((progress: TransferProgress) => void) | undefined;
 }
 
 /**
@@ -71,7 +74,7 @@ export async function fetchMirror(folder: string, remote: RepositoryUrl, how: Fe
   const lock = { file: lockFile(folder), purpose: FETCHING, ...stop };
   const everything = { ...bounded(fetchCommand(folder, remote, { refspecs, ...how }), timeoutMs), ...stop };
   try {
-    if (await runIfUnlocked(lock, everything)) {
+    if (how.onProgress === undefined && (await runIfUnlocked(lock, everything))) {
       await stampFetch(folder, askedAt);
       return;
     }
@@ -79,7 +82,7 @@ export async function fetchMirror(folder: string, remote: RepositoryUrl, how: Fe
       const last = Number(await readFile(stampFile(folder), "utf8").catch(() => "0"));
       if (last >= askedAt && last <= Date.now()) return;
       const startedAt = Date.now();
-      await run(everything);
+      await runFetch(everything, how);
       await stampFetch(folder, startedAt);
     });
   } catch (error) {
@@ -87,6 +90,11 @@ export async function fetchMirror(folder: string, remote: RepositoryUrl, how: Fe
     if (!isWithoutHead(error)) throw unreachable(remote.url, error);
     await fetchWithoutHead(folder, remote, how);
   }
+}
+
+async function runFetch(command: Command, { onProgress }: FetchHow): Promise<void> {
+  if (onProgress === undefined) await run(command);
+  else await runWithProgress(command, onProgress);
 }
 
 const FETCHING = "fetching into a mirror";
@@ -109,13 +117,14 @@ const BRANCHES_AND_VERSIONS = [
 function fetchCommand(
   folder: string,
   remote: RepositoryUrl,
-  { refspecs, fetchEnv = {} }: FetchHow & { readonly refspecs: readonly string[] },
+  { refspecs, fetchEnv = {}, onProgress }: FetchHow & { readonly refspecs: readonly string[] },
 ): Command {
   return gitCommand({
     folder,
     env: fetchEnv,
     args: [
       ...["-c", "fetch.fsckObjects=true", "fetch", "--quiet", "--no-tags", "--prune", "--force"],
+      ...(onProgress === undefined ? [] : ["--progress"]),
       ...["--no-write-fetch-head", "--no-recurse-submodules", "--no-auto-maintenance", "--"],
       ...[remote.url, ...refspecs],
     ],
@@ -138,7 +147,7 @@ async function fetchWithoutHead(folder: string, remote: RepositoryUrl, how: Fetc
   const fetchRest = async (): Promise<void> => {
     await git({ folder, args: ["update-ref", "-d", DEFAULT_BRANCH_REF] });
     const rest = { ...fetchCommand(folder, remote, { refspecs: BRANCHES_AND_VERSIONS, ...how }), ...stop };
-    await run(rest).catch((error: unknown) => {
+    await runFetch(rest, how).catch((error: unknown) => {
       throw unreachable(remote.url, error);
     });
   };

@@ -13,6 +13,7 @@ import type { LfsClient } from "../lfs/client.ts";
 import { copyObjects, lfsStore, objectMissing } from "../lfs/local-store.ts";
 import { MAX_POINTER_BYTES, parseLfsPointer } from "../lfs/pointer.ts";
 import { cacheFolder, DEFAULT_BRANCH_REF, ensureMirror, fetchMirror, mirrorFolder } from "./mirror-cache.ts";
+import type { TransferProgress } from "../git/progress.ts";
 import { isHttp, isUrlProblem, localFolder, parseUrl, type RepositoryUrl } from "../git/url.ts";
 import {
   MAX_WITHDRAWN_BYTES,
@@ -66,6 +67,8 @@ export interface MirrorOptions {
   readonly fetchEnv?: Readonly<Record<string, string>> | undefined;
   /** How long a fetch that begins now may take; 0 or less: none is begun. Default ten minutes. */
   readonly fetchTimeoutMs?: () => number;
+  /** Told while a fetch goes on, for a person who waits for it. */
+  readonly onProgress?: ((progress: TransferProgress) => void) | undefined;
 }
 
 /** Opens the mirror of a normalised URL and creates it when absent; nothing is fetched yet. */

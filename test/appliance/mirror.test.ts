@@ -15,6 +15,7 @@ import { promisify } from "node:util";
 import { test } from "tap";
 import type { Oid } from "../../src/disk/object-store.ts";
 import { openGitObjects } from "../../src/git/objects.ts";
+import type { TransferProgress } from "../../src/git/progress.ts";
 import { commitFiles } from "../../src/git/tree.ts";
 import { loadAppliance } from "../../src/appliance/load.ts";
 import { openMirror, type Mirror } from "../../src/appliance/mirror.ts";
@@ -415,6 +416,27 @@ function defineTests(): void {
       );
     });
     t.same(readFileSync(path.join(store, good.slice(0, 2), good.slice(2, 4), good), "utf8"), "good");
+  });
+
+  test("a mirror tells how far its fetch is, and what it fetches is the same", async (t) => {
+    const { folder, cache } = scratch(t);
+    const from = path.join(folder, "DNS");
+    makeVersions(from, [Object.fromEntries(Array.from({ length: 50 }, (_, n) => [`f${n}`, `${n}`]))]);
+    const seen: TransferProgress[] = [];
+    const mirror = await openMirror(from, { cache, onProgress: (progress) => seen.push(progress) });
+    t.teardown(() => mirror.close());
+    await mirror.fetch();
+    t.ok(seen.length > 0);
+    t.same(
+      (await mirror.versions()).map(({ version }) => version),
+      [1],
+    );
+    const empty = path.join(folder, "empty.git");
+    git(folder, "init", "--quiet", "--bare", empty);
+    const other = await openMirror(empty, { cache, onProgress: () => undefined });
+    t.teardown(() => other.close());
+    await other.fetch();
+    t.equal(await other.branchTip(), undefined);
   });
 }
 
