@@ -27,16 +27,24 @@ t.test("a wrong input is named with what was expected", (t) => {
 });
 
 t.test("a folder lies in the checkout", (t) => {
-  const inputs = (site: string) => createInputReader({ GITHUB_WORKSPACE: "/work/site/", INPUT_SITE: site });
-  for (const inside of [".", "sites/acme", "./sites/../acme", "..acme", "/work/site", "/work/site/acme"])
+  const inputs = (site: string) =>
+    createInputReader({ GITHUB_WORKSPACE: "/checkout/site/", INPUT_SITE: site });
+  for (const inside of [
+    ".",
+    "sites/acme",
+    "./sites/../acme",
+    "..acme",
+    "/checkout/site",
+    "/checkout/site/acme",
+  ])
     t.equal(inputs(inside).folder("site"), inside);
   t.equal(inputs("").folder("site"), ".");
   const message = /input site expects a folder of the checkout, got "/;
-  for (const outside of ["..", "../..", "sites/../../x", "/work/site-b", "/"])
+  for (const outside of ["..", "../..", "sites/../../x", "/checkout/site-b", "/"])
     t.throws(() => inputs(outside).folder("site"), { code: "USAGE", message }, outside);
   t.equal(readSiteFolder(inputs("sites//acme/")), "sites/acme");
   t.equal(readSiteFolder(inputs(".")), "");
-  for (const outside of ["../x", "/work/site", "-x"])
+  for (const outside of ["../x", "/checkout/site", "-x"])
     t.throws(() => readSiteFolder(inputs(outside)), { code: "USAGE", hint: /sites\/acme/ }, outside);
   t.end();
 });
