@@ -8,6 +8,7 @@ import { readFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import path from "node:path";
 import { run } from "../src/io.ts";
+import { measureFixtures } from "./git-libraries/fixtures.ts";
 import { measureClone } from "./git-libraries/history.ts";
 import { measurePorcelain } from "./git-libraries/porcelain.ts";
 import { measureState } from "./git-libraries/state.ts";
@@ -28,6 +29,7 @@ try {
   await measureState(folder, compare);
   await measureClone(folder, compare);
   await measurePorcelain(folder, compare);
+  await measureFixtures(folder, compare);
 } finally {
   await rm(folder, { recursive: true, force: true });
 }

@@ -94,7 +94,7 @@ async function writeFolders(
   changes: readonly Change[],
 ): Promise<{ readonly tree: string; readonly folders: OwnFolders }> {
   const { writeTree } = await import("isomorphic-git");
-  const folders = new Map(before);
+  const folders = new Map([["", new Map<string, TreeEntry>()], ...before]);
   const changed = new Set([""]);
   const set = ([file, entry]: Change): void => {
     const [folder, name] = splitPath(file);

@@ -88,6 +88,12 @@ test("a folder goes with its last file", async (t) => {
   t.same([...second.folders.keys()], [""]);
 });
 
+test("a first commit may have no file", async (t) => {
+  const directory = await repository(t);
+  const made = await commit(directory, new Map());
+  t.same(made.folders, await readOwnFolders(directory, made.commit));
+});
+
 test("a branch that moved meanwhile stays where it is", async (t) => {
   const directory = await repository(t);
   const first = await commit(directory, new Map([["a", "1"]]));
