@@ -5,7 +5,7 @@ import { mkdir } from "node:fs/promises";
 import path from "node:path";
 import * as isomorphic from "isomorphic-git";
 import { buildBumpCommit } from "../../src/bump/commit.ts";
-import { objectFiles } from "../../src/git/object-files.ts";
+import { objectFiles } from "./object-files.ts";
 import { openGitObjects } from "../../src/git/objects.ts";
 import { commitFiles } from "../../src/git/tree.ts";
 import { run } from "../../src/io.ts";

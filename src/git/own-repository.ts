@@ -1,6 +1,7 @@
 /** Bare repositories that the project makes for itself, where nobody's settings but their own have a say. */
 import { mkdir, mkdtemp, readFile, rename, rm, stat } from "node:fs/promises";
 import path from "node:path";
+import { CollectiveError } from "../errors.ts";
 import { run } from "../io.ts";
 import { isCommitId } from "./commit-id.ts";
 
@@ -40,11 +41,19 @@ export function ownGit<Result>(call: OwnGitCall<Result>): Promise<Result> {
 
 /**
  * What a branch is at; null without one. Git puts the branch's file in place as a whole, and what it says goes before all else;
- * where there is none, git is asked. @throws CollectiveError PROCESS_FAILED.
+ * where there is none, git is asked, which takes a file that a crash left empty for a branch that was never made.
+ * @throws CollectiveError REPOSITORY_DAMAGED, PROCESS_FAILED.
  */
 export async function readOwnBranch(directory: string, branch: string): Promise<string | null> {
-  const text = await readFile(path.join(directory, branch), "utf8").catch(() => "");
-  if (isCommitId(text.trim())) return text.trim();
+  const file = path.join(directory, branch);
+  const text = await readFile(file, "utf8").catch(() => undefined);
+  if (text !== undefined) {
+    if (isCommitId(text.trim())) return text.trim();
+    throw new CollectiveError("REPOSITORY_DAMAGED", `${file} names no commit: a crash may have cut it`, {
+      data: { file },
+      hint: `\`git -C ${directory} fsck --lost-found\` lists the newest commits: write the id of the right one into the file`,
+    });
+  }
   return ownGit({
     directory,
     args: ["rev-parse", "--verify", "--quiet", branch],

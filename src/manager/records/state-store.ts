@@ -1,13 +1,12 @@
 /**
  * The cluster manager's state: a bare git repository with one branch, each change a commit.
  *
- * - A commit is made in this process and takes one process of git, for the compare-and-swap of the branch: a change made on an
- *   outdated tip is refused.
+ * - A commit is one `git fast-import`: blobs, trees, commit and the compare-and-swap of the branch in one process (about 9 ms);
+ *   fast-import moves a branch only when the new commit contains the old tip, so a change made on an outdated tip is refused.
  * - Changes of one process that wait for each other are put into one commit.
  * - A refused change is computed anew on the new tip, so that independent changes of two managers both arrive.
  */
 import { CollectiveError } from "../../errors.ts";
-import { commitToOwnBranch, readOwnFolders, type OwnFolders } from "../../git/own-commits.ts";
 import { ensureOwnRepository, ownGit, readOwnBranch } from "../../git/own-repository.ts";
 
 /** What the state holds at one revision. */
@@ -39,13 +38,6 @@ const BRANCH = "refs/heads/main";
 const MAX_ATTEMPTS = 20;
 const SAFE_PATH = /^[A-Za-z0-9@][A-Za-z0-9@._-]*(\/[A-Za-z0-9@][A-Za-z0-9@._-]*)*$/;
 
-/** With what the next commit is built on. */
-interface KnownState extends StateSnapshot {
-  readonly folders: OwnFolders;
-}
-
-const EMPTY: KnownState = { revision: null, files: new Map(), folders: new Map() };
-
 interface Waiting {
   readonly change: (snapshot: StateSnapshot) => StateChange | undefined;
   readonly resolve: (snapshot: StateSnapshot) => void;
@@ -62,13 +54,13 @@ export function stateDirectoryOf(env: Readonly<Record<string, string | undefined
 /** Opens the state repository at `directory`, making it when there is none. */
 export async function openStateStore(directory: string): Promise<StateStore> {
   await ensureOwnRepository(directory);
-  let cached: KnownState | undefined;
+  let cached: StateSnapshot | undefined;
   let waiting: Waiting[] = [];
   let isWorking = false;
 
   const read = async (): Promise<StateSnapshot> => {
     cached = await readSnapshot(directory, cached);
-    return snapshotOf(cached);
+    return cached;
   };
 
   const work = async (): Promise<void> => {
@@ -107,8 +99,8 @@ export async function tidyStateStore(directory: string): Promise<void> {
 async function commitBatch(options: {
   directory: string;
   batch: readonly Waiting[];
-  known: KnownState | undefined;
-}): Promise<KnownState> {
+  known: StateSnapshot | undefined;
+}): Promise<StateSnapshot> {
   const { directory, batch } = options;
   let snapshot = options.known ?? (await readSnapshot(directory, undefined));
   for (let attempt = 0; attempt < MAX_ATTEMPTS; attempt++) {
@@ -116,9 +108,11 @@ async function commitBatch(options: {
     const isFresh = attempt > 0 || options.known === undefined;
     // A change judged by a cached snapshot may be wrong about it: look again before it is refused.
     if (refused.size === 0 || isFresh) {
-      const committed = messages.length === 0 ? snapshot : await commit(directory, snapshot, next, messages);
-      if (committed !== undefined) {
-        settle(batch, snapshotOf(committed), refused);
+      const revision =
+        messages.length === 0 ? snapshot.revision : await commit(directory, snapshot, next, messages);
+      if (revision !== "conflict") {
+        const committed = messages.length === 0 ? snapshot : { revision, files: next };
+        settle(batch, committed, refused);
         return committed;
       }
     }
@@ -169,49 +163,57 @@ function settle(batch: readonly Waiting[], snapshot: StateSnapshot, refused: Map
   }
 }
 
-/** Undefined when another was faster. */
 async function commit(
   directory: string,
-  base: KnownState,
+  base: StateSnapshot,
   next: ReadonlyMap<string, string>,
   messages: readonly string[],
-): Promise<KnownState | undefined> {
+): Promise<string | null> {
   const [subject = "", ...others] = messages;
-  const files = new Map<string, string | null>();
-  for (const file of base.files.keys()) if (!next.has(file)) files.set(file, null);
-  for (const [file, content] of next) if (base.files.get(file) !== content) files.set(file, content);
-  const made = await commitToOwnBranch({
+  const message = others.length === 0 ? subject : `${subject}\n\n${others.join("\n")}`;
+  const seconds = Math.floor(Date.now() / 1000);
+  const parts = [
+    `commit ${BRANCH}\nmark :1\ncommitter cui <cui@localhost> ${seconds} +0000\n`,
+    data(message),
+    base.revision === null ? "" : `from ${base.revision}\n`,
+  ];
+  for (const file of base.files.keys()) if (!next.has(file)) parts.push(`D ${file}\n`);
+  for (const [file, content] of next) {
+    if (base.files.get(file) !== content) parts.push(`M 100644 inline ${file}\n`, data(content));
+  }
+  parts.push("\nget-mark :1\ndone\n");
+  return ownGit({
     directory,
-    branch: BRANCH,
-    parent: base.revision,
-    folders: base.folders,
-    files,
-    message: others.length === 0 ? subject : `${subject}\n\n${others.join("\n")}`,
-    committedAt: Math.floor(Date.now() / 1000),
+    args: ["fast-import", "--quiet", "--done"],
+    input: parts.join(""),
+    // 1: the branch was not moved.
+    allowedExitCodes: [0, 1],
+    parse: (stdout, exitCode) => (exitCode === 1 ? "conflict" : stdout.trim()),
   });
-  return made && { revision: made.commit, files: next, folders: made.folders };
 }
 
-function snapshotOf({ revision, files }: KnownState): StateSnapshot {
-  return { revision, files };
+function data(text: string): string {
+  return `data ${Buffer.byteLength(text)}\n${text}\n`;
 }
 
-async function readSnapshot(directory: string, known: KnownState | undefined): Promise<KnownState> {
+async function readSnapshot(directory: string, known: StateSnapshot | undefined): Promise<StateSnapshot> {
   const revision = await readOwnBranch(directory, BRANCH);
-  if (revision === null) return EMPTY;
+  if (revision === null) return { revision: null, files: new Map() };
   if (revision === known?.revision) return known;
-  const folders = await readOwnFolders(directory, revision);
-  const listing = [...folders].flatMap(([folder, entries]) =>
-    [...entries.values()].flatMap(({ type, path: name, oid }) =>
-      type === "blob" ? [{ file: folder === "" ? name : `${folder}/${name}`, oid }] : [],
-    ),
-  );
+  const args = ["ls-tree", "-r", "-z", "--full-tree", revision];
+  const listing = await ownGit({ directory, args, parse: parseListing });
   const contents = await readBlobs(
     directory,
     listing.map((entry) => entry.oid),
   );
-  const files = new Map(listing.map(({ file }, index) => [file, contents[index] ?? ""]));
-  return { revision, files, folders };
+  return { revision, files: new Map(listing.map((entry, index) => [entry.file, contents[index] ?? ""])) };
+}
+
+function parseListing(stdout: string): { oid: string; file: string }[] {
+  return stdout
+    .split("\0")
+    .filter((line) => line !== "")
+    .map((line) => ({ oid: line.slice(12, line.indexOf("\t")), file: line.slice(line.indexOf("\t") + 1) }));
 }
 
 /** `git cat-file --batch` answers `<oid> blob <bytes>\n<content>\n` for each line of its input. */

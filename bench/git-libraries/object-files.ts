@@ -1,5 +1,5 @@
 /**
- * The file system that isomorphic-git writes objects with. Its own way writes an object in place, trusts a file that is there, and
+ * The file system that isomorphic-git would write objects with. Its own way writes an object in place, trusts a file that is there, and
  * synchronizes nothing; here each object is written beside its place, synchronized and renamed, as git does with `core.fsync`.
  */
 import { randomUUID } from "node:crypto";
