@@ -6,7 +6,7 @@ import type { PathStore } from "../disk/path-store.ts";
 import { CollectiveError } from "../errors.ts";
 import { run } from "../io.ts";
 import type { Git } from "../git/git.ts";
-import { gitFolderOf } from "../git/folder.ts";
+import { gitFolderOf, repositoryAt } from "../git/folder.ts";
 import { openGitObjects, type GitObjects } from "../git/objects.ts";
 import { commitFiles, type CommitFiles } from "../git/tree.ts";
 import type { LfsClient } from "../lfs/client.ts";
@@ -75,7 +75,7 @@ export async function openMirror(
 ): Promise<Mirror> {
   const remote = requireUrl(url, "/");
   const folder = mirrorFolder(remote.url, options.cache);
-  const git = options.git.at(folder);
+  const git = options.git.bare(folder);
   await ensureMirror(git);
   const objects = openGitObjects(git);
   const filesByCommit = new Map<string, CommitFiles>();
@@ -182,7 +182,7 @@ async function fetchObjects({
   const local = localFolder(remote);
   if (isHttp(remote)) return downloadObjects({ git, remote, commit, wanted: absent, ...rest }, store);
   if (local === undefined) return fetchRemoteObjects({ git, remote, commit, wanted: absent });
-  const from = lfsStore(await gitFolderOf(git.at(local)));
+  const from = lfsStore(await gitFolderOf(await repositoryAt(git, local)));
   const oids = absent.map(({ oid }) => oid);
   return { fetchedBytes: await copyObjects({ oids, from, to: store, where: remote.url }) };
 }

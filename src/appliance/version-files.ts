@@ -8,7 +8,7 @@ import { CollectiveError } from "../errors.ts";
 import type { Git } from "../git/git.ts";
 import { openGitObjects } from "../git/objects.ts";
 import { commitFiles, type CommitFiles } from "../git/tree.ts";
-import { gitFolderOf } from "../git/folder.ts";
+import { gitFolderOf, repositoryAt } from "../git/folder.ts";
 import { hashFile, lfsStore, objectMissing } from "../lfs/local-store.ts";
 import { MAX_POINTER_BYTES, parseLfsPointer, type LfsPointer } from "../lfs/pointer.ts";
 import type { Mirrors } from "./mirrors.ts";
@@ -40,7 +40,9 @@ export interface ImageTree {
  */
 export async function openImageTree(source: Source, mirrors: Mirrors): Promise<ImageTree> {
   if (source.commit === null) return openFolder(mirrors.localGit.at(source.url), mirrors.cache);
-  if (source.version === null) return openLocalCommit(mirrors.localGit.at(source.url), source.commit);
+  if (source.version === null) {
+    return openLocalCommit(await repositoryAt(mirrors.localGit, source.url), source.commit);
+  }
   const { commit } = source;
   const mirror = await mirrors.get(source.url);
   await mirror.ensureCommit(commit);

@@ -1,12 +1,11 @@
 /** Sends a version: its Git LFS objects first, then branch and tag at once; the folder's own refs follow only then. */
-import { rename } from "node:fs/promises";
-import path from "node:path";
 import type { Oid } from "../disk/object-store.ts";
 import type { PathStore } from "../disk/path-store.ts";
 import { makeDiagnostic, type Diagnostic } from "../diagnostics.ts";
 import { CollectiveError } from "../errors.ts";
 import type { Git } from "../git/git.ts";
-import { gitFolderOf } from "../git/folder.ts";
+import { indexFileOf, replaceIndex } from "../git/index-file.ts";
+import { gitFolderOf, repositoryAt } from "../git/folder.ts";
 import { copyObjects, lfsStore, objectMissing } from "../lfs/local-store.ts";
 import type { Mirror } from "../appliance/mirror.ts";
 import type { BuiltCommit } from "./publish-commit.ts";
@@ -60,7 +59,7 @@ export async function recordLocally({
     ...(isOrigin ? [`refs/remotes/origin/${parent.branch}`] : []),
   ];
   await pointRefs(git, refs, built.commit);
-  await rename(built.indexFile, path.join(await gitFolderOf(git), "index"));
+  await replaceIndex(await indexFileOf(git), built.indexFile);
 }
 
 /** Objects that would have to be sent and are not in the folder's store. */
@@ -97,7 +96,12 @@ async function sendObjects({ git, target, parent, commit }: SendOptions): Promis
   const from = lfsStore(await gitFolderOf(git));
   const local = localFolder(target);
   if (local !== undefined) {
-    return copyObjects({ oids, from, to: lfsStore(await gitFolderOf(git.at(local))), where: git.folder });
+    return copyObjects({
+      oids,
+      from,
+      to: lfsStore(await gitFolderOf(await repositoryAt(git, local))),
+      where: git.folder,
+    });
   }
   if (isHttp(target)) return uploadObjects({ url: target.url, git, oids, from });
   let bytes = 0;

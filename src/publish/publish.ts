@@ -1,5 +1,5 @@
 /** `cui publish`: a working folder becomes the next version of an appliance repository, or nothing happens. */
-import { rm, writeFile } from "node:fs/promises";
+import { readdir, rm, writeFile } from "node:fs/promises";
 import path from "node:path";
 import { hasErrors, type Diagnostic, type TextOf } from "../diagnostics.ts";
 import type { WriteProgress } from "../disk/write-program-disk.ts";
@@ -12,7 +12,9 @@ import { gitFolderOf, workTreeTop } from "../git/folder.ts";
 import { openImageTree, type ImageTree } from "../appliance/version-files.ts";
 import type { Mirror } from "../appliance/mirror.ts";
 import { withMirrors, type Mirrors } from "../appliance/mirrors.ts";
-import type { AddedDisk } from "./write-program-disks.ts";
+import { PACKS_FOLDER, type AddedDisk } from "./write-program-disks.ts";
+import { LOCK_FILE } from "../appliance/lock.ts";
+import { diskIndexPath } from "../appliance/vm-description.ts";
 import { buildCommit, type BuiltCommit } from "./publish-commit.ts";
 import { behind, findParent, type Parent } from "./publish-parent.ts";
 import { recordLocally, sendVersion, findUnsendable } from "./publish-push.ts";
@@ -134,6 +136,7 @@ async function publishFolder(context: FolderOptions): Promise<PublishReport> {
     parent: parent.commit,
     message: options.message ?? `Publish v${version}`,
     inLfs: appliance.bootFiles,
+    needed: await neededFiles(appliance, path.basename(options.cvl)),
     keptOut: [...appliance.programDisks, ...appliance.dataDisks],
   });
   try {
@@ -142,12 +145,25 @@ async function publishFolder(context: FolderOptions): Promise<PublishReport> {
     const checked = await checkBuilt(context, { built, parent, version, versions });
     if (hasErrors(checked.diagnostics)) return refused(checked);
     const sentBytes = await sendVersion({ git, target, mirror, parent, version, commit: built.commit });
-    await recordLocally({ git, target, parent, version, built });
+    await recordLocally({ git, target, parent, version, built }).catch((error: unknown) => {
+      throw notRecorded(error, version);
+    });
     const published = { url: target.url, version, commit: built.commit, disks, sentBytes };
     return { diagnostics: checked.diagnostics, textOf: checked.textOf, published };
   } finally {
     await rm(built.indexFile, { force: true });
   }
+}
+
+/** What makes the folder a version: none of it may be left out because a pattern of the user's own says so. */
+async function neededFiles(appliance: ApplianceFolder, cvl: string): Promise<readonly string[]> {
+  const { folder, programDisks, bootFiles, descriptions } = appliance;
+  const packs = programDisks.length === 0 ? [] : await readdir(path.join(folder, PACKS_FOLDER));
+  return [
+    ...[cvl, LOCK_FILE, WITHDRAWN_FILE, ".gitattributes", ...descriptions, ...bootFiles],
+    ...programDisks.map(diskIndexPath),
+    ...packs.filter((name) => /^[0-9a-f]{64}\.pack$/.test(name)).map((name) => `${PACKS_FOLDER}/${name}`),
+  ];
 }
 
 /** By the rules that the repository's hook and a release hold it to. */
@@ -173,6 +189,22 @@ async function checkBuilt(
   } finally {
     await objects.close();
   }
+}
+
+/** The version is out; the folder's own branch, tag and index follow when publishing is tried again. */
+function notRecorded(error: unknown, version: number): unknown {
+  if (!(error instanceof CollectiveError)) return error;
+  return new CollectiveError(
+    error.code,
+    `v${version} is published, but not recorded here: ${error.message}`,
+    {
+      data: error.data,
+      hint: [error.hint, "then publish again, which records it"]
+        .filter((part) => part !== undefined)
+        .join("; "),
+      cause: error,
+    },
+  );
 }
 
 function refused({ diagnostics, textOf }: Pick<ApplianceFolder, "diagnostics" | "textOf">): PublishReport {

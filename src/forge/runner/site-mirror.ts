@@ -30,7 +30,7 @@ const MOST_PREVIEWED = 50;
 
 /** Opens the mirror of `url` in `folder`, and makes it when there is none. */
 export async function openSiteMirror(at: Git, folder: string, url: string): Promise<SiteMirror> {
-  const git = at.at(path.join(folder, "site.git"));
+  const git = at.bare(path.join(folder, "site.git"));
   await ensureRepository(git);
   await git.run({ args: ["config", "remote.origin.url", url] });
   const tried = new Set<string>();

@@ -1,0 +1,176 @@
+/** Publishing from folders that git's own features and settings have touched. */
+import { execFileSync } from "node:child_process";
+import { readFileSync, rmSync, writeFileSync } from "node:fs";
+import path from "node:path";
+import { test, type Test } from "tap";
+import { createRepository } from "../../src/setup/create.ts";
+import { publish } from "../../src/publish/publish.ts";
+import { makeDisk, writeAppliance } from "../appliance/appliance-fixture.ts";
+import { cui } from "../hooks/support.ts";
+import { git, gitAt, scratch, writeFiles } from "../git/git-fixture.ts";
+
+/** A user with these settings. */
+function userWith(folder: string, settings: string): Record<string, string> {
+  const file = path.join(folder, "gitconfig");
+  writeFileSync(file, `${readFileSync("test/git/gitconfig", "utf8")}${settings}`);
+  return { GIT_CONFIG_GLOBAL: file };
+}
+
+/** An empty repository and an appliance beside it. */
+async function setUp(t: Test) {
+  const { folder, cache } = scratch(t);
+  const repository = path.join(folder, "repos/DNS");
+  const work = path.join(folder, "dns");
+  await createRepository(gitAt(repository));
+  writeAppliance(work, makeDisk());
+  const publishFrom = (cwd = work, env: Record<string, string> = {}) =>
+    publish(gitAt(cwd, env), { repository, cvl: "DNS.cvl", cwd, cache });
+  return { folder, cache, repository, work, publishFrom };
+}
+
+const inTag = (repository: string, tag: string): readonly string[] =>
+  git(repository, "ls-tree", "-r", "--name-only", tag).split("\n");
+
+test("what a version needs goes in, whatever the user's own patterns ignore", async (t) => {
+  const { folder, repository, work, publishFrom } = await setUp(t);
+  writeFiles(work, {
+    "withdrawn.yaml": "format: 1\nwithdrawn: []\n",
+    "cvl.lock": "format: 1\nimports: []\n",
+  });
+  const patterns = ["disks/", "*.pack", "*.yaml", "*.cvl", "*.lock", ".*", "vmlinuz", "*", "*\n!*.cvl"];
+  for (const [index, pattern] of patterns.entries()) {
+    const ignore = path.join(folder, "ignore");
+    writeFileSync(ignore, `${pattern}\n`);
+    writeFileSync(path.join(work, "notes.txt"), `${index}\n`);
+    writeFileSync(path.join(work, "DNS.cvl"), `${readFileSync(path.join(work, "DNS.cvl"), "utf8")}\n`);
+    const { published, diagnostics } = await publishFrom(
+      work,
+      userWith(folder, `[core]\n\texcludesFile = ${ignore}\n`),
+    );
+    t.equal(published?.version, index + 1, `${pattern}: ${JSON.stringify(diagnostics)}`);
+    const files = inTag(repository, `v${index + 1}`);
+    for (const wanted of [
+      ...["DNS.cvl", "dns.vm.yaml", "vmlinuz", "disks/root.index/header", "disks/root.index/0000"],
+      ...["cvl.lock", "withdrawn.yaml", ".gitattributes"],
+    ]) {
+      t.ok(files.includes(wanted), `${pattern}: ${wanted}`);
+    }
+    t.ok(files.some((file) => file.endsWith(".pack")));
+    t.notOk(files.includes("root.img") || files.includes("data.img"));
+    rmSync(path.join(work, ".git"), { recursive: true });
+  }
+  const other = git(repository, "show", "v8:DNS.cvl");
+  t.match(other, /VMAppliance/);
+});
+
+test("a hook stages the disks of a commit, also where they are ignored", async (t) => {
+  const { folder, work } = await setUp(t);
+  git(work, "init", "--quiet");
+  writeFileSync(path.join(folder, "ignore"), "disks/\n");
+  git(work, "config", "core.excludesFile", path.join(folder, "ignore"));
+  git(work, "add", ".");
+  git(work, "config", "user.name", "Test");
+  t.match(cui(work, "hook", "pre-commit"), { status: 0 });
+  t.match(git(work, "ls-files", "disks"), /disks\/root\.index\/header/);
+});
+
+test("a linked work tree publishes its own index, and leaves the others alone", async (t) => {
+  const { folder, work, publishFrom } = await setUp(t);
+  await publishFrom();
+  const linked = path.join(folder, "next");
+  git(work, "worktree", "add", "--quiet", "-b", "next", linked);
+  writeFileSync(path.join(linked, "root.img"), makeDisk());
+  writeFiles(linked, { "notes.txt": "new\n" });
+  const { published } = await publishFrom(linked);
+  t.equal(published?.version, 2);
+  t.equal(git(linked, "status", "--short"), "");
+  t.equal(git(work, "status", "--short"), "");
+  t.equal(git(linked, "rev-parse", "HEAD"), git(work, "rev-parse", "v2"));
+  t.equal(git(work, "ls-files", "notes.txt"), "");
+
+  git(linked, "checkout", "--quiet", "--orphan", "fresh");
+  await t.rejects(publishFrom(linked), {
+    code: "REPOSITORY_PUBLISH_REFUSED",
+    message: /main is checked out in/,
+  });
+  t.equal(git(work, "status", "--short"), "");
+});
+
+test("an index that another git holds is not written over", async (t) => {
+  const { repository, work, publishFrom } = await setUp(t);
+  await publishFrom();
+  const lock = path.join(work, ".git/index.lock");
+  writeFiles(work, { "notes.txt": "new\n", ".git/index.lock": "" });
+  await t.rejects(publishFrom(), {
+    code: "REPOSITORY_LOCKED",
+    message: new RegExp(`${lock} is there since 20.*another git works there, or one that was killed left it`),
+    hint: /rm '.*index\.lock'/,
+  });
+  t.notOk(git(repository, "tag").includes("v2"), "before anything was sent");
+  rmSync(lock);
+
+  const branch = path.join(work, ".git/refs/heads/main.lock");
+  writeFileSync(branch, "");
+  await t.rejects(publishFrom(), {
+    code: "REPOSITORY_LOCKED",
+    message: new RegExp(`v2 is published, but not recorded here: .*${branch}`),
+    hint: /then publish again, which records it/,
+  });
+  rmSync(branch);
+  await t.rejects(publishFrom(), { code: "REPOSITORY_NOTHING_NEW" });
+  t.equal(git(work, "rev-parse", "main"), git(repository, "rev-parse", "v2"));
+  t.equal(git(work, "status", "--short"), "");
+
+  writeFiles(work, { ".git/config.lock": "" });
+  await t.rejects(gitAt(work).run({ args: ["config", "a.b", "c"] }), {
+    code: "REPOSITORY_LOCKED",
+    data: { file: path.join(work, ".git/config.lock") },
+  });
+});
+
+test("booleans are read as git reads them", async (t) => {
+  const { folder, repository, work, publishFrom } = await setUp(t);
+  const key = path.join(folder, "key");
+  execFileSync("ssh-keygen", ["-q", "-t", "ed25519", "-N", "", "-f", key]);
+  const signing = (flag: string): Record<string, string> =>
+    userWith(
+      folder,
+      `[gpg]\n\tformat = ssh\n[user]\n\tsigningKey = ${key}.pub\n[commit]\n\tgpgSign${flag}\n`,
+    );
+  const spellings = ["", " = yes", " = on", " = 1", " = TRUE", " = 2", " = no", " = off", " = 0", " = "];
+  for (const [index, flag] of spellings.entries()) {
+    writeFiles(work, { "notes.txt": `${index}` });
+    await publishFrom(work, signing(flag));
+    const commit = git(repository, "cat-file", "commit", `v${index + 1}`);
+    t.equal(/^gpgsig /m.test(commit), index < 6, `commit.gpgSign${flag}`);
+  }
+  writeFiles(work, { "notes.txt": "last" });
+  await t.rejects(publishFrom(work, signing(" = maybe")), { message: /bad boolean config value 'maybe'/ });
+});
+
+test("a user who wants no bare repository found by chance", async (t) => {
+  const { folder, work, repository, publishFrom } = await setUp(t);
+  const explicit = userWith(
+    folder,
+    "[safe]\n\tbareRepository = explicit\n[user]\n\tname = T\n\temail = t@t\n",
+  );
+  const before = process.env["GIT_CONFIG_GLOBAL"];
+  process.env["GIT_CONFIG_GLOBAL"] = explicit["GIT_CONFIG_GLOBAL"];
+  t.teardown(() => (process.env["GIT_CONFIG_GLOBAL"] = before));
+  await publishFrom();
+  t.match(cui(folder, "create", "repos/Site"), { status: 0 });
+  t.match(cui(folder, "hook", "install", "--dir", "repos/DNS"), { status: 0 });
+  t.match(cui(folder, "publish", "repos/Site", "dns/DNS.cvl"), { status: 0 }, "through the hooks of create");
+  t.match(cui(work, "disk", "verify", repository, "1"), { status: 0 });
+  writeFiles(folder, {
+    "office/office.cvl": `import { url => "${repository}", cvl => "DNS.cvl" } DNS;\nOffice extends DNS { }\n`,
+  });
+  t.match(cui(path.join(folder, "office"), "lock", "office.cvl"), { status: 0 });
+  t.match(cui(path.join(folder, "office"), "eval", "office.cvl", "name"), { status: 0, said: /Office/ });
+  git(work, "tag", "v2");
+  t.match(cui(work, "hook", "install"), { status: 0 });
+  writeFiles(work, { "notes.txt": "2" });
+  git(work, "commit", "--quiet", "--allow-empty", "-m", "2");
+  git(work, "tag", "-f", "v2");
+  t.match(git(work, "push", "--porcelain", "origin", "main", "v2"), /v2/);
+});
