@@ -1,6 +1,5 @@
 /** The index of a work tree: a linked one has its own, beside its own HEAD. */
 import { link, rename, rm, stat } from "node:fs/promises";
-import { randomUUID } from "node:crypto";
 import { setTimeout as sleep } from "node:timers/promises";
 import type { Git } from "./git.ts";
 import { lockedBy } from "./lock-files.ts";

@@ -12,11 +12,14 @@ const CONFIG = /could not lock config file (.+): File exists/;
 
 /** The failure of a git that met a lock file as a REPOSITORY_LOCKED; any other failure as it is. */
 export async function explainLock(error: unknown, folder: string): Promise<unknown> {
-  const stderr = stderrOf(error);
+  const named = lockIn(stderrOf(error));
+  return named === undefined ? error : lockedBy(await findUpwards(folder, named), error);
+}
+
+/** The lock file that git says it met, as git names it. */
+export function lockIn(stderr: string): string | undefined {
   const config = CONFIG.exec(stderr)?.[1];
-  const named = NAMED.exec(stderr)?.[1] ?? (config === undefined ? undefined : `${config}.lock`);
-  if (named === undefined) return error;
-  return lockedBy(await findUpwards(folder, named), error);
+  return NAMED.exec(stderr)?.[1] ?? (config === undefined ? undefined : `${config}.lock`);
 }
 
 /** What the user is told of a lock file in the way. */
@@ -60,8 +63,10 @@ export async function overDeadLocks<Result>(
 
 export type Exclusively = <Result>(work: () => Promise<Result>) => Promise<Result>;
 
-/** Resolves to true when the lock file is gone. */
-async function removeWhenDead(file: string, folder: string): Promise<boolean> {
+/**
+ * Takes a lock file out of a repository of the project's own when its owner is dead for certain. Resolves to true when it is gone.
+ */
+export async function removeWhenDead(file: string, folder: string): Promise<boolean> {
   const before = await stat(file).catch(() => undefined);
   if (before === undefined) return true;
   const isOurs = before.uid === process.getuid?.() || process.getuid?.() === 0;

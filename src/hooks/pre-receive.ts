@@ -8,7 +8,7 @@ import { CollectiveError } from "../errors.ts";
 import type { Environment, Git } from "../git/git.ts";
 import { gitFolderOf } from "../git/folder.ts";
 import { openGitObjects } from "../git/objects.ts";
-import { lfsStore } from "../lfs/local-store.ts";
+import { readableStores } from "../lfs/repository-store.ts";
 import { cacheFolder } from "../cache-folder.ts";
 import { withMirrors } from "../appliance/mirrors.ts";
 import { versionOfRef } from "../appliance/versions.ts";
@@ -126,7 +126,7 @@ async function checkTips(
   const numbers = new Set([...existing, ...added.map(({ version }) => version)]);
   const settings = {
     numbers,
-    store: lfsStore(push.git.folder),
+    stores: await readableStores(push.git),
     importsRequired: (await configValue(push.git, "cui.imports")) === "required",
     pathsBelow: await importPaths(push.git),
   };

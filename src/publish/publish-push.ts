@@ -5,8 +5,9 @@ import { makeDiagnostic, type Diagnostic } from "../diagnostics.ts";
 import { CollectiveError } from "../errors.ts";
 import type { Git } from "../git/git.ts";
 import { indexFileOf, replaceIndex } from "../git/index-file.ts";
-import { gitFolderOf, repositoryAt } from "../git/folder.ts";
-import { copyObjects, lfsStore, objectMissing } from "../lfs/local-store.ts";
+import { repositoryAt } from "../git/folder.ts";
+import { copyObjects, objectMissing } from "../lfs/local-store.ts";
+import { ownStore, repositoryStore } from "../lfs/repository-store.ts";
 import type { Mirror } from "../appliance/mirror.ts";
 import type { BuiltCommit } from "./publish-commit.ts";
 import { listNewPointers } from "../lfs/new-pointers.ts";
@@ -68,7 +69,7 @@ export async function findUnsendable({
   parent,
   commit,
 }: Pick<SendOptions, "git" | "parent" | "commit">): Promise<readonly Diagnostic[]> {
-  const store = lfsStore(await gitFolderOf(git));
+  const store = await repositoryStore(git);
   const missing: Diagnostic[] = [];
   for (const { oid } of await newObjects({ git, parent, commit })) {
     if (await store.has(oid)) continue;
@@ -93,13 +94,13 @@ function newObjects({
 async function sendObjects({ git, target, parent, commit }: SendOptions): Promise<number> {
   const oids = (await newObjects({ git, parent, commit })).map(({ oid }) => oid);
   if (oids.length === 0) return 0;
-  const from = lfsStore(await gitFolderOf(git));
+  const from = await repositoryStore(git);
   const local = localFolder(target);
   if (local !== undefined) {
     return copyObjects({
       oids,
-      from,
-      to: lfsStore(await gitFolderOf(await repositoryAt(git, local))),
+      from: [from],
+      to: await ownStore(await repositoryAt(git, local)),
       where: git.folder,
     });
   }

@@ -8,7 +8,7 @@ import { withFileLock } from "../file-lock.ts";
 import { newestReachable, storeDisks } from "./add-disks.ts";
 import { readApplianceFolder, type ApplianceFolder } from "./appliance-folder.ts";
 import type { Git } from "../git/git.ts";
-import { gitFolderOf, workTreeTop } from "../git/folder.ts";
+import { gitFolderOf, repositoryAt, workTreeTop } from "../git/folder.ts";
 import { openImageTree, type ImageTree } from "../appliance/version-files.ts";
 import type { Mirror } from "../appliance/mirror.ts";
 import { withMirrors, type Mirrors } from "../appliance/mirrors.ts";
@@ -19,7 +19,9 @@ import { buildCommit, type BuiltCommit } from "./publish-commit.ts";
 import { behind, findParent, type Parent } from "./publish-parent.ts";
 import { recordLocally, sendVersion, findUnsendable } from "./publish-push.ts";
 import { initRepositoryFolder } from "./repository-folder.ts";
-import { requireUrl, type RepositoryUrl } from "../git/url.ts";
+import { objectFormatOf, type ObjectFormat } from "../git/object-format.ts";
+import { listRefs } from "../git/refs.ts";
+import { localFolder, requireUrl, type RepositoryUrl } from "../git/url.ts";
 import { MAX_WITHDRAWN_BYTES, WITHDRAWN_FILE, type Version } from "../appliance/versions.ts";
 import { ALL_RULES, checkVersion } from "./check-version.ts";
 import { openCandidate } from "./version-candidate.ts";
@@ -74,7 +76,7 @@ export async function publish(git: Git, options: PublishOptions): Promise<Publis
       const appliance = await readApplianceFolder(mirrors, { ...options, baseUrl });
       if (appliance.tree === undefined) return refused(appliance);
       const at = git.at(appliance.folder);
-      return inRepository({ git: at, target, onWait: options.onWait }, () =>
+      return inRepository({ git: at, target, mirror, onWait: options.onWait }, () =>
         publishFolder({ options, git: at, target, mirrors, mirror, appliance }),
       );
     },
@@ -85,18 +87,21 @@ export async function publish(git: Git, options: PublishOptions): Promise<Publis
 interface RepositoryOptions extends Pick<PublishOptions, "onWait"> {
   readonly git: Git;
   readonly target: RepositoryUrl;
+  readonly mirror: Mirror;
 }
 
 /** Makes the folder a repository where it is none, and removes it again when nothing was published. */
 async function inRepository(
-  { git, target, onWait }: RepositoryOptions,
+  { git, target, mirror, onWait }: RepositoryOptions,
   work: () => Promise<PublishReport>,
 ): Promise<PublishReport> {
   const { folder } = git;
   const top = await workTreeTop(git);
   const isNew = top === undefined || path.relative(top, folder) !== "";
   if (isNew && top !== undefined) await refuseTrackedFolder(git, top);
-  if (isNew) await initRepositoryFolder(git, { origin: target.url });
+  const objectFormat = await publishedFormat(git, target, mirror);
+  if (isNew) await initRepositoryFolder(git, { origin: target.url, objectFormat });
+  else await refuseOtherFormat(git, target, objectFormat);
   const file = path.join(await gitFolderOf(git), "cui-publish.lock");
   let isPublished = false;
   try {
@@ -106,6 +111,31 @@ async function inRepository(
   } finally {
     if (isNew && !isPublished) await rm(path.join(folder, ".git"), { recursive: true, force: true });
   }
+}
+
+/** How the repository names objects; undefined where an empty one does not tell. */
+async function publishedFormat(
+  git: Git,
+  target: RepositoryUrl,
+  mirror: Mirror,
+): Promise<ObjectFormat | undefined> {
+  const local = localFolder(target);
+  if (local !== undefined) return objectFormatOf(await repositoryAt(git, local));
+  const isEmpty = (await listRefs(mirror.git, { pattern: "refs", limit: 1 })).length === 0;
+  return isEmpty ? undefined : objectFormatOf(mirror.git);
+}
+
+async function refuseOtherFormat(
+  git: Git,
+  target: RepositoryUrl,
+  wanted: ObjectFormat | undefined,
+): Promise<void> {
+  const found = await objectFormatOf(git);
+  if (wanted === undefined || found === undefined || wanted === found) return;
+  const message = `${target.url} names objects by ${wanted}, ${git.folder} by ${found}: git cannot push from one to the other`;
+  throw new CollectiveError("REPOSITORY_PUBLISH_REFUSED", message, {
+    hint: `publish from a clone of ${target.url}, or from the folder without its .git`,
+  });
 }
 
 interface FolderOptions {

@@ -1,6 +1,6 @@
 /** Publishing from folders that git's own features and settings have touched. */
 import { execFileSync } from "node:child_process";
-import { readFileSync, rmSync, writeFileSync } from "node:fs";
+import { existsSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
 import path from "node:path";
 import { test, type Test } from "tap";
 import { createRepository } from "../../src/setup/create.ts";
@@ -173,4 +173,79 @@ test("a user who wants no bare repository found by chance", async (t) => {
   git(work, "commit", "--quiet", "--allow-empty", "-m", "2");
   git(work, "tag", "-f", "v2");
   t.match(git(work, "push", "--porcelain", "origin", "main", "v2"), /v2/);
+});
+
+test("Git LFS objects are where git-lfs keeps them", async (t) => {
+  const { folder, repository, work, publishFrom } = await setUp(t);
+  const shared = path.join(folder, "shared");
+  const env = userWith(folder, `[lfs]\n\tstorage = ${shared}\n`);
+  t.equal((await publishFrom(work, env)).published?.version, 1);
+  t.ok(existsSync(path.join(shared, "objects")));
+  t.notOk(existsSync(path.join(work, ".git/lfs/objects")));
+  const clone = path.join(folder, "clone");
+  git(folder, "clone", "--quiet", repository, clone);
+  t.ok(
+    statSync(path.join(clone, "vmlinuz")).size === 5000,
+    "who has another setting finds them in the repository",
+  );
+  writeFileSync(path.join(work, "root.img"), makeDisk());
+  const beside = userWith(folder, "[lfs]\n\tstorage = beside\n");
+  t.equal((await publishFrom(work, beside)).published?.version, 2);
+  t.ok(existsSync(path.join(work, ".git/beside/objects")), "relative to the git folder");
+});
+
+test("repositories whose objects are named by SHA-256", async (t) => {
+  const { folder, repository, work, publishFrom } = await setUp(t);
+  const sha256 = { GIT_DEFAULT_HASH: "sha256" };
+  t.equal(
+    (await publishFrom(work, sha256)).published?.commit.length,
+    40,
+    "a folder is made like its repository",
+  );
+  const other = path.join(folder, "repos/Other");
+  await createRepository(gitAt(other, sha256));
+  await t.rejects(
+    publish(gitAt(work), {
+      repository: other,
+      cvl: "DNS.cvl",
+      cwd: work,
+      cache: path.join(folder, ".cache"),
+    }),
+    {
+      code: "REPOSITORY_PUBLISH_REFUSED",
+      message: /names objects by sha256, .* by sha1/,
+    },
+  );
+  rmSync(path.join(work, ".git"), { recursive: true });
+  const inOther = (env: Record<string, string>) =>
+    publish(gitAt(work, env), {
+      repository: other,
+      cvl: "DNS.cvl",
+      cwd: work,
+      cache: path.join(folder, ".cache"),
+    });
+  t.equal((await inOther({})).published?.commit.length, 64);
+  writeFileSync(path.join(work, "root.img"), makeDisk());
+  t.equal((await inOther(sha256)).published?.version, 2);
+  git(work, "clone", "--quiet", other, path.join(folder, "clone"));
+  writeFiles(folder, {
+    "office/office.cvl": [
+      `import { url => "${other}", cvl => "DNS.cvl" } DNS;`,
+      `import { url => "${repository}", cvl => "DNS.cvl" } Old;`,
+      "Office extends VANAppliance { DNS d; Old o; }",
+    ].join("\n"),
+  });
+  const before = process.env["GIT_DEFAULT_HASH"];
+  t.teardown(() => {
+    if (before === undefined) Reflect.deleteProperty(process.env, "GIT_DEFAULT_HASH");
+    else process.env["GIT_DEFAULT_HASH"] = before;
+  });
+  for (const hash of ["sha1", "sha256"]) {
+    process.env["GIT_DEFAULT_HASH"] = hash;
+    rmSync(path.join(folder, ".cache"), { recursive: true, force: true });
+    t.match(cui(path.join(folder, "office"), "lock", "office.cvl"), { status: 0 });
+    t.match(readFileSync(path.join(folder, "office/cvl.lock"), "utf8"), /commit: [0-9a-f]{64}\n/);
+    t.match(cui(path.join(folder, "office"), "eval", "office.cvl", "name"), { status: 0 });
+    t.match(cui(folder, "disk", "verify", other, "2"), { status: 0 });
+  }
 });
