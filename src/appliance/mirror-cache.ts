@@ -4,18 +4,20 @@ import { mkdir, rename, rm, stat, writeFile } from "node:fs/promises";
 import path from "node:path";
 import { withFileLock } from "../file-lock.ts";
 import type { Git } from "../git/git.ts";
+import { mirrorKey } from "../git/repository-identity.ts";
 import type { ObjectFormat } from "../git/object-format.ts";
 
 /** The remote's `HEAD` commit, whatever its branch is called: where `withdrawn.yaml` is read. */
 export const DEFAULT_BRANCH_REF = "refs/cui/default";
 
-/** Where the mirror of a URL lies; the readable part is for people, the digest decides. */
+/** Where the mirror of a normalised URL lies; the readable part is for people, the digest decides. */
 export function mirrorFolder(url: string, cache: string): string {
-  const readable = url
+  const key = mirrorKey(url);
+  const readable = key
     .replace(/[^A-Za-z0-9]+/g, "-")
     .slice(-60)
     .replace(/^-/, "");
-  const digest = createHash("sha256").update(url).digest("hex").slice(0, 16);
+  const digest = createHash("sha256").update(key).digest("hex").slice(0, 16);
   return path.join(cache, "mirrors", `${readable}-${digest}.git`);
 }
 

@@ -3,6 +3,7 @@ import { randomUUID } from "node:crypto";
 import { rename, rm, stat } from "node:fs/promises";
 import path from "node:path";
 import { CollectiveError, messageOf } from "../errors.ts";
+import { isDamage } from "../git/damage.ts";
 import { withFileLock } from "../file-lock.ts";
 import type { Git } from "../git/git.ts";
 import { objectFormatOf, type ObjectFormat } from "../git/object-format.ts";
@@ -37,7 +38,9 @@ export async function remakeMirror(options: RemakeOptions): Promise<void> {
       await replaceFolder(git.folder, unfinished);
     } catch (error) {
       await rm(unfinished, { recursive: true, force: true });
-      throw problem === undefined ? error : notMended(git.folder, problem, error);
+      // What was taken for our damage was the other side's.
+      const isTheirs = error instanceof CollectiveError && isDamage(error.cause);
+      throw problem === undefined || isTheirs ? error : notMended(git.folder, problem, error);
     }
   });
 }

@@ -2,12 +2,13 @@
 import { execFileSync } from "node:child_process";
 import { existsSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
 import path from "node:path";
+import { pathToFileURL } from "node:url";
 import { test, type Test } from "tap";
 import { createRepository } from "../../src/setup/create.ts";
 import { publish } from "../../src/publish/publish.ts";
 import { makeDisk, writeAppliance } from "../appliance/appliance-fixture.ts";
 import { cui } from "../hooks/support.ts";
-import { git, gitAt, scratch, writeFiles } from "../git/git-fixture.ts";
+import { git, gitAt, IDENTITY, scratch, writeFiles } from "../git/git-fixture.ts";
 
 /** A user with these settings. */
 function userWith(folder: string, settings: string): Record<string, string> {
@@ -248,4 +249,35 @@ test("repositories whose objects are named by SHA-256", async (t) => {
     t.match(cui(path.join(folder, "office"), "eval", "office.cvl", "name"), { status: 0 });
     t.match(cui(folder, "disk", "verify", other, "2"), { status: 0 });
   }
+});
+
+test("folders whose names have spaces", async (t) => {
+  const folder = path.join(t.testdir({}), "jane doe/ü ('x');#%41");
+  const work = path.join(folder, "my dns");
+  const repository = path.join(folder, "my repos/my DNS");
+  writeAppliance(work, makeDisk());
+  t.match(cui(folder, "create", "my repos/my DNS"), { status: 0 });
+  t.match(cui(folder, "publish", "my repos/my DNS", "my dns/DNS.cvl"), { status: 0 });
+  t.match(cui(work, "hook", "install"), { status: 0 });
+  writeFiles(work, { "notes.txt": "2" });
+  const env = { ...process.env, XDG_CACHE_HOME: path.join(folder, ".cache") };
+  for (const args of [
+    ["add", "."],
+    ["commit", "--quiet", "--message", "2"],
+    ["tag", "v2"],
+    ["push", "--quiet"],
+  ]) {
+    execFileSync("git", [...IDENTITY, ...args], { cwd: work, stdio: "pipe", env });
+  }
+  t.ok(inTag(repository, "v2").includes("notes.txt"));
+  const office = path.join(folder, "office");
+  writeFiles(office, {
+    "a.cvl": 'import { url => "../my repos/my DNS", cvl => "DNS.cvl" } DNS;\nA extends DNS { }\n',
+    "b.cvl": `import { url => "${pathToFileURL(repository).href}", cvl => "DNS.cvl" } DNS;\nB extends DNS { }\n`,
+  });
+  t.match(cui(office, "check", "a.cvl"), { status: 0 });
+  t.match(cui(office, "lock", "a.cvl"), { status: 0, said: /new at v2/ });
+  t.match(cui(office, "eval", "a.cvl", "name"), { status: 0, said: /A/ });
+  t.match(cui(office, "eval", "b.cvl", "name"), { status: 0, said: /B/ });
+  t.match(cui(folder, "disk", "verify", "my repos/my DNS", "1"), { status: 0 });
 });
