@@ -16,7 +16,8 @@ import { ensureMirror, mirrorFolder } from "./mirror-cache.ts";
 import { fetchMirror, type FetchTimeout } from "./fetch-mirror.ts";
 import { openMended } from "./mended-mirror.ts";
 import type { DefaultTip } from "./default-tip.ts";
-import { isHttp, localFolder, requireUrl, type RepositoryUrl } from "../git/url.ts";
+import { reachedUrl } from "../git/reached-url.ts";
+import { requireUrl, type RepositoryUrl } from "../git/url.ts";
 import {
   MAX_WITHDRAWN_BYTES,
   parseWithdrawn,
@@ -158,10 +159,11 @@ async function fetchObjects({
   const present = await Promise.all(wanted.map(({ oid }) => store.has(oid)));
   const absent = wanted.filter((_, index) => present[index] !== true);
   if (absent.length === 0) return { fetchedBytes: 0 };
-  const local = localFolder(remote);
-  if (isHttp(remote)) return downloadObjects({ git, remote, commit, wanted: absent, ...rest }, store);
-  if (local === undefined) return fetchRemoteObjects({ git, remote, commit, wanted: absent });
-  const from = await readableStores(await repositoryAt(git, local));
+  const reached = await reachedUrl(git, remote.url, "fetch");
+  if (reached.kind === "http")
+    return downloadObjects({ git, remote, commit, wanted: absent, ...rest }, store);
+  if (reached.kind === "ssh") return fetchRemoteObjects({ git, remote, commit, wanted: absent });
+  const from = await readableStores(await repositoryAt(git, reached.folder));
   const oids = absent.map(({ oid }) => oid);
   return { fetchedBytes: await copyObjects({ oids, from, to: store, where: remote.url }) };
 }

@@ -12,7 +12,8 @@ import type { Mirror } from "../appliance/mirror.ts";
 import type { BuiltCommit } from "./publish-commit.ts";
 import { listNewPointers } from "../lfs/new-pointers.ts";
 import type { Parent } from "./publish-parent.ts";
-import { isHttp, localFolder, type RepositoryUrl } from "../git/url.ts";
+import { reachedUrl } from "../git/reached-url.ts";
+import type { RepositoryUrl } from "../git/url.ts";
 import { push, type PushResult } from "../git/push.ts";
 import { configValue } from "../git/config.ts";
 import type { LfsPointer } from "../lfs/pointer.ts";
@@ -95,16 +96,16 @@ async function sendObjects({ git, target, parent, commit }: SendOptions): Promis
   const oids = (await newObjects({ git, parent, commit })).map(({ oid }) => oid);
   if (oids.length === 0) return 0;
   const from = await repositoryStore(git);
-  const local = localFolder(target);
-  if (local !== undefined) {
+  const reached = await reachedUrl(git, target.url, "push");
+  if (reached.kind === "local") {
     return copyObjects({
       oids,
       from: [from],
-      to: await ownStore(await repositoryAt(git, local)),
+      to: await ownStore(await repositoryAt(git, reached.folder)),
       where: git.folder,
     });
   }
-  if (isHttp(target)) return uploadObjects({ url: target.url, git, oids, from });
+  if (reached.kind === "http") return uploadObjects({ url: target.url, git, oids, from });
   let bytes = 0;
   for (const oid of oids) {
     if (!(await from.has(oid))) throw objectMissing(oid, git.folder);

@@ -251,7 +251,7 @@ test("repositories whose objects are named by SHA-256", async (t) => {
   }
 });
 
-test("folders whose names have spaces", async (t) => {
+test("folders whose names have spaces", (t) => {
   const folder = path.join(t.testdir({}), "jane doe/ü ('x');#%41");
   const work = path.join(folder, "my dns");
   const repository = path.join(folder, "my repos/my DNS");
