@@ -281,3 +281,29 @@ test("folders whose names have spaces", (t) => {
   t.match(cui(office, "eval", "b.cvl", "name"), { status: 0, said: /B/ });
   t.match(cui(folder, "disk", "verify", "my repos/my DNS", "1"), { status: 0 });
 });
+
+test("a branch and a tag of one name are two things", async (t) => {
+  const { repository, work, publishFrom } = await setUp(t);
+  await publishFrom();
+  git(work, "tag", "main");
+  git(work, "branch", "v1");
+  git(work, "branch", "v2");
+  writeFiles(work, { "notes.txt": "2" });
+  t.equal((await publishFrom()).published?.version, 2);
+  const refs = (folder: string) => git(folder, "for-each-ref", "--format=%(refname)").split("\n");
+  t.same(refs(repository), ["refs/heads/main", "refs/tags/v1", "refs/tags/v2"]);
+  t.same(
+    refs(work).filter((name) => name.includes("heads/heads")),
+    [],
+  );
+  t.equal(git(work, "status", "--short"), "");
+  t.equal(git(repository, "rev-parse", "refs/heads/main"), git(work, "rev-parse", "refs/heads/main"));
+  git(work, "checkout", "--quiet", "-B", "v2");
+  writeFiles(work, { "notes.txt": "3" });
+  t.equal((await publishFrom()).published?.version, 3);
+  t.same(refs(repository), [
+    "refs/heads/main",
+    "refs/heads/v2",
+    ...["v1", "v2", "v3"].map((tag) => `refs/tags/${tag}`),
+  ]);
+});
