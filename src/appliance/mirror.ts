@@ -1,5 +1,5 @@
 /** A bare mirror of one repository in the user's cache: versions, files and Git LFS objects. */
-import { stat } from "node:fs/promises";
+import { rm, stat } from "node:fs/promises";
 import type { Diagnostic } from "../diagnostics.ts";
 import type { ObjectStore, Oid } from "../disk/object-store.ts";
 import type { PathStore } from "../disk/path-store.ts";
@@ -156,7 +156,7 @@ async function fetchObjects({
   ...rest
 }: FetchObjectsOptions): Promise<{ readonly fetchedBytes: number }> {
   const store = lfsStore(git.folder);
-  const present = await Promise.all(wanted.map(({ oid }) => store.has(oid)));
+  const present = await Promise.all(wanted.map((object) => isWhole(object, store, rest.files)));
   const absent = wanted.filter((_, index) => present[index] !== true);
   if (absent.length === 0) return { fetchedBytes: 0 };
   const reached = await reachedUrl(git, remote.url, "fetch");
@@ -166,6 +166,20 @@ async function fetchObjects({
   const from = await readableStores(await repositoryAt(git, reached.folder));
   const oids = absent.map(({ oid }) => oid);
   return { fetchedBytes: await copyObjects({ oids, from, to: store, where: remote.url }) };
+}
+
+/** Of another size than its pointer says, it is what a crash left: it goes, and is fetched again. */
+async function isWhole(
+  { oid, path: file }: WantedObject,
+  store: PathStore,
+  files: CommitFiles,
+): Promise<boolean> {
+  if (!(await store.has(oid))) return false;
+  const content = await files.readFile(file, { maxBytes: MAX_POINTER_BYTES }).catch(() => undefined);
+  const pointer = content === undefined ? undefined : parseLfsPointer(content);
+  if (pointer?.oid !== oid || (await stat(store.pathOf(oid))).size === pointer.sizeBytes) return true;
+  await rm(store.pathOf(oid), { force: true });
+  return false;
 }
 
 /**

@@ -18,6 +18,10 @@ import { loadAppliance } from "../../src/appliance/load.ts";
 import { openMirror, type Mirror } from "../../src/appliance/mirror.ts";
 import { mirrorFolder } from "../../src/appliance/mirror-cache.ts";
 import { openStateStore } from "../../src/manager/records/state-store.ts";
+import { publish } from "../../src/publish/publish.ts";
+import { createRepository } from "../../src/setup/create.ts";
+import { makeDisk, writeAppliance } from "./appliance-fixture.ts";
+import { eachObject } from "./each-object.ts";
 import { git, gitAt, makeVersions, scratch, writeFiles } from "../git/git-fixture.ts";
 
 async function withMirror<Result>(
@@ -247,4 +251,22 @@ test("the state of the manager survives the lock of a git that was killed", asyn
     rmSync(path.join(directory, name), { force: true });
   }
   t.equal(readFileSync(path.join(directory, "HEAD"), "utf8"), "ref: refs/heads/main\n");
+});
+
+test("a Git LFS object of the mirror that was cut is fetched again", async (t) => {
+  const { folder, cache } = scratch(t);
+  const repository = path.join(folder, "repos/DNS");
+  const work = path.join(folder, "dns");
+  await createRepository(gitAt(repository));
+  writeAppliance(work, makeDisk());
+  await publish(gitAt(work), { repository, cvl: "DNS.cvl", cwd: work, cache });
+  t.ok((await eachObject(gitAt(), { url: repository, cache })) > 0);
+  t.equal(await eachObject(gitAt(), { url: repository, cache }), 0);
+  const stored = path.join(mirrorFolder(repository, cache), "lfs/objects");
+  const cut =
+    readdirSync(stored, { recursive: true, encoding: "utf8" }).find((file) => file.length > 60) ?? "";
+  chmodSync(path.join(stored, cut), 0o644);
+  truncateSync(path.join(stored, cut), 10);
+  t.ok((await eachObject(gitAt(), { url: repository, cache })) > 0);
+  t.ok(statSync(path.join(stored, cut)).size > 10);
 });

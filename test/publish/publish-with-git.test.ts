@@ -280,6 +280,7 @@ test("folders whose names have spaces", (t) => {
   t.match(cui(office, "eval", "a.cvl", "name"), { status: 0, said: /A/ });
   t.match(cui(office, "eval", "b.cvl", "name"), { status: 0, said: /B/ });
   t.match(cui(folder, "disk", "verify", "my repos/my DNS", "1"), { status: 0 });
+  t.end();
 });
 
 test("a branch and a tag of one name are two things", async (t) => {
