@@ -1,5 +1,5 @@
 /** `cui publish`: a working folder becomes the next version of an appliance repository, or nothing happens. */
-import { readdir, rm, writeFile } from "node:fs/promises";
+import { lstat, readdir, rm, writeFile } from "node:fs/promises";
 import path from "node:path";
 import { hasErrors, type Diagnostic, type TextOf } from "../diagnostics.ts";
 import type { WriteProgress } from "../disk/write-program-disk.ts";
@@ -7,6 +7,7 @@ import { CollectiveError } from "../errors.ts";
 import { withFileLock } from "../file-lock.ts";
 import { newestReachable, storeDisks } from "./add-disks.ts";
 import { readApplianceFolder, type ApplianceFolder } from "./appliance-folder.ts";
+import { damaged } from "../git/damage.ts";
 import type { Git } from "../git/git.ts";
 import { gitFolderOf, repositoryAt, workTreeTop } from "../git/folder.ts";
 import { openImageTree, type ImageTree } from "../appliance/version-files.ts";
@@ -98,6 +99,7 @@ async function inRepository(
   const { folder } = git;
   const top = await workTreeTop(git);
   const isNew = top === undefined || path.relative(top, folder) !== "";
+  if (isNew) await refuseUnreadable(git);
   if (isNew && top !== undefined) await refuseTrackedFolder(git, top);
   const objectFormat = await publishedFormat(git, target, mirror);
   if (isNew) await initRepositoryFolder(git, { origin: target.url, objectFormat });
@@ -288,6 +290,14 @@ async function refuseSame({ git, target, mirror, parent, newest, built }: SameOp
       hint: "change something first",
     },
   );
+}
+
+/** What git does not take for a repository (it is damaged, or somebody else's) is not made anew, and above all not removed. */
+async function refuseUnreadable(git: Git): Promise<void> {
+  const gitFolder = path.join(git.folder, ".git");
+  if ((await lstat(gitFolder).catch(() => undefined)) === undefined) return;
+  await git.run({ args: ["rev-parse", "--git-dir"] });
+  throw damaged(gitFolder, "git does not take it for a repository");
 }
 
 /** A folder that another repository keeps cannot be one itself. */

@@ -29,6 +29,11 @@ async function setUp(t: Test) {
   return { folder, cache, repository, work, publishFrom };
 }
 
+/** The folders of tests lie inside the checkout: a git that finds no repository there must not find that one. */
+function requireRepository(folder: string): void {
+  if (!existsSync(path.join(folder, ".git"))) throw new Error(`${folder} is no repository`);
+}
+
 const inTag = (repository: string, tag: string): readonly string[] =>
   git(repository, "ls-tree", "-r", "--name-only", tag).split("\n");
 
@@ -168,6 +173,7 @@ test("a user who wants no bare repository found by chance", async (t) => {
   });
   t.match(cui(path.join(folder, "office"), "lock", "office.cvl"), { status: 0 });
   t.match(cui(path.join(folder, "office"), "eval", "office.cvl", "name"), { status: 0, said: /Office/ });
+  requireRepository(work);
   git(work, "tag", "v2");
   t.match(cui(work, "hook", "install"), { status: 0 });
   writeFiles(work, { "notes.txt": "2" });
@@ -258,6 +264,7 @@ test("folders whose names have spaces", (t) => {
   writeAppliance(work, makeDisk());
   t.match(cui(folder, "create", "my repos/my DNS"), { status: 0 });
   t.match(cui(folder, "publish", "my repos/my DNS", "my dns/DNS.cvl"), { status: 0 });
+  requireRepository(work);
   t.match(cui(work, "hook", "install"), { status: 0 });
   writeFiles(work, { "notes.txt": "2" });
   const env = { ...process.env, XDG_CACHE_HOME: path.join(folder, ".cache") };
@@ -287,8 +294,8 @@ test("a branch and a tag of one name are two things", async (t) => {
   const { repository, work, publishFrom } = await setUp(t);
   await publishFrom();
   git(work, "tag", "main");
-  git(work, "branch", "v1");
-  git(work, "branch", "v2");
+  git(work, "branch", "v1", "HEAD");
+  git(work, "branch", "v2", "HEAD");
   writeFiles(work, { "notes.txt": "2" });
   t.equal((await publishFrom()).published?.version, 2);
   const refs = (folder: string) => git(folder, "for-each-ref", "--format=%(refname)").split("\n");
@@ -307,4 +314,21 @@ test("a branch and a tag of one name are two things", async (t) => {
     "refs/heads/v2",
     ...["v1", "v2", "v3"].map((tag) => `refs/tags/${tag}`),
   ]);
+});
+
+test("a folder's own repository is never removed, also where git cannot read it", async (t) => {
+  const { work, publishFrom } = await setUp(t);
+  await publishFrom();
+  const head = path.join(work, ".git/HEAD");
+  const before = readFileSync(head, "utf8");
+  writeFileSync(head, "");
+  writeFiles(work, { "notes.txt": "2" });
+  await t.rejects(publishFrom(), { code: "REPOSITORY_DAMAGED", message: new RegExp(`${work}/.git`) });
+  t.equal(readFileSync(head, "utf8"), "");
+  writeFileSync(head, before);
+  t.equal((await publishFrom()).published?.version, 2);
+  await t.rejects(publishFrom(work, { GIT_TEST_ASSUME_DIFFERENT_OWNER: "1" }), {
+    message: /dubious ownership/,
+  });
+  t.equal(readFileSync(head, "utf8"), before);
 });
