@@ -9,6 +9,7 @@ import { isCommitId } from "./commit-id.ts";
 const ENVIRONMENT = {
   GIT_CONFIG_GLOBAL: "/dev/null",
   GIT_CONFIG_SYSTEM: "/dev/null",
+  GIT_DEFAULT_HASH: undefined,
   GIT_DIR: undefined,
   GIT_WORK_TREE: undefined,
   GIT_INDEX_FILE: undefined,
@@ -24,7 +25,7 @@ export interface OwnGitCall<Result> {
   readonly input?: string;
   /** Exit codes that are an answer; default 0 alone. */
   readonly allowedExitCodes?: readonly number[];
-  readonly parse: (stdout: string, exitCode: number) => Result;
+  readonly parse: (stdout: string, exitCode: number, stderr: string) => Result;
 }
 
 /** Runs git there; what it writes is on the disk when it has ended. @throws CollectiveError as `run`. */

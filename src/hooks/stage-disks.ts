@@ -197,7 +197,7 @@ async function stageStored(stage: Stage, shared: readonly string[]): Promise<rea
     ),
   );
   const paths = [...new Set(folders), ...present.flat().filter((file) => shared.includes(file))];
-  await stage.run({ args: ["add", "--all", "--", ...paths], lfsFilters: true });
+  await stage.run({ args: ["add", "--all", "--force", "--sparse", "--", ...paths], lfsFilters: true });
   return present
     .flat()
     .filter((file) => !shared.includes(file))

@@ -27,6 +27,8 @@ export interface ApplianceFolder {
   readonly tree: InstanceTree | undefined;
   readonly diagnostics: readonly Diagnostic[];
   readonly textOf: TextOf;
+  /** Descriptions of its machines, by their paths in the folder. */
+  readonly descriptions: readonly string[];
   /** Images of program disks, by their paths in the folder. */
   readonly programDisks: readonly string[];
   /** Images of data disks: never stored. */
@@ -54,6 +56,7 @@ export async function readApplianceFolder(
     programDisks: new Set<string>(),
     dataDisks: new Set<string>(),
     bootFiles: new Set<string>(),
+    descriptions: new Set<string>(),
   };
   let tree: InstanceTree | undefined;
   if (loaded.program !== undefined) {
@@ -75,6 +78,7 @@ export async function readApplianceFolder(
     programDisks: [...found.programDisks],
     dataDisks: [...found.dataDisks].filter((image) => !found.programDisks.has(image)),
     bootFiles: [...found.bootFiles],
+    descriptions: [...found.descriptions],
   };
 }
 
@@ -96,7 +100,7 @@ interface MachineOptions {
   readonly component: Component;
   readonly mirrors: Mirrors;
   readonly loaded: LoadedAppliance;
-  readonly found: Record<"programDisks" | "dataDisks" | "bootFiles", Set<string>>;
+  readonly found: Record<"programDisks" | "dataDisks" | "bootFiles" | "descriptions", Set<string>>;
 }
 
 async function readMachine({
@@ -115,6 +119,7 @@ async function readMachine({
     const message = `there is no VM description ${request.file} beside the CVL file`;
     return [{ code: "VM_DESCRIPTION_MISSING", severity: "error", message, span: request.span }];
   }
+  found.descriptions.add(request.file);
   loaded.addText(request.file, content.toString("utf8"));
   const { description, diagnostics } = parseVmDescription(content.toString("utf8"), request.file);
   for (const { device, source } of description?.disks ?? []) {

@@ -4,11 +4,14 @@ import path from "node:path";
 import { writeFileAtomically } from "../io.ts";
 import type { Git } from "../git/git.ts";
 import { gitFolderOf } from "../git/folder.ts";
+import type { ObjectFormat } from "../git/object-format.ts";
 import { configValue } from "../git/config.ts";
 
 export interface InitFolderOptions {
   /** Sets `origin` where there is none: a URL or an absolute path. */
   readonly origin?: string;
+  /** How objects are named where the repository is made: as in the one it is published to; default the user's own. */
+  readonly objectFormat?: ObjectFormat | undefined;
 }
 
 /**
@@ -20,7 +23,10 @@ export async function initRepositoryFolder(git: Git, options: InitFolderOptions 
   await mkdir(folder, { recursive: true });
   const args = ["rev-parse", "--resolve-git-dir", path.join(folder, ".git")];
   if ((await git.status({ args })).exitCode !== 0) {
-    await git.run({ args: ["init", "--quiet", "--initial-branch=main", "--template=", "--", "."] });
+    const format = options.objectFormat === undefined ? [] : [`--object-format=${options.objectFormat}`];
+    await git.run({
+      args: ["init", "--quiet", "--initial-branch=main", "--template=", ...format, "--", "."],
+    });
   }
   await keepInLfs(folder, []);
   if (options.origin !== undefined && (await configValue(git, "remote.origin.url")) === undefined) {

@@ -6,7 +6,7 @@ import type { Mirrors } from "../appliance/mirrors.ts";
 import { readCommittedRoot } from "../appliance/root-file.ts";
 import { hasErrors, makeDiagnostic, type Diagnostic, type TextOf } from "../diagnostics.ts";
 import { CollectiveError } from "../errors.ts";
-import { listCommit, type ListedFile } from "../git/commit-listing.ts";
+import { listWhole, type ListedFile } from "../git/commit-listing.ts";
 import { topFolderOf } from "../git/commit-folder.ts";
 import type { Git } from "../git/git.ts";
 import type { GitObjects } from "../git/objects.ts";
@@ -71,9 +71,6 @@ export interface VersionCandidate extends Pick<
   addText(file: string, text: string): void;
 }
 
-/** Bounds a listing where the caller has not bounded it: a tree may hold itself over and over. */
-export const MAX_FILES = 1_000_000;
-
 export function openCandidate(options: CandidateOptions): VersionCandidate {
   const { objects, git, commit, mirrors } = options;
   const files = commitFiles(objects, commit, options.where);
@@ -81,7 +78,7 @@ export function openCandidate(options: CandidateOptions): VersionCandidate {
   const texts = new Map<string, string>();
   let known: readonly CandidateRoot[] = [];
   const listing = once(
-    async () => options.listing ?? (await listCommit({ git, commit, maxFiles: MAX_FILES })) ?? [],
+    async () => options.listing ?? (await listWhole({ git, commit, where: options.where })),
   );
   const pointers = once(async () => readPointers(objects, await listing()));
   const roots = once(async () => {

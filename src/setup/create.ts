@@ -41,8 +41,9 @@ export async function createRepository(
   try {
     const init = ["init", "--quiet", "--bare", "--initial-branch=main", "--template=", "--", unfinished];
     await git.at(path.dirname(folder)).run({ args: init });
-    await protectReceiving(git.at(unfinished));
-    if (options.hooks !== undefined) await installHooks(git.at(unfinished), SERVER_HOOKS, options.hooks);
+    const made = git.bare(unfinished);
+    await protectReceiving(made);
+    if (options.hooks !== undefined) await installHooks(made, SERVER_HOOKS, options.hooks);
     await rename(unfinished, folder);
   } finally {
     await rm(unfinished, { recursive: true, force: true });
