@@ -70,6 +70,7 @@ async function writeDisk(options: WriteDisksOptions, source: string): Promise<Di
   const { folder, previous, onProgress } = options;
   const before = await previousIndex(previous, source);
   if (await isPresent(path.join(folder, source))) {
+    await refuseEmpty(path.join(folder, source));
     const { index, addedBytes } = await writeProgramDisk({
       image: path.join(folder, source),
       packDirectory: path.join(folder, PACKS_FOLDER),
@@ -87,6 +88,15 @@ async function writeDisk(options: WriteDisksOptions, source: string): Promise<Di
   const kept = (await workingIndex(path.join(folder, diskIndexPath(source)))) ?? before;
   if (kept === undefined) throw diskMissing(source, folder);
   return { index: kept, addedBytes: 0, isUnchanged: true };
+}
+
+/** A disk without a byte can be described, but no machine starts from it: something went wrong when it was made. */
+async function refuseEmpty(image: string): Promise<void> {
+  if ((await stat(image)).size > 0) return;
+  throw new CollectiveError("DISK_IMAGE_UNSUPPORTED", `the disk image ${image} cannot be used: it is empty`, {
+    data: { file: image },
+    hint: "make the image again; an image that is absent leaves the disk as it was",
+  });
 }
 
 async function previousIndex(
