@@ -10,7 +10,7 @@ import { CollectiveError } from "../errors.ts";
 import { readIndex } from "../appliance/read-disk-index.ts";
 import type { ImageTree } from "../appliance/version-files.ts";
 import { formatLfsPointer } from "../lfs/pointer.ts";
-import { diskIndexPath } from "../appliance/vm-description.ts";
+import { diskIndexPath } from "../appliance/disk-name.ts";
 
 export interface WriteDisksOptions {
   /** The appliance's folder. */
