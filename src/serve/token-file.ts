@@ -111,7 +111,7 @@ function parseTokens(text: string, file: string): readonly TokenEntry[] {
 }
 
 async function writeTokens(file: string, tokens: readonly TokenEntry[]): Promise<void> {
-  await writeFileAtomically(file, stringify({ format: 1, tokens }), { mode: 0o600 }).catch(
+  await writeFileAtomically(file, stringify({ format: 1, tokens }, { compat: "yaml-1.1" }), { mode: 0o600 }).catch(
     (error: unknown) => {
       throw invalid(file, messageOf(error), error);
     },
