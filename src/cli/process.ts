@@ -4,7 +4,10 @@ import { runCli } from "./main.ts";
 const [node = process.execPath, cui] = process.argv;
 
 process.exitCode = await runCli(process.argv.slice(2), {
-  cwd: process.cwd(),
+  // Read where errors are reported: it may have been removed.
+  get cwd() {
+    return process.cwd();
+  },
   env: process.env,
   ...(cui === undefined ? {} : { program: { node, cui } }),
   startedAtMs: 0,

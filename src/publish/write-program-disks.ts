@@ -1,5 +1,5 @@
 /** Turns the disk images of a working folder into index and packs, against the version before. */
-import { mkdir, readdir, readFile, rm, stat, writeFile } from "node:fs/promises";
+import { mkdir, readdir, rm, stat, writeFile } from "node:fs/promises";
 import path from "node:path";
 import type { DiskIndex } from "../disk/disk-index.ts";
 import { listPacks } from "../disk/forecast.ts";
@@ -11,6 +11,7 @@ import { readIndex } from "../appliance/read-disk-index.ts";
 import type { ImageTree } from "../appliance/version-files.ts";
 import { formatLfsPointer } from "../lfs/pointer.ts";
 import { diskIndexPath } from "../appliance/disk-name.ts";
+import { readRegularFile } from "../regular-file.ts";
 
 export interface WriteDisksOptions {
   /** The appliance's folder. */
@@ -113,7 +114,7 @@ async function previousIndex(
 async function workingIndex(folder: string): Promise<DiskIndex | undefined> {
   const names = await readdir(folder).catch(() => []);
   if (names.length === 0) return undefined;
-  const files = names.map(async (name) => ({ name, bytes: await readFile(path.join(folder, name)) }));
+  const files = names.map(async (name) => ({ name, bytes: await readRegularFile(path.join(folder, name)) }));
   return decodeIndex(await Promise.all(files));
 }
 
@@ -127,8 +128,8 @@ async function writeIndexFolder(folder: string, index: DiskIndex): Promise<void>
   }
   for (const { name, bytes } of files) {
     const file = path.join(folder, name);
-    const before = await readFile(file).catch(() => undefined);
-    if (before?.equals(bytes) !== true) await writeFile(file, bytes);
+    const before = await readRegularFile(file).catch(() => rm(file, { recursive: true, force: true }));
+    if (!(before instanceof Buffer && before.equals(bytes))) await writeFile(file, bytes);
   }
 }
 

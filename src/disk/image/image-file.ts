@@ -1,6 +1,6 @@
 /** The file of a disk image while its structures are looked at: what lies past its end is an error and never zeros. */
-import { open, stat } from "node:fs/promises";
 import { CollectiveError, messageOf } from "../../errors.ts";
+import { openRegularFile } from "../../regular-file.ts";
 
 export interface ImageFile {
   readonly path: string;
@@ -19,12 +19,8 @@ export async function withImageFile<Result>(
   path: string,
   work: (file: ImageFile) => Promise<Result>,
 ): Promise<Result> {
-  // Opening a pipe would wait for somebody to write into it.
-  const found = await stat(path).catch((error: unknown) => {
-    throw missingImage(path, error);
-  });
-  if (!found.isFile()) throw unsupported(path, "it is no regular file");
-  const handle = await open(path, "r").catch((error: unknown) => {
+  const handle = await openRegularFile(path).catch((error: unknown) => {
+    if (error instanceof CollectiveError) throw unsupported(path, "it is no regular file");
     throw missingImage(path, error);
   });
   try {
