@@ -10,6 +10,9 @@ export type ErrorCode =
   | "PROCESS_FAILED"
   | "PROCESS_MISSING"
   | "PROCESS_TIMED_OUT"
+  | "FILE_SYSTEM_FAILED"
+  | "FILE_NOT_REGULAR"
+  | "FILE_TOO_LARGE"
   | "FILE_LOCK_HELD"
   | "FILE_LOCK_UNUSABLE"
   // disk

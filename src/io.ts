@@ -220,6 +220,14 @@ export function processError(command: Command<unknown>, result: ProgramResult): 
   if (result.timedOut) {
     return new CollectiveError("PROCESS_TIMED_OUT", `${name} did not end in time`, { data });
   }
+  if (result.code !== undefined && result.exitCode === undefined && result.signal === undefined) {
+    const reason = result.stderr.trim() === "" ? result.code : result.stderr.trim();
+    return new CollectiveError("PROCESS_FAILED", `${name} cannot be started: ${reason}`, {
+      data,
+      hint: "check the permissions of the program, and how many processes and files are allowed (ulimit -a)",
+      cause: result.cause,
+    });
+  }
   const lastLine = result.stderr.trim().split("\n").at(-1) ?? "";
   const how =
     result.exitCode === undefined
@@ -302,10 +310,11 @@ export async function writeFileAtomically(
   content: string | Uint8Array,
   options: { mode?: number } = {},
 ): Promise<void> {
-  const temporary = path.join(path.dirname(file), `.${path.basename(file)}.${randomUUID()}.tmp`);
+  const temporary = path.join(path.dirname(file), `.${path.basename(file).slice(0, 40)}.${randomUUID()}.tmp`);
   try {
     const handle = await open(temporary, "wx", options.mode ?? 0o644);
     try {
+      if (options.mode !== undefined) await handle.chmod(options.mode); // whatever the umask
       await handle.writeFile(content);
       await handle.sync();
     } finally {

@@ -58,7 +58,8 @@ export function formatLock(lock: Lock): string {
     .map(({ url, pin, version, commit, tree, ref }) =>
       ref === undefined ? { url, pin, version, commit, tree } : { url, pin, version, ref },
     );
-  const document = new Document({ format: lock.format, imports });
+  // Other programs may read YAML 1.1: what they would take for a number or a truth value is quoted.
+  const document = new Document({ format: lock.format, imports }, { compat: "yaml-1.1" });
   document.commentBefore = HEAD;
   return document.toString({ lineWidth: 0 });
 }

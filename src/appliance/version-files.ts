@@ -99,7 +99,7 @@ function openFolder(git: Git, cache: string): ImageTree {
     where: folder,
     readFile: async (file, { maxBytes }) => {
       const { absolute, sizeBytes } = await plainFile(folder, file);
-      if (sizeBytes > maxBytes) throw fileTooLarge(file, folder, sizeBytes);
+      if (sizeBytes > maxBytes) throw fileTooLarge(file, folder, { sizeBytes, maxBytes });
       return readFile(absolute);
     },
     listFiles: async (inside) => {
@@ -178,14 +178,13 @@ function fileRefused(file: string, folder: string, problem: string): CollectiveE
   });
 }
 
-function fileTooLarge(file: string, folder: string, sizeBytes: number): CollectiveError {
-  return new CollectiveError(
-    "REPOSITORY_FILE_TOO_LARGE",
-    `${file} in ${folder} is too large: ${sizeBytes} bytes`,
-    {
-      data: { path: file, sizeBytes },
-    },
-  );
+function fileTooLarge(
+  file: string,
+  folder: string,
+  { sizeBytes, maxBytes }: { readonly sizeBytes: number; readonly maxBytes: number },
+): CollectiveError {
+  const message = `${file} in ${folder} is too large: it has ${sizeBytes} bytes, at most ${maxBytes} are read`;
+  return new CollectiveError("REPOSITORY_FILE_TOO_LARGE", message, { data: { path: file, sizeBytes } });
 }
 
 function notInLfs(file: string, where: string): CollectiveError {

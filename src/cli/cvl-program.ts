@@ -1,12 +1,13 @@
 /** From the name of a CVL file on the command line to a linked program, for the verbs that need nothing but values. */
-import { readFile } from "node:fs/promises";
 import path from "node:path";
 import { decodeText } from "../cvl/parse/decode-text.ts";
+import { MAX_FILE_CHARACTERS } from "../cvl/limits.ts";
 import { link, type LinkResult } from "../cvl/link/link.ts";
 import type { SourceFile } from "../cvl/source.ts";
 import { type Diagnostic, renderDiagnostic, type TextOf } from "../diagnostics.ts";
 import { CollectiveError } from "../errors.ts";
 import type { CliContext } from "./context.ts";
+import { readRegularFile } from "../regular-file.ts";
 
 export interface ProgramFile extends LinkResult {
   readonly textOf: TextOf;
@@ -37,12 +38,14 @@ export async function readCvl(
   context: CliContext,
 ): Promise<{ readonly root: SourceFile; readonly diagnostics: readonly Diagnostic[] }> {
   const absolute = path.resolve(context.cwd, file);
-  const bytes = await readFile(absolute).catch((cause: unknown) => {
-    throw new CollectiveError("INVALID_INPUT", `${file} cannot be read`, {
-      cause,
-      hint: cause instanceof Error ? cause.message : "is the name right?",
-    });
-  });
+  const bytes = await readRegularFile(absolute, { maxBytes: 4 * MAX_FILE_CHARACTERS }).catch(
+    (cause: unknown) => {
+      throw new CollectiveError("INVALID_INPUT", `${file} cannot be read`, {
+        cause,
+        hint: cause instanceof Error ? cause.message : "is the name right?",
+      });
+    },
+  );
   const { text, diagnostics } = decodeText(bytes, file);
   const source = { url: path.dirname(absolute), version: null, commit: null };
   return { root: { source, file: path.basename(absolute), displayName: file, text }, diagnostics };

@@ -5,7 +5,10 @@ const [node = process.execPath, cui] = process.argv;
 let status = "";
 
 process.exitCode = await runCli(process.argv.slice(2), {
-  cwd: process.cwd(),
+  // Read where errors are reported: it may have been removed.
+  get cwd() {
+    return process.cwd();
+  },
   env: process.env,
   ...(cui === undefined ? {} : { program: { node, cui } }),
   startedAtMs: 0,

@@ -9,6 +9,7 @@ import { openLibvirt } from "./libvirt.ts";
 import { describeBridge } from "./open-vswitch.ts";
 import { checkInMemory } from "./secret-files.ts";
 import { canConnect } from "./unix-socket.ts";
+import { checkFolders } from "./check-folders.ts";
 
 export interface HostCheck {
   readonly name: string;
@@ -25,8 +26,14 @@ export interface CheckHostOptions {
   readonly bridge: string;
   readonly socket: string;
   readonly secretsDirectory: string;
+  /** Default `/var/lib/collective`. */
+  readonly directory?: string;
+  /** Default `/run/collective`. */
+  readonly runDirectory?: string;
   readonly acceleratorCache: string;
 }
+
+const DEFAULT_FOLDERS = { directory: "/var/lib/collective", runDirectory: "/run/collective" };
 
 /** Changes nothing on the host. */
 export async function checkHost(options: CheckHostOptions): Promise<readonly HostCheck[]> {
@@ -42,6 +49,7 @@ export async function checkHost(options: CheckHostOptions): Promise<readonly Hos
     checkAccelerator(options.acceleratorCache),
     checkMemory(),
     checkSecrets(options.secretsDirectory),
+    checkFolders(options.libvirtUri, { ...DEFAULT_FOLDERS, ...options }),
     checkSocket(options.socket),
   ]);
 }

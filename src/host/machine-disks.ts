@@ -14,6 +14,7 @@ import {
   machinePaths,
   type HostFolders,
 } from "./machine-paths.ts";
+import { makePassable } from "./passable-folder.ts";
 import { machineName } from "../network/paths.ts";
 
 const QCOW2_MAGIC = 0x514649fb;
@@ -99,7 +100,7 @@ export async function prepareDataDisks(
       throw shrinkError(id, { device, sizeBytes }, found);
     sizes.set(device, found);
   }
-  await mkdir(paths.folder, { recursive: true });
+  await makePassable(paths.folder, folders.directory);
   for (const { device, sizeBytes } of options.disks) {
     const file = paths.dataDisk(device);
     const found = sizes.get(device);

@@ -1,8 +1,8 @@
 /** git's own settings for an address (`http.*`), as far as they say how to connect. */
-import { readFile } from "node:fs/promises";
 import path from "node:path";
 import type { Git } from "../git/git.ts";
 import type { HttpSettings } from "./http.ts";
+import { readRegularFile } from "../regular-file.ts";
 
 export interface GitHttpSettings extends Pick<HttpSettings, "tls" | "proxy"> {
   /** `http.extraHeader`, for that address only. */
@@ -49,7 +49,7 @@ function expandHome(file: string | undefined, home: string | undefined): string 
 }
 
 async function read(file: string | undefined): Promise<string | undefined> {
-  return file === undefined || file === "" ? undefined : readFile(file, "utf8");
+  return file === undefined || file === "" ? undefined : readRegularFile(file).then(String);
 }
 
 function headerOf(line: string | undefined): Record<string, string> {

@@ -3,7 +3,8 @@
  * choose which rules they can afford at that moment; what one of them refuses, none accepts.
  */
 import type { MachineImage } from "../appliance/machine-image.ts";
-import { diskIndexPath, MAX_VM_DESCRIPTION_BYTES, parseVmDescription } from "../appliance/vm-description.ts";
+import { diskIndexPath } from "../appliance/disk-name.ts";
+import { maxVmDescriptionBytes, parseVmDescription } from "../appliance/vm-description.ts";
 import { MAX_WITHDRAWN_BYTES, parseWithdrawn, WITHDRAWN_FILE } from "../appliance/versions.ts";
 import { makeDiagnostic, type Diagnostic, type DiagnosticCode } from "../diagnostics.ts";
 import { decodeHeader } from "../disk/index-header.ts";
@@ -97,7 +98,7 @@ async function checkDescriptions(candidate: VersionCandidate): Promise<readonly 
   const diagnostics: Diagnostic[] = [];
   for (const { path: file, kind } of await candidate.listing()) {
     if (kind !== "file" || !/\.(vm\.yaml|vmx)$/.test(file) || !candidate.isChecked(file)) continue;
-    const limit = { file, maxBytes: MAX_VM_DESCRIPTION_BYTES };
+    const limit = { file, maxBytes: maxVmDescriptionBytes(file) };
     diagnostics.push(
       ...(await checkText(candidate, limit, (text) => parseVmDescription(text, file).diagnostics)),
     );

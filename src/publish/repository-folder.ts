@@ -1,11 +1,12 @@
 /** An appliance's working folder as a git repository: what git keeps how, what it ignores, what a plain `git push` sends. */
-import { mkdir, readFile, writeFile } from "node:fs/promises";
+import { mkdir, writeFile } from "node:fs/promises";
 import path from "node:path";
 import { writeFileAtomically } from "../io.ts";
 import type { Git } from "../git/git.ts";
 import { gitFolderOf } from "../git/folder.ts";
 import type { ObjectFormat } from "../git/object-format.ts";
 import { configValue } from "../git/config.ts";
+import { readRegularFile } from "../regular-file.ts";
 
 export interface InitFolderOptions {
   /** Sets `origin` where there is none: a URL or an absolute path. */
@@ -116,8 +117,10 @@ async function appendLines(file: string, lines: readonly string[]): Promise<void
 }
 
 async function readText(file: string): Promise<string> {
-  return readFile(file, "utf8").catch((error: unknown) => {
-    if (error instanceof Error && "code" in error && error.code === "ENOENT") return "";
-    throw error;
-  });
+  return readRegularFile(file)
+    .then(String)
+    .catch((error: unknown) => {
+      if (error instanceof Error && "code" in error && error.code === "ENOENT") return "";
+      throw error;
+    });
 }

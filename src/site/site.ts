@@ -1,5 +1,5 @@
 /** The site a command works in: found from the working folder upwards, as git does. */
-import { readFile, stat } from "node:fs/promises";
+import { stat } from "node:fs/promises";
 import path from "node:path";
 import { renderDiagnostic } from "../diagnostics.ts";
 import { CollectiveError } from "../errors.ts";
@@ -7,6 +7,7 @@ import { withFileLock } from "../file-lock.ts";
 import { writeFileAtomically } from "../io.ts";
 import { parseInventory } from "./read-inventory.ts";
 import type { Inventory } from "./inventory.ts";
+import { readRegularFile } from "../regular-file.ts";
 
 export const INVENTORY_FILE = "utility.yaml";
 
@@ -24,7 +25,10 @@ const LOCK_WAIT_MS = 60_000;
  */
 export async function findSite(cwd: string): Promise<Site> {
   const folder = await findSiteFolder(cwd);
-  return { folder, inventory: checkedInventory(await readFile(path.join(folder, INVENTORY_FILE), "utf8")) };
+  return {
+    folder,
+    inventory: checkedInventory(String(await readRegularFile(path.join(folder, INVENTORY_FILE)))),
+  };
 }
 
 export interface EditOptions {
@@ -53,7 +57,7 @@ export async function editSite(
     onWait,
   };
   return withFileLock(lock, async () => {
-    const before = await readFile(file, "utf8");
+    const before = String(await readRegularFile(file));
     const after = edit(before, checkedInventory(before));
     const inventory = checkedInventory(after);
     if (after !== before) await writeFileAtomically(file, after);

@@ -2,6 +2,7 @@
 import path from "node:path";
 import type { Command } from "commander";
 import { CollectiveError, messageOf } from "../../errors.ts";
+import { asFileError } from "../../file-errors.ts";
 import { runKeptHook } from "../../hooks/kept-hook.ts";
 import { renderHookDiagnostics, type HookDiagnostic } from "../../hooks/hook-diagnostic.ts";
 import type { RefUpdate } from "../../hooks/ref-updates.ts";
@@ -146,6 +147,8 @@ async function orRefusal<Result>(what: string, work: () => Promise<Result>): Pro
     return await work();
   } catch (error) {
     if (error instanceof CollectiveError) throw error;
+    const told = asFileError(error);
+    if (told !== undefined) throw told;
     const message = messageOf(error);
     throw new CollectiveError("HOOK_REFUSED", `the ${what} could not be checked: ${message}`, {
       cause: error,
