@@ -95,9 +95,12 @@ export type DiagnosticCode =
   | "NETWORK_MAC_TWICE"
   | "NETWORK_MEMORY_OUT_OF_BOUNDS"
   | "NETWORK_NESTED_UNSUPPORTED"
+  | "NETWORK_NEVER_ASSIGNED"
   | "NETWORK_PARAMETER_MISSING"
   | "NETWORK_PROGRAM_DISK_WITHOUT_SOURCE"
   | "NETWORK_REQUIREMENT_UNPROVIDED"
+  | "NETWORK_SUBNET_DIFFERS"
+  | "NETWORK_SUBNETS_OVERLAP"
   | "NETWORK_VALUE_NOT_KNOWN"
   | "NETWORK_VANIF_LIST"
   | "NETWORK_VANIF_NO_INTERFACE"
@@ -173,14 +176,40 @@ export interface LineAndColumn {
 
 /** Where `offset` lies in `text`; offsets past the end mean the end. */
 export function lineAndColumn(text: string, offset: number): LineAndColumn {
-  const end = Math.min(offset, text.length);
-  let line = 1;
-  let lineStart = 0;
-  for (let at = text.indexOf("\n"); at !== -1 && at < end; at = text.indexOf("\n", at + 1)) {
-    line += 1;
-    lineStart = at + 1;
+  const end = Math.max(0, Math.min(offset, text.length));
+  const lineStart = end === 0 ? 0 : text.lastIndexOf("\n", end - 1) + 1;
+  const block = Math.floor(end / BLOCK_CHARACTERS);
+  const before = block === 0 ? 0 : (countByBlock(text)[block] ?? 0);
+  return {
+    line: before + countLineEnds(text, block * BLOCK_CHARACTERS, end) + 1,
+    column: end - lineStart + 1,
+  };
+}
+
+const BLOCK_CHARACTERS = 64 * 1024;
+const MAX_COUNTED_TEXTS = 4;
+
+/** Line ends before each block of the texts asked for last: many mistakes in one large text are the rule. */
+const countedTexts: { readonly text: string; readonly counts: readonly number[] }[] = [];
+
+function countByBlock(text: string): readonly number[] {
+  const known = countedTexts.find((entry) => entry.text === text);
+  if (known !== undefined) return known.counts;
+  const counts: number[] = [];
+  let count = 0;
+  for (let start = 0; start <= text.length; start += BLOCK_CHARACTERS) {
+    counts.push(count);
+    count += countLineEnds(text, start, Math.min(start + BLOCK_CHARACTERS, text.length));
   }
-  return { line, column: end - lineStart + 1 };
+  countedTexts.unshift({ text, counts });
+  countedTexts.length = Math.min(countedTexts.length, MAX_COUNTED_TEXTS);
+  return counts;
+}
+
+function countLineEnds(text: string, start: number, end: number): number {
+  let count = 0;
+  for (let at = text.indexOf("\n", start); at !== -1 && at < end; at = text.indexOf("\n", at + 1)) count += 1;
+  return count;
 }
 
 /** A diagnostic as a person reads it: `file:line:column: error CODE: message`, the source line, a caret, the hint. */

@@ -1,7 +1,7 @@
 /** Resolves imports: URL, policy, version by pin, lock or newest, and the file at that commit. */
 import pLimit from "p-limit";
 import { decodeText } from "../cvl/parse/decode-text.ts";
-import { MAX_FILE_CHARACTERS } from "../cvl/limits.ts";
+import { MAX_CLOSURE_CHARACTERS, MAX_FILE_CHARACTERS } from "../cvl/limits.ts";
 import type { ImportRequest, ImportResolver, SourceFile } from "../cvl/source.ts";
 import { makeDiagnostic, type Diagnostic, type DiagnosticCode } from "../diagnostics.ts";
 import { CollectiveError } from "../errors.ts";
@@ -43,6 +43,7 @@ export function createImportResolver(options: ResolverOptions): LockingResolver 
   const chosen = new Map<string, Promise<Chosen>>();
   const entries = new Map<string, LockEntry>();
   const imports: ResolvedImport[] = [];
+  const read = createReader(options.mirrors);
 
   const choose = (target: RepositoryUrl, request: ImportRequest): Promise<Chosen> => {
     const pin = pinOf(request.version);
@@ -77,7 +78,7 @@ export function createImportResolver(options: ResolverOptions): LockingResolver 
       for (const warning of choice.warnings) warn(request, warning);
       entries.set(`${choice.entry.pin} ${choice.entry.url}`, choice.entry);
       imports.push({ from: request.from.source, file: request.from.file, entry: choice.entry });
-      const { source, diagnostics } = await readSource(choice, file, options.mirrors);
+      const { source, diagnostics } = await read(choice, file);
       for (const diagnostic of diagnostics) met.set(source.displayName, diagnostic);
       return source;
     } catch (error) {
@@ -112,17 +113,42 @@ function insecure({ url }: RepositoryUrl): Diagnostic {
   });
 }
 
-async function readSource(
-  choice: Chosen,
-  file: string,
-  mirrors: Mirrors,
-): Promise<{ readonly source: SourceFile; readonly diagnostics: readonly Diagnostic[] }> {
-  const { url, version, commit } = choice.entry;
-  const mirror = await mirrors.get(url);
-  const content = await mirror.files(commit).readFile(file, { maxBytes: MAX_FILE_CHARACTERS });
-  const displayName = `${url}@v${version}:${file}`;
-  const { text, diagnostics } = decodeText(content, displayName);
-  return { source: { source: { url, version, commit }, file, displayName, text }, diagnostics };
+interface ReadFile {
+  readonly source: SourceFile;
+  readonly diagnostics: readonly Diagnostic[];
+}
+
+/** Reads each file once, one after the other: how many bytes the next may have is known before it is read. */
+function createReader(mirrors: Mirrors): (choice: Chosen, file: string) => Promise<ReadFile> {
+  const known = new Map<string, Promise<ReadFile>>();
+  const turn = pLimit(1);
+  let left = MAX_CLOSURE_CHARACTERS;
+  const readOne = async ({ entry: { url, version, commit } }: Chosen, file: string, displayName: string) => {
+    const mirror = await mirrors.get(url);
+    const maxBytes = Math.min(left, MAX_FILE_CHARACTERS);
+    const content = await mirror.files(commit).readFile(file, { maxBytes }).catch(nameLimit);
+    left -= content.length;
+    const { text, diagnostics } = decodeText(content, displayName);
+    return { source: { source: { url, version, commit }, file, displayName, text }, diagnostics };
+  };
+  return (choice, file) => {
+    const displayName = `${choice.entry.url}@v${choice.entry.version}:${file}`;
+    const reading = known.get(displayName) ?? turn(readOne, choice, file, displayName);
+    known.set(displayName, reading);
+    return reading;
+  };
+}
+
+/** What does not fit any more would have fitted alone: the limit is on all files together. */
+function nameLimit(error: unknown): never {
+  const size = error instanceof CollectiveError ? error.data["sizeBytes"] : undefined;
+  if (!(error instanceof CollectiveError) || typeof size !== "number" || size > MAX_FILE_CHARACTERS)
+    throw error;
+  throw new CollectiveError(
+    error.code,
+    `${error.message}: the files that a file imports may have at most ${MAX_CLOSURE_CHARACTERS} bytes together`,
+    { cause: error, data: error.data },
+  );
 }
 
 /** With the import as its place. */

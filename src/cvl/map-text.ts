@@ -6,9 +6,21 @@
 /** One key or value. A lone half of a surrogate pair becomes U+FFFD, as in every UTF-8 encoder. */
 export function encodeMapText(text: string): string {
   if (!NEEDS_ESCAPE.test(text)) return text;
-  let encoded = "";
-  for (const byte of new TextEncoder().encode(text)) encoded += ENCODED_BYTES[byte] ?? "";
-  return encoded;
+  const bytes = Buffer.from(text, "utf8");
+  const encoded = Buffer.allocUnsafe(3 * bytes.length);
+  let at = 0;
+  for (const byte of bytes) {
+    if (IS_PLAIN[byte] === 1) {
+      encoded[at] = byte;
+      at += 1;
+    } else {
+      encoded[at] = PERCENT;
+      encoded[at + 1] = HEX_DIGITS[byte >> 4] ?? 0;
+      encoded[at + 2] = HEX_DIGITS[byte & 15] ?? 0;
+      at += 3;
+    }
+  }
+  return encoded.toString("latin1", 0, at);
 }
 
 /** Pairs in the order they are written. */
@@ -34,10 +46,11 @@ export function decodeMap(text: string): ReadonlyMap<string, string> | undefined
 const NEEDS_ESCAPE = /[^A-Za-z0-9]/;
 const PAIR = /^((?:[A-Za-z0-9]|%[0-9A-F]{2})*)=((?:[A-Za-z0-9]|%[0-9A-F]{2})*)$/;
 
-const ENCODED_BYTES: readonly string[] = Array.from({ length: 256 }, (_, byte) => {
-  const character = String.fromCharCode(byte);
-  return /[A-Za-z0-9]/.test(character) ? character : `%${byte.toString(16).toUpperCase().padStart(2, "0")}`;
-});
+const PERCENT = 37;
+const HEX_DIGITS = Buffer.from("0123456789ABCDEF", "latin1");
+const IS_PLAIN = Uint8Array.from({ length: 256 }, (_, byte) =>
+  byte < 128 && /[A-Za-z0-9]/.test(String.fromCharCode(byte)) ? 1 : 0,
+);
 
 function decodeMapText(encoded: string | undefined): string | undefined {
   if (encoded === undefined) return undefined;

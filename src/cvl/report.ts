@@ -27,27 +27,29 @@ export function createReporter(): Reporter {
   let hasErrors = false;
   let isFull = false;
 
-  function add(diagnostic: Diagnostic): void {
-    if (diagnostic.severity === "error") hasErrors = true;
+  function addOnce(what: Pick<Diagnostic, "code" | "span" | "message">, make: () => Diagnostic): void {
     if (isFull) return;
-    const key = identify(diagnostic);
+    const key = identify(what);
     if (seen.has(key)) return;
     seen.add(key);
     if (diagnostics.length < MAX_DIAGNOSTICS) {
-      diagnostics.push(diagnostic);
+      diagnostics.push(make());
       return;
     }
     isFull = true;
     hasErrors = true;
-    diagnostics.push(tooManyErrors(diagnostic.span));
+    diagnostics.push(tooManyErrors(what.span));
   }
 
   return {
     report: (code, message, span, details = {}) => {
       hasErrors ||= details.severity !== "warning";
-      if (!isFull) add(makeDiagnostic(code, message, span, details));
+      addOnce({ code, message, span }, () => makeDiagnostic(code, message, span, details));
     },
-    add,
+    add: (diagnostic) => {
+      hasErrors ||= diagnostic.severity === "error";
+      addOnce(diagnostic, () => diagnostic);
+    },
     get isFull() {
       return isFull;
     },
@@ -66,11 +68,12 @@ export function quote(word: string): string {
   return `\`${visible(short).replaceAll("\n", " ")}\``;
 }
 
-function identify({ code, span, message }: Diagnostic): string {
+function identify({ code, span, message }: Pick<Diagnostic, "code" | "span" | "message">): string {
   return span === undefined ? `${code} ${message}` : `${code} ${span.start} ${span.file} ${message}`;
 }
 
-function tooManyErrors(span: Span | undefined): Diagnostic {
+/** In place of all that is not shown. */
+export function tooManyErrors(span: Span | undefined): Diagnostic {
   return makeDiagnostic(
     "CVL_TOO_MANY_ERRORS",
     `there are more than ${MAX_DIAGNOSTICS} errors and warnings; the rest is not shown`,

@@ -4,7 +4,7 @@ import type { Element, SensitiveElement } from "./tree.ts";
 
 export interface Value {
   readonly elements: readonly Element[];
-  /** Its characters, and `ELEMENT_SIZE` for each element: what the limits bound. */
+  /** Its characters, and what each element takes: what the limits bound. */
   readonly size: number;
   /** Others may have this same value: its list must not be appended to. */
   readonly isShared: boolean;
@@ -13,6 +13,8 @@ export interface Value {
 }
 
 export const ELEMENT_SIZE = 8;
+/** Of an element that is not known or secret: it says what it waits for. */
+const OBJECT_SIZE = ELEMENT_SIZE + 100;
 
 export const EMPTY: Value = { elements: [], size: 0, isShared: true, json: undefined };
 
@@ -33,7 +35,7 @@ export function makeValue(elements: readonly Element[], isShared = false): Value
 
 export function elementSize(element: Element): number {
   if (typeof element === "string") return element.length + ELEMENT_SIZE;
-  let size = ELEMENT_SIZE;
+  let size = OBJECT_SIZE;
   for (const path of element.waitsFor) size += path.length + ELEMENT_SIZE;
   if (element.kind === "unknown") return size + (element.shape?.length ?? 0);
   if (element.kind === "unset") return size;
@@ -54,8 +56,8 @@ export function makeSensitive(element: Element, path: string): SensitiveElement 
 
 /** Puts a map together from pairs whose values may not be known yet. */
 export class MapBuilder {
-  private text = "";
-  private isFirst = true;
+  /** Joined at the end: a text that grows piece by piece takes many times the memory. */
+  private readonly pieces: string[] = [];
   private isUnset = false;
   private isSensitive = false;
   private readonly waitsFor = new Set<string>();
@@ -71,20 +73,28 @@ export class MapBuilder {
   }
 
   addEncoded(key: string, value: string): void {
-    this.text += this.isFirst ? `${key}=${value}` : `&${key}=${value}`;
-    this.isFirst = false;
+    this.pieces.push(key, value);
     this.size += key.length + value.length + 2;
   }
 
   build(): Element {
     const waitsFor = [...this.waitsFor];
+    const text = this.text();
     if (this.isSensitive) {
       const from = [...this.from];
       if (waitsFor.length > 0) return { kind: "sensitive", from, waitsFor };
-      return { kind: "sensitive", from, waitsFor, value: this.text };
+      return { kind: "sensitive", from, waitsFor, value: text };
     }
-    if (waitsFor.length === 0) return this.text;
-    return this.isUnset ? { kind: "unset", waitsFor } : { kind: "unknown", waitsFor, shape: this.text };
+    if (waitsFor.length === 0) return text;
+    return this.isUnset ? { kind: "unset", waitsFor } : { kind: "unknown", waitsFor, shape: text };
+  }
+
+  private text(): string {
+    const { pieces } = this;
+    if (pieces.length === 2) return `${pieces[0] ?? ""}=${pieces[1] ?? ""}`;
+    const pairs: string[] = [];
+    for (let at = 0; at < pieces.length; at += 2) pairs.push(`${pieces[at] ?? ""}=${pieces[at + 1] ?? ""}`);
+    return pairs.join("&");
   }
 
   /** Remembers what the map waits for; the clear value when there is one all the same, of an inner map its shape. */

@@ -4,7 +4,7 @@
  * Linear in the size of the description.
  */
 import type { ComponentPath } from "../cvl/tree.ts";
-import type { NetworkDescription, Requirement } from "./description.ts";
+import type { MachineDescription, Requirement } from "./description.ts";
 import { ancestorsOf, isWithin } from "./paths.ts";
 
 /** `component` requires `service`, and the only way to it leads to `provider`, which waits as well. */
@@ -21,7 +21,9 @@ export interface BootOrder {
   readonly cycle: readonly CycleStep[] | undefined;
 }
 
-type Ordered = Pick<NetworkDescription, "machines">;
+interface Ordered {
+  readonly machines: Readonly<Record<ComponentPath, Pick<MachineDescription, "startsAfter">>>;
+}
 
 /** The order in which machines can start; stop is the reverse (`stopOrder`). */
 export function bootOrder(network: Ordered): BootOrder {

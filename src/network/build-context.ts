@@ -2,6 +2,8 @@
 import type { Component, Element, InstanceTree, Place } from "../cvl/tree.ts";
 import type { Diagnostic, DiagnosticCode, Severity } from "../diagnostics.ts";
 import type { Origin } from "./description.ts";
+import { MAX_DIAGNOSTICS } from "../cvl/limits.ts";
+import { tooManyErrors } from "../cvl/report.ts";
 import { displayPath, joinPath } from "./paths.ts";
 import { spanOf } from "./places.ts";
 
@@ -22,13 +24,20 @@ export interface Report {
   readonly related?: readonly { readonly message: string; readonly place: Place }[];
 }
 
+/** Of each severity as many are kept as of a file's other mistakes; one more says that there were more. */
 export function report(
   context: BuildContext,
-  { code, message, place, severity, hint, related }: Report,
+  { code, message, place, severity = "error", hint, related }: Report,
 ): void {
+  const count = context.diagnostics.reduce((sum, other) => sum + Number(other.severity === severity), 0);
+  if (count > MAX_DIAGNOSTICS) return;
+  if (count === MAX_DIAGNOSTICS) {
+    context.diagnostics.push({ ...tooManyErrors(spanOf(place)), severity });
+    return;
+  }
   context.diagnostics.push({
     code,
-    severity: severity ?? "error",
+    severity,
     message,
     span: spanOf(place),
     ...(hint === undefined ? {} : { hint }),

@@ -5,9 +5,8 @@
 import type { Component, ComponentPath, InstanceTree } from "../cvl/tree.ts";
 import { hasErrors, type Diagnostic } from "../diagnostics.ts";
 import type { MachineImage } from "../appliance/machine-image.ts";
-import { checkAddresses } from "./addresses.ts";
-import { bootOrder, type CycleStep } from "./boot-order.ts";
 import { placeOf, report, type BuildContext } from "./build-context.ts";
+import { decideNetwork } from "./decide-network.ts";
 import { describeMachine } from "./describe-machine.ts";
 import {
   EXTERNAL_SEGMENT,
@@ -19,10 +18,10 @@ import {
   type SegmentId,
 } from "./description.ts";
 import { collectMissing } from "./missing.ts";
-import { displayPath, parentPath } from "./paths.ts";
+import { displayPath } from "./paths.ts";
 import { createOriginFinder } from "./places.ts";
-import { buildServices, type Services } from "./services.ts";
-import { buildTopology, type Topology } from "./topology.ts";
+import type { Services } from "./services.ts";
+import type { Topology } from "./topology.ts";
 
 export interface BuiltNetwork {
   /** Undefined when `diagnostics` has an error. */
@@ -37,13 +36,9 @@ export function buildNetwork(
   options: Pick<BuildContext, "isPart"> = {},
 ): BuiltNetwork {
   const context: BuildContext = { tree, originOf: createOriginFinder(), diagnostics: [], ...options };
-  checkNotEmpty(context);
-  const topology = buildTopology(context);
-  checkAddresses(context, topology);
-  const services = buildServices(context);
+  const { topology, services } = decideNetwork(context);
   const machines = describeMachines(context, images, { topology, services });
   const network = assemble(context, machines, { topology, services });
-  reportCycle(context, bootOrder(network).cycle);
   const failed = hasErrors(context.diagnostics);
   return { network: failed ? undefined : network, diagnostics: context.diagnostics };
 }
@@ -106,26 +101,6 @@ function collectSegments(
   return Object.fromEntries(ids.map((id) => [id, { id, gateway: topology.gatewayOf.get(id) ?? null }]));
 }
 
-function checkNotEmpty(context: BuildContext): void {
-  const populated = new Set<ComponentPath>();
-  for (const component of context.tree.components.values()) {
-    if (component.kind !== "machine") continue;
-    for (let at = parentPath(component.path); at !== undefined && !populated.has(at); at = parentPath(at)) {
-      populated.add(at);
-    }
-  }
-  for (const component of context.tree.components.values()) {
-    if (component.kind === "machine" || populated.has(component.path)) continue;
-    report(context, {
-      code: "NETWORK_EMPTY",
-      severity: component.path === "" ? "error" : "warning",
-      message: `the network ${displayPath(component.path, context.tree.appliance)} has no machines`,
-      place: component.declared,
-      hint: "declare at least one appliance in it",
-    });
-  }
-}
-
 function reportNoImage(context: BuildContext, machine: Component): void {
   if ((machine.parameters.get("vm")?.elements ?? []).length === 0) return;
   report(context, {
@@ -133,43 +108,4 @@ function reportNoImage(context: BuildContext, machine: Component): void {
     message: `vm of ${displayPath(machine.path, context.tree.appliance)} could not be read, so there is no machine to run`,
     place: placeOf(machine, "vm"),
   });
-}
-
-const CHAIN_SHOWN = 12;
-
-function reportCycle(context: BuildContext, cycle: readonly CycleStep[] | undefined): void {
-  const [first] = cycle ?? [];
-  if (cycle === undefined || first === undefined) return;
-  const name = (path: ComponentPath): string => displayPath(path, context.tree.appliance);
-  const shown = cycle
-    .slice(0, CHAIN_SHOWN)
-    .map(
-      ({ component, service, provider }) =>
-        `${name(component)} requires "${service.slice(0, 40)}" of ${name(provider)}`,
-    );
-  if (cycle.length > CHAIN_SHOWN)
-    shown.push(`and ${cycle.length - CHAIN_SHOWN} more, back to ${name(first.component)}`);
-  const component = context.tree.components.get(first.component);
-  if (component === undefined) return;
-  report(context, {
-    code: "NETWORK_DEPENDENCY_CYCLE",
-    message: `no machine of this chain can start first: ${shown.join(", ")}`,
-    place: requirementPlace(context, component, first.service),
-    hint: "take one requirement of the chain away, or add another provider",
-  });
-}
-
-/** Where the requirement is written: at the machine, else at the network it comes from. */
-function requirementPlace(
-  context: BuildContext,
-  machine: Component,
-  service: string,
-): ReturnType<typeof placeOf> {
-  for (let at: Component | undefined = machine; at !== undefined;) {
-    const elements = at.parameters.get("requires")?.elements ?? [];
-    if (elements.includes(service)) return placeOf(at, "requires");
-    const parent = parentPath(at.path);
-    at = parent === undefined ? undefined : context.tree.components.get(parent);
-  }
-  return machine.declared;
 }

@@ -17,27 +17,28 @@ const UNITS: ReadonlyMap<string, number> = new Map([
 const LARGEST_BYTES = 64 * 1024 * 1024 * MIB;
 const DEVICE = /^[A-Za-z0-9][A-Za-z0-9:._-]{0,31}$/;
 
-/** The data disks of a machine; mistakes are reported and their disks left out. */
+/** The data disks of a machine; mistakes are reported and their disks left out. Without a description any device may be there. */
 export function readDataDisks(
   context: BuildContext,
   machine: Component,
-  description: VmDescription,
+  description: VmDescription | undefined,
 ): readonly DataDisk[] {
-  const disks: DataDisk[] = [];
-  const devices = new Set(description.disks.map((disk) => disk.device));
+  const disks = new Map<string, DataDisk>();
+  const devices =
+    description === undefined ? undefined : new Set(description.disks.map((disk) => disk.device));
   for (const text of readKnown(context, machine, "datadisks")) {
     const disk = readDataDisk(context, machine, text);
     if (disk === undefined) continue;
-    if (!devices.has(disk.device)) reportUnknownDevice(context, machine, disk.device, [...devices]);
-    else if (disks.some((other) => other.device === disk.device)) {
+    if (devices?.has(disk.device) === false) reportUnknownDevice(context, machine, disk.device, [...devices]);
+    else if (disks.has(disk.device)) {
       reportDisk(context, machine, {
         code: "NETWORK_DATA_DISK_TWICE",
         message: `lists the device ${disk.device} more than once`,
         hint: "list each device once",
       });
-    } else disks.push(disk);
+    } else disks.set(disk.device, disk);
   }
-  return disks;
+  return [...disks.values()];
 }
 
 /** Every disk is a data disk or has a source in the repository. */

@@ -2,7 +2,7 @@
 import type { Component, ComponentPath } from "../cvl/tree.ts";
 import { placeOf, readKnown, report, type BuildContext } from "./build-context.ts";
 import type { Requirement } from "./description.ts";
-import { ancestorsOf, displayPath } from "./paths.ts";
+import { displayPath, parentPath } from "./paths.ts";
 
 export interface Services {
   /** What each component itself requires and provides, without repetitions. */
@@ -20,22 +20,52 @@ export function buildServices(context: BuildContext): Services {
     provides.set(component.path, unique(readKnown(context, component, "provides")));
   }
   const requirementFor = indexRequirements(provides);
-  const startsAfter = new Map<ComponentPath, readonly Requirement[]>();
+  const isOpen = hasUnsetProvision(context);
   for (const component of context.tree.components.values()) {
-    const own = requires.get(component.path) ?? [];
-    for (const service of own) {
+    if (isOpen) break;
+    for (const service of requires.get(component.path) ?? []) {
       if (!requirementFor.has(service)) reportUnprovided(context, component, service, requirementFor);
     }
-    if (component.kind !== "machine") continue;
-    const services = unique(
-      [component.path, ...ancestorsOf(component.path)].flatMap((at) => requires.get(at) ?? []),
-    );
-    startsAfter.set(
-      component.path,
-      services.flatMap((service) => requirementFor.get(service) ?? []),
-    );
   }
-  return { requires, provides, startsAfter };
+  return { requires, provides, startsAfter: collectRequirements(context, requires, requirementFor) };
+}
+
+/** What all machines wait for together, each with what the networks around it require. */
+const MAX_REQUIREMENTS = 5_000_000;
+
+/** What the networks around machines require is put together once for each network: most machines require nothing more. */
+function collectRequirements(
+  context: BuildContext,
+  requires: ReadonlyMap<ComponentPath, readonly string[]>,
+  requirementFor: ReadonlyMap<string, Requirement>,
+): ReadonlyMap<ComponentPath, readonly Requirement[]> {
+  const collected = new Map<ComponentPath, readonly Requirement[]>();
+  const startsAfter = new Map<ComponentPath, readonly Requirement[]>();
+  let count = 0;
+  // Parents come before their children.
+  for (const { path, kind, declared } of context.tree.components.values()) {
+    const around = collected.get(parentPath(path) ?? path) ?? [];
+    const own = (requires.get(path) ?? []).flatMap((service) => requirementFor.get(service) ?? []);
+    const all = own.length === 0 ? around : unique([...own, ...around]);
+    count += own.length === 0 && kind === "network" ? 0 : all.length;
+    if (count > MAX_REQUIREMENTS) {
+      const message = `all machines together may wait for at most ${MAX_REQUIREMENTS} services, those of the networks around them included`;
+      report(context, { code: "CVL_LIMIT", message, place: declared });
+      return new Map();
+    }
+    collected.set(path, all);
+    if (kind === "machine") startsAfter.set(path, all);
+  }
+  return startsAfter;
+}
+
+/** Some component provides what is made from a required parameter without a value: it may be anything. */
+function hasUnsetProvision({ tree }: BuildContext): boolean {
+  for (const component of tree.components.values()) {
+    const elements = component.parameters.get("provides")?.elements ?? [];
+    if (elements.some((element) => typeof element !== "string" && element.kind === "unset")) return true;
+  }
+  return false;
 }
 
 /** One shared requirement for each service: 10,000 machines that need one of 10,000 providers hold the list once. */
@@ -69,6 +99,6 @@ function reportUnprovided(
   });
 }
 
-function unique(values: readonly string[]): readonly string[] {
+function unique<Value>(values: readonly Value[]): readonly Value[] {
   return values.length < 2 ? values : [...new Set(values)];
 }

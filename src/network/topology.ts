@@ -1,5 +1,6 @@
 /** Which interface lies on which segment, and which one is its gateway. */
 import type { Component, ComponentPath, Element } from "../cvl/tree.ts";
+import { hasErrors } from "../diagnostics.ts";
 import { placeOf, readKnown, report, type BuildContext } from "./build-context.ts";
 import { EXTERNAL_SEGMENT, type SegmentId } from "./description.ts";
 import { displayPath, joinPath, parentPath } from "./paths.ts";
@@ -35,7 +36,8 @@ export function buildTopology(context: BuildContext): Topology {
     else others.push({ name, segment, by: component });
   }
   const segmentOf = settleAttachments(context, attachments);
-  reportUnattached(context, attachments);
+  // A vanIF that is wrong may be what should have named it.
+  if (!hasErrors(context.diagnostics)) reportUnattached(context, attachments);
   return { segmentOf, gatewayOf: findGateways(context, { segmentOf, exportOf, attachments }), exportOf };
 }
 
@@ -115,7 +117,9 @@ function reportTwice(context: BuildContext, first: Attachment, second: Attachmen
   });
 }
 
+/** One of an appliance alone may lie on the segment of a network that it becomes part of. */
 function reportUnattached(context: BuildContext, attachments: ReadonlyMap<string, unknown>): void {
+  if (context.isPart === true) return;
   for (const machine of context.tree.components.values()) {
     for (const name of machine.interfaces) {
       const full = joinPath(machine.path, name);
@@ -176,7 +180,16 @@ function gatewayOfRoute(
     readonly attachments: ReadonlyMap<string, readonly Attachment[]>;
   },
 ): string | undefined {
-  if (typeof route === "string") return indexes.interfaceAt.get(`${network.path} ${route}`);
+  const known = typeof route === "string" ? indexes.interfaceAt.get(`${network.path} ${route}`) : undefined;
+  if (known !== undefined) return known;
+  if (typeof route === "string") {
+    reportRoute(
+      context,
+      network,
+      `is ${route.slice(0, 60)}, which is the address of no interface on its segment`,
+    );
+    return undefined;
+  }
   const name = route.kind === "unknown" ? interfaceOfAddress(route.waitsFor) : undefined;
   if (name !== undefined && indexes.attachments.get(name)?.some(({ segment }) => segment === network.path))
     return name;
@@ -186,13 +199,17 @@ function gatewayOfRoute(
       : name === undefined
         ? `is no address but made from ${route.waitsFor.join(", ")}`
         : `is the address of ${name}, which does not lie on its segment`;
+  reportRoute(context, network, what);
+  return undefined;
+}
+
+function reportRoute(context: BuildContext, network: Component, what: string): void {
   report(context, {
     code: "NETWORK_DEFAULTROUTE_ELSEWHERE",
     message: `defaultroute of ${displayPath(network.path, context.tree.appliance)} ${what}`,
     place: placeOf(network, "defaultroute"),
     hint: "set it to the inner address of the gateway: defaultroute = f.ethernet0.ip;",
   });
-  return undefined;
 }
 
 function interfaceOfAddress(waitsFor: readonly string[]): string | undefined {

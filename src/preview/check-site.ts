@@ -2,7 +2,6 @@
 import { lstat, readFile } from "node:fs/promises";
 import path from "node:path";
 import pLimit from "p-limit";
-import { checkProgram } from "../cvl/evaluate/check-program.ts";
 import { format } from "../cvl/format/format.ts";
 import { MAX_FILE_CHARACTERS } from "../cvl/limits.ts";
 import { parse } from "../cvl/parse/parser.ts";
@@ -21,6 +20,7 @@ import { LOCK_FILE, parseLock } from "../appliance/lock.ts";
 import { withMirrors, type Mirrors } from "../appliance/mirrors.ts";
 import { WITHDRAWN_FILE, parseWithdrawn } from "../appliance/versions.ts";
 import { parseVmDescription } from "../appliance/vm-description.ts";
+import { checkAppliance } from "../network/check-appliance.ts";
 import { parseInventory } from "../site/read-inventory.ts";
 import { PREVIEW_LIMITS, withinLimits, type Budget, type PreviewLimits } from "./preview-limits.ts";
 import { INVENTORY_FILE } from "../site/site.ts";
@@ -61,7 +61,8 @@ async function checkWithin(options: CheckOptions, budget: Budget): Promise<Check
     options.git.with(options.fetchEnv ?? {}).until(budget.signal),
     (mirrors) => {
       const limit = pLimit(MAX_AT_ONCE);
-      return Promise.all(files.map((file) => limit(checkFile, file, { ...options, budget, mirrors })));
+      const all = { ...options, budget, mirrors, files: new Set(files) };
+      return Promise.all(files.map((file) => limit(checkFile, file, all)));
     },
     { cache: options.cache },
   );
@@ -95,6 +96,8 @@ function isCvl(file: string): boolean {
 interface FileOptions extends CheckOptions {
   readonly budget: Budget;
   readonly mirrors: Mirrors;
+  /** Every file that is checked. */
+  readonly files: ReadonlySet<string>;
 }
 
 type Checked = Pick<CheckedFiles, "diagnostics" | "textOf">;
@@ -141,7 +144,9 @@ async function checkCvl(file: string, options: FileOptions): Promise<Checked> {
     const first = firstObject(loaded, file);
     if (first !== undefined) loaded = await loadFile(file, first, options);
     const { program, textOf } = loaded;
-    const found = [...loaded.diagnostics, ...(program === undefined ? [] : checkProgram(program))];
+    const isSite = options.files.has(path.posix.join(path.posix.dirname(file), INVENTORY_FILE));
+    const inValues = program === undefined ? [] : checkAppliance(program, { isSite });
+    const found = [...loaded.diagnostics, ...inValues];
     const unformatted = hasErrors(found) ? [] : checkFormat(file, textOf(file) ?? "", options.format);
     return { diagnostics: [...found, ...unformatted], textOf };
   } catch (error) {

@@ -15,7 +15,7 @@ import type { Mirror } from "../appliance/mirror.ts";
 import { withMirrors, type Mirrors } from "../appliance/mirrors.ts";
 import { PACKS_FOLDER, type AddedDisk } from "./write-program-disks.ts";
 import { LOCK_FILE } from "../appliance/lock.ts";
-import { diskIndexPath } from "../appliance/vm-description.ts";
+import { diskIndexPath } from "../appliance/disk-name.ts";
 import { buildCommit, type BuiltCommit } from "./publish-commit.ts";
 import { behind, findParent, type Parent } from "./publish-parent.ts";
 import { recordLocally, sendVersion, findUnsendable } from "./publish-push.ts";

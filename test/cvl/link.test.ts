@@ -3,7 +3,7 @@ import { decodeText } from "../../src/cvl/parse/decode-text.ts";
 import { link } from "../../src/cvl/link/link.ts";
 import { parse } from "../../src/cvl/parse/parser.ts";
 import type { ImportRequest } from "../../src/cvl/source.ts";
-import { briefly, evaluateText, linkText, resolverOf, rootFile } from "./programs.ts";
+import { briefly, evaluateText, linkText, resolverOf, rootFile, valuesOf } from "./programs.ts";
 
 const A = "A extends VMAppliance { }";
 
@@ -178,6 +178,81 @@ t.test("a redeclared component may be another version, also of a base of the new
     ["CVL_REDECLARATION"],
     "the same name in another repository is something else",
   );
+});
+
+/** Two versions of a network, and a site that says it is the first, then declares it again as the second. */
+const redeclared = (first: string, second: string, site: string): [string, Record<string, string>] => [
+  `import { url => "n", cvl => "N.cvl", version => "1" } N; import { url => "n", cvl => "N.cvl", version => "2" } N2; ${site}`,
+  { "n@1:N.cvl": first, "n@2:N.cvl": second },
+];
+const MACHINES = `A extends VMAppliance { var r; r = "va"; } B extends VMAppliance { var r; r = "vb"; }`;
+
+t.test("what a redeclared network has in another order is referred to by name", async (t) => {
+  const orders = ["A a; B b;", "B b; A a;", "A c; B b; A a;", "B z; A y; B b; A x; A a;"];
+  const inNetwork = (order: string) =>
+    `${MACHINES} Inner extends VANAppliance { ${order} } N extends VANAppliance { Inner i; ${order} }`;
+  for (const first of orders) {
+    for (const second of orders) {
+      const [text, repositories] = redeclared(
+        inNetwork(first),
+        inNetwork(second),
+        `Base extends VANAppliance { var x, y, z, m; N n; x = n.a.r; y = n.b.r; z = n.i.a.r, n.i.b.r; m = { k => n.a.r };
+           n.a.ethernet0.ip = "10.0.0.1"; n.i.b.r = n.i.b.r, "more"; }
+         Mid extends Base { } root extends Mid { N2 n; }
+         Both extends VANAppliance { Base one; root two; var x; x = one.n.a.r, two.n.a.r, one.n.i.b.r, two.n.i.b.r; }`,
+      );
+      for (const object of ["root", "Base"]) {
+        const value = await valuesOf(text, repositories, { object });
+        t.same(value("x"), ["va"]);
+        t.same(value("y"), ["vb"]);
+        t.same(value("z"), ["va", "vb", "more"]);
+        t.same(value("m"), ["k=va"]);
+        t.same(value("n.a.ethernet0.ip"), ["10.0.0.1"]);
+        t.same(value("n.i.b.r"), ["vb", "more"]);
+      }
+      const both = await valuesOf(text, repositories, { object: "Both" });
+      t.same(both("x"), ["va", "va", "vb", "more", "vb", "more"]);
+    }
+  }
+});
+
+t.test(
+  "a path keeps its meaning when what is a machine in one version is a network in another",
+  async (t) => {
+    const machine = `I extends VMAppliance { Interface a; } N extends VANAppliance { I i; }`;
+    const network = `A extends VMAppliance { var ip, mac; ip = "own"; } I extends VANAppliance { A a; } N extends VANAppliance { I i; }`;
+    const site = `Base extends VANAppliance { var x; N n; n.i.a.ip = "assigned"; n.i.a.mac = n.i.a.ip; x = n.i.a.ip, n.i.a.mac; } root extends Base { N2 n; }`;
+    for (const [first, second] of [
+      [machine, network],
+      [network, machine],
+    ] as const) {
+      const value = await valuesOf(...redeclared(first, second, site), { object: "root" });
+      t.same(value("x"), ["assigned", "assigned"]);
+      t.same(value("n.i.a.ip"), ["assigned"]);
+    }
+  },
+);
+
+t.test("what a redeclared network lacks, or has as something else, is an error", async (t) => {
+  const refer = "Base extends VANAppliance { var x; N n; x = n.a.r; } root extends Base { N2 n; }";
+  const lacking = [
+    "B extends VMAppliance { var r; } N extends VANAppliance { B b; }",
+    "A extends VMAppliance { var s; } N extends VANAppliance { A a; }",
+    "A extends VANAppliance { VMAppliance r; } N extends VANAppliance { A a; }",
+    "N extends VMAppliance { Interface a; }",
+    "N extends VMAppliance { var a; }",
+  ];
+  for (const second of lacking) {
+    const { diagnostics } = await evaluateText(
+      ...redeclared(`${MACHINES} N extends VANAppliance { A a; B b; }`, second, refer),
+      { object: "root" },
+    );
+    t.match(
+      diagnostics,
+      [{ code: /CVL_UNKNOWN_COMPONENT|CVL_UNKNOWN_PARAMETER|CVL_NOT_A_PARAMETER/ }],
+      second,
+    );
+  }
 });
 
 t.test("redeclaring a parameter only adds attributes", async (t) => {

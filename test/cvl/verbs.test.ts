@@ -152,6 +152,57 @@ t.test("cui check reports every file's mistakes, and files with several objects"
   t.same(JSON.parse((await cui(cwd, "check", "--json", "good.cvl")).out), []);
 });
 
+t.test("cui check finds what can be found without the images of machines", async (t) => {
+  const machines = `FW extends VMAppliance { Interface ethernet1; var x; vm = "fw.vm.yaml"; provides = "GW"; }
+    Web extends VMAppliance { var x; vm = "web.vm.yaml"; requires = "GW"; }`;
+  const cwd = mkdtempSync(path.join(tmpdir(), "cui-check-"));
+  t.teardown(() => {
+    rmSync(cwd, { recursive: true });
+  });
+  const check = async (body: string): Promise<Result> => {
+    const office = `office extends VANAppliance { FW f; Web w; vanIF = "f.ethernet1"; defaultroute = f.ethernet0.ip; ${body} }`;
+    writeFileSync(path.join(cwd, "office.cvl"), `${machines}\n${office}\n`);
+    return cui(cwd, "check", "office.cvl");
+  };
+  t.match(await check(""), { status: 0, out: "1 file checked, 0 errors", err: "" });
+  const mistakes: readonly [body: string, code: string][] = [
+    ['vanIF = "f.ethernet7";', "NETWORK_VANIF_NO_INTERFACE"],
+    ['w.vanIF = "eth0";', "NETWORK_VANIF_NO_INTERFACE"],
+    ['vanIF = "f.ethernet0";', "NETWORK_INTERFACE_ON_TWO_SEGMENTS"],
+    ['f.requires = "WWW"; w.provides = "WWW";', "NETWORK_DEPENDENCY_CYCLE"],
+    ['w.requires = "DNS";', "NETWORK_REQUIREMENT_UNPROVIDED"],
+    ['w.ethernet0.subnet = "10.1.0.0"; f.ethernet0.subnet = "10.2.0.0";', "NETWORK_SUBNET_DIFFERS"],
+    ['w.ethernet0.ip = "10.1.0.300";', "NETWORK_ADDRESS_SYNTAX"],
+    ['w.datadisks = { device => "vdb", size => "many" };', "NETWORK_DATA_DISK_SIZE"],
+    ['defaultroute = "10.1.0.1";', "NETWORK_DEFAULTROUTE_ELSEWHERE"],
+    ["defaultroute = f.ethernet1.ip;", "NETWORK_DEFAULTROUTE_ELSEWHERE"],
+    ["w.x = { gateway => f.ethernet0.defaultroute };", "NETWORK_NEVER_ASSIGNED"],
+    ["vanIF = nothing; var nothing; w.x = f.ethernet1.ip;", "NETWORK_NEVER_ASSIGNED"],
+  ];
+  for (const [body, code] of mistakes) {
+    const { status, err } = await check(body);
+    t.equal(status, 1, body);
+    t.match(err, new RegExp(`office\\.cvl:\\d+:\\d+: error ${code}: `), body);
+    t.match(err, "1 file checked, 1 error", body);
+  }
+});
+
+t.test("cui check takes a machine alone as part of a network, unless it is a site's", async (t) => {
+  const text = `web extends VMAppliance { Interface ethernet1; var x; x = ethernet1.ip; vm = "web.vm.yaml"; requires = "GW"; }\n`;
+  const part = t.testdir({ "web.cvl": text });
+  t.match(await cui(part, "check", "web.cvl"), {
+    status: 0,
+    out: "1 file checked, 0 errors and 1 warning",
+    err: /warning NETWORK_REQUIREMENT_UNPROVIDED/,
+  });
+  const site = t.testdir({ "web.cvl": text, "utility.yaml": "format: 1\n", library: { "web.cvl": text } });
+  const whole = await cui(site, "check", "web.cvl");
+  t.equal(whole.status, 1);
+  t.match(whole.err, /error NETWORK_REQUIREMENT_UNPROVIDED/);
+  t.match(whole.err, /error NETWORK_NEVER_ASSIGNED/);
+  t.equal((await cui(site, "check", "library/web.cvl")).status, 0);
+});
+
 t.test("cui check looks at what git does not ignore", async (t) => {
   const cwd = t.testdir({
     ".gitignore": "ignored.cvl\n",

@@ -3,6 +3,7 @@ import fc from "fast-check";
 import { renderDiagnostic, type DiagnosticCode } from "../../src/diagnostics.ts";
 import { bootOrder, machinesBelow, stopOrder } from "../../src/network/boot-order.ts";
 import { buildNetwork } from "../../src/network/build-network.ts";
+import { checkNetwork } from "../../src/network/decide-network.ts";
 import { EXTERNAL_SEGMENT, type MachineDescription } from "../../src/network/description.ts";
 import { refuseNestedNetworks, requireComplete } from "../../src/network/missing.ts";
 import {
@@ -289,6 +290,72 @@ const MISTAKES: readonly [
     /defaultroute/,
   ],
   [
+    "a default route that is the address of no interface",
+    "NETWORK_DEFAULTROUTE_ELSEWHERE",
+    change(OFFICE, { "": { parameters: { defaultroute: "10.0.9.9" } } }),
+    /is 10\.0\.9\.9, which is the address of no interface on its segment/,
+    /defaultroute/,
+  ],
+  [
+    "a default route that is the address of an interface on another segment",
+    "NETWORK_DEFAULTROUTE_ELSEWHERE",
+    change(OFFICE, {
+      "": { parameters: { defaultroute: "192.0.2.7" } },
+      f: { parameters: { "ethernet1.ip": "192.0.2.7" } },
+    }),
+    /is 192\.0\.2\.7, which is the address of no interface on its segment/,
+    /defaultroute/,
+  ],
+  ...["ip", "subnet", "netmask", "defaultroute"].map((field): (typeof MISTAKES)[number] => [
+    `the ${field} of an interface on no segment`,
+    "NETWORK_NEVER_ASSIGNED",
+    change(OFFICE, {
+      w: { interfaces: ["ethernet1"] },
+      d: { parameters: { dnshosts: ["x", unknown("w.ethernet0.ip", `w.ethernet1.${field}`)] } },
+    }),
+    new RegExp(`d\\.dnshosts is made from w\\.ethernet1\\.${field}, .*w\\.ethernet1 lies on no segment`),
+    /d\.dnshosts/,
+  ]),
+  [
+    "a machine's own address on no segment",
+    "NETWORK_NEVER_ASSIGNED",
+    change(OFFICE, {
+      w: { interfaces: ["ethernet1"], parameters: { greeting: [unknown("w.ethernet1.ip")] } },
+    }),
+    /w\.greeting is made from w\.ethernet1\.ip/,
+    /w\.greeting/,
+  ],
+  [
+    "a secret made from an address on no segment",
+    "NETWORK_NEVER_ASSIGNED",
+    change(OFFICE, {
+      w: {
+        interfaces: ["ethernet1"],
+        parameters: { greeting: [{ kind: "sensitive", from: ["w.password"], waitsFor: ["w.ethernet1.ip"] }] },
+      },
+    }),
+    /w\.greeting is made from w\.ethernet1\.ip/,
+    /w\.greeting/,
+  ],
+  [
+    "the default route of a gateway's inside",
+    "NETWORK_NEVER_ASSIGNED",
+    change(OFFICE, { d: { parameters: { dnshosts: [unknown("f.ethernet0.defaultroute")] } } }),
+    /f\.ethernet0\.defaultroute, .* f\.ethernet0 is the gateway of its own segment/,
+    /d\.dnshosts/,
+  ],
+  [
+    "the default route of an isolated network",
+    "NETWORK_NEVER_ASSIGNED",
+    change(OFFICE, {
+      "": { parameters: { vanIF: [], defaultroute: [] } },
+      f: { interfaces: [] },
+      d: { parameters: { dnshosts: [unknown("w.ethernet0.defaultroute")] } },
+    }),
+    /w\.ethernet0\.defaultroute, .* the network Office, .*has no defaultroute/,
+    /d\.dnshosts/,
+  ],
+  [
     "two default routes",
     "NETWORK_DEFAULTROUTE_LIST",
     change(OFFICE, { "": { parameters: { defaultroute: ["10.0.0.1", "10.0.0.2"] } } }),
@@ -485,7 +552,73 @@ const MISTAKES: readonly [
     /10\.0\.7\.255/,
     /w\.ethernet0\.ip/,
   ],
+  [
+    "two subnets on one segment",
+    "NETWORK_SUBNET_DIFFERS",
+    change(OFFICE, {
+      d: { parameters: { "ethernet0.subnet": "10.0.7.0" } },
+      w: { parameters: { "ethernet0.subnet": "10.0.8.0" } },
+    }),
+    /w\.ethernet0 has the subnet 10\.0\.8\.0\/24, but d\.ethernet0 on the same segment has 10\.0\.7\.0\/24/,
+    /w\.ethernet0\.subnet/,
+  ],
+  [
+    "one subnet with two netmasks",
+    "NETWORK_SUBNET_DIFFERS",
+    change(OFFICE, {
+      d: { parameters: { "ethernet0.subnet": "10.0.7.0" } },
+      w: { parameters: { "ethernet0.subnet": "10.0.7.0", "ethernet0.netmask": "255.255.255.128" } },
+    }),
+    /10\.0\.7\.0\/25/,
+    /w\.ethernet0\.subnet/,
+  ],
+  [
+    "an address outside the subnet another interface of the segment has",
+    "NETWORK_IP_OUTSIDE_SUBNET",
+    change(OFFICE, {
+      d: { parameters: { "ethernet0.subnet": "10.0.7.0" } },
+      w: { parameters: { "ethernet0.ip": "10.0.8.9" } },
+    }),
+    /w\.ethernet0\.ip is 10\.0\.8\.9, .* 10\.0\.7\.0\/24/,
+    /w\.ethernet0\.ip/,
+  ],
+  ...[
+    ["10.0.7.1", "255.255.255.0", "host bits"],
+    ["10.0.0.0", "254.0.0.0", "too wide"],
+    ["10.0.7.0", "255.255.255.254", "too narrow"],
+  ].map(([subnet = "", netmask = "", name = ""]): (typeof MISTAKES)[number] => [
+    `a subnet that does not fit its netmask: ${name}`,
+    "NETWORK_ADDRESS_SYNTAX",
+    change(OFFICE, {
+      w: { parameters: { "ethernet0.subnet": subnet, "ethernet0.netmask": netmask } },
+    }),
+    /w\.ethernet0\.subnet must be a network address that fits its netmask/,
+    /w\.ethernet0\.subnet/,
+  ]),
+  ...[
+    ["10.0.7.0", "255.255.255.0"],
+    ["10.0.0.0", "255.255.0.0"],
+    ["10.0.7.128", "255.255.255.128"],
+  ].map(([subnet = "", netmask = ""]): (typeof MISTAKES)[number] => [
+    `a subnet that meets another network's: ${subnet}`,
+    "NETWORK_SUBNETS_OVERLAP",
+    change(NESTED, {
+      w: { parameters: { "ethernet0.subnet": "10.0.7.0" } },
+      "g.w": { parameters: { "ethernet0.subnet": subnet, "ethernet0.netmask": netmask } },
+    }),
+    /of the network (g|Office) overlaps .* of (g|Office)/,
+    /w\.ethernet0\.subnet/,
+  ]),
 ];
+
+/** What an image has to say; all else is found without one. */
+const OF_IMAGES: ReadonlySet<string> = new Set([
+  "NETWORK_VM_UNRESOLVED",
+  "NETWORK_PROGRAM_DISK_WITHOUT_SOURCE",
+  "NETWORK_DATA_DISK_UNKNOWN_DEVICE",
+  "NETWORK_MEMORY_OUT_OF_BOUNDS",
+  "NETWORK_CPUS_OUT_OF_BOUNDS",
+]);
 
 for (const [name, code, spec, message, line] of MISTAKES) {
   t.test(`mistake: ${name}`, (t) => {
@@ -506,9 +639,89 @@ for (const [name, code, spec, message, line] of MISTAKES) {
       renderDiagnostic(found, () => text),
       `error ${code}: `,
     );
+    const withoutImages = checkNetwork(tree).filter((entry) => entry.severity === "error");
+    t.same(
+      withoutImages.map((entry) => entry.code),
+      OF_IMAGES.has(code) ? [] : [code],
+      "and without images",
+    );
     t.end();
   });
 }
+
+t.test("subnets that only touch, and those of the external segment, are no mistake", (t) => {
+  const spec = change(NESTED, {
+    w: { parameters: { "ethernet0.subnet": "10.0.7.0", "ethernet0.netmask": "255.255.255.128" } },
+    "g.w": { parameters: { "ethernet0.subnet": "10.0.7.128", "ethernet0.netmask": "255.255.255.128" } },
+    f: { parameters: { "ethernet1.subnet": "10.0.7.0" } },
+  });
+  t.same(build(spec).diagnostics, []);
+  t.end();
+});
+
+t.test("an appliance that becomes part of a network may lack what that gives it", (t) => {
+  const firewall: NetworkSpec = {
+    "": {
+      kind: "machine",
+      interfaces: ["ethernet1"],
+      parameters: { requires: "DNS", rules: [unknown("ethernet1.ip")] },
+    },
+  };
+  t.same(
+    checkNetwork(makeTree(firewall), { isPart: true }).map(({ code, severity }) => [code, severity]),
+    [["NETWORK_REQUIREMENT_UNPROVIDED", "warning"]],
+  );
+  t.same(
+    checkNetwork(makeTree(firewall)).map(({ code, severity }) => [code, severity]),
+    [
+      ["NETWORK_INTERFACE_UNATTACHED", "warning"],
+      ["NETWORK_NEVER_ASSIGNED", "error"],
+      ["NETWORK_REQUIREMENT_UNPROVIDED", "error"],
+    ],
+  );
+  t.same(
+    checkNetwork(makeTree({ "": {} }), { isPart: true }).map(({ severity }) => severity),
+    ["warning"],
+  );
+  t.end();
+});
+
+t.test("what an unset parameter may still provide is not missed", (t) => {
+  const spec = change(OFFICE, {
+    f: { parameters: { requires: "DHCP" } },
+    d: { parameters: { provides: ["DNS", { kind: "unset", waitsFor: ["d.service"] }] } },
+  });
+  t.same(checkNetwork(makeTree(spec)), []);
+  t.end();
+});
+
+t.test("thousands of mistakes are 200 and one that says so, beside the warnings", (t) => {
+  const spec: Record<string, NetworkSpec[string]> = { "": {} };
+  for (let at = 0; at < 300; at += 1) {
+    spec[`m${at}`] = { interfaces: ["ethernet1"], parameters: { "ethernet0.ip": "none" } };
+  }
+  const found = checkNetwork(makeTree(spec));
+  t.same(
+    ["error", "warning"].map((severity) => found.filter((entry) => entry.severity === severity).length),
+    [201, 201],
+  );
+  t.equal(found.filter(({ code }) => code === "CVL_TOO_MANY_ERRORS").length, 2);
+  t.end();
+});
+
+t.test("machines that wait for more services than are kept are told the limit", (t) => {
+  const services = Array.from({ length: 3000 }, (_, at) => `s${at}`);
+  const spec: Record<string, NetworkSpec[string]> = {
+    "": { parameters: { requires: services } },
+    p: { parameters: { provides: services } },
+  };
+  for (let at = 0; at < 2000; at += 1) spec[`m${at}`] = {};
+  t.match(
+    checkNetwork(makeTree(spec)).map(({ code, message }) => `${code}: ${message}`),
+    [/CVL_LIMIT: all machines together may wait for at most 5000000 services/],
+  );
+  t.end();
+});
 
 t.test("warnings: an interface on no segment is created link-down, a nested network may be empty", (t) => {
   const down = build(change(OFFICE, { w: { interfaces: ["ethernet1"] } }));

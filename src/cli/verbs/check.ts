@@ -1,6 +1,9 @@
 /** `cui check [file…]`: every mistake of every file. */
 import type { Command } from "commander";
-import { checkProgram } from "../../cvl/evaluate/check-program.ts";
+import { existsSync } from "node:fs";
+import path from "node:path";
+import { checkAppliance } from "../../network/check-appliance.ts";
+import { INVENTORY_FILE } from "../../site/site.ts";
 import { type Diagnostic, lineAndColumn, type TextOf } from "../../diagnostics.ts";
 import { CollectiveError } from "../../errors.ts";
 import type { CliContext } from "../context.ts";
@@ -50,7 +53,8 @@ async function checkFile(
   if (first !== undefined) loaded = await loadProgram(file, first, context);
   const { program, diagnostics, textOf } = loaded;
   if (program === undefined) return { diagnostics, textOf };
-  return { diagnostics: [...diagnostics, ...checkProgram(program)], textOf };
+  const isSite = existsSync(path.join(path.dirname(path.resolve(context.cwd, file)), INVENTORY_FILE));
+  return { diagnostics: [...diagnostics, ...checkAppliance(program, { isSite })], textOf };
 }
 
 /** A file may hold several objects without a main one: it can be checked, only not started. */

@@ -77,19 +77,19 @@ function selectIn(component: Component, name: string): Selection | undefined {
 }
 
 function nothingThere(tree: InstanceTree, path: string): CollectiveError {
-  const names = [...tree.components.values()].flatMap((component) => [
-    component.path,
-    ...[...component.parameters.keys()].map((name) => fullPath(component, name)),
-  ]);
-  const hint = hintNearest(
-    path,
-    names.filter((name) => name !== ""),
-  );
+  const hint = hintNearest(path, allPaths(tree));
   return new CollectiveError(
     "INVALID_INPUT",
     `${tree.appliance} has no component or parameter ${visible(path)}`,
     hint === undefined ? {} : { hint },
   );
+}
+
+function* allPaths(tree: InstanceTree): Iterable<string> {
+  for (const component of tree.components.values()) {
+    if (component.path !== "") yield component.path;
+    for (const name of component.parameters.keys()) yield fullPath(component, name);
+  }
 }
 
 function printJson(tree: InstanceTree, selection: Selection, context: CliContext): void {

@@ -5,7 +5,13 @@
 import type { Diagnostic } from "../../diagnostics.ts";
 import { measureExtent } from "../link/containment.ts";
 import { instantiate, type Instance } from "./instance.ts";
-import { MAX_COMPONENT_DEPTH, MAX_COMPONENTS, MAX_PARAMETERS, MAX_TOTAL_VALUE_SIZE } from "../limits.ts";
+import {
+  MAX_COMPONENT_DEPTH,
+  MAX_COMPONENTS,
+  MAX_PARAMETERS,
+  MAX_PATH_LENGTH,
+  MAX_PATHS_SIZE,
+} from "../limits.ts";
 import { PREDEFINED_FILE, UTILITY_PARAMETERS } from "../link/predefined.ts";
 import type { LinkedProgram } from "../link/program.ts";
 import { createReporter, quote, type Reporter } from "../report.ts";
@@ -13,29 +19,34 @@ import { spanOf } from "../link/scope.ts";
 import type { Element, EvaluateOptions, InstanceTree } from "../tree.ts";
 import { ParameterEvaluator } from "./parameter-evaluator.ts";
 import { ShapeTable } from "./shape.ts";
+import { Work } from "./work.ts";
 
 export interface EvaluateResult {
   readonly tree: InstanceTree;
   readonly diagnostics: readonly Diagnostic[];
 }
 
-/** Evaluates every parameter of every component. With errors the tree lacks the values they are about. */
-export function evaluate(program: LinkedProgram, options: EvaluateOptions = {}): EvaluateResult {
+/**
+ * Evaluates every parameter of every component. With errors the tree lacks the values they are about. `work` is shared by all
+ * evaluations of one file.
+ */
+export function evaluate(
+  program: LinkedProgram,
+  options: EvaluateOptions = {},
+  work: Work = new Work(),
+): EvaluateResult {
   const reporter = createReporter();
   const appliance = program.object;
   if (!isWithinLimits(program, reporter)) {
     return { tree: { appliance, components: new Map() }, diagnostics: reporter.diagnostics };
   }
-  const components = instantiate(program.rootClass, new ShapeTable(options));
-  const evaluator = new ParameterEvaluator(options, reporter);
+  const components = instantiate(program.rootClass, new ShapeTable(options, work), work);
+  const evaluator = new ParameterEvaluator(options, reporter, work);
   for (const instance of components.values()) {
     evaluator.evaluateInstance(instance);
-    if (evaluator.isExhausted) {
-      reportLimit(
-        program,
-        `the values of all parameters may have at most ${MAX_TOTAL_VALUE_SIZE} characters`,
-        reporter,
-      );
+    const limit = evaluator.limitReached;
+    if (limit !== undefined) {
+      reportLimit(program, limit, reporter);
       break;
     }
     checkUtilityParameters(instance, reporter);
@@ -45,7 +56,7 @@ export function evaluate(program: LinkedProgram, options: EvaluateOptions = {}):
 }
 
 function isWithinLimits(program: LinkedProgram, reporter: Reporter): boolean {
-  const { components, parameters, depth } = measureExtent(program.rootClass);
+  const { components, parameters, depth, pathsSize, longestPath } = measureExtent(program.rootClass);
   if (depth > MAX_COMPONENT_DEPTH) {
     reportLimit(
       program,
@@ -66,6 +77,22 @@ function isWithinLimits(program: LinkedProgram, reporter: Reporter): boolean {
     reportLimit(
       program,
       `all components together may have at most ${MAX_PARAMETERS} parameters, these have ${parameters}`,
+      reporter,
+    );
+    return false;
+  }
+  if (longestPath > MAX_PATH_LENGTH) {
+    reportLimit(
+      program,
+      `the full path of a parameter may have at most ${MAX_PATH_LENGTH} characters, the longest here has ${longestPath}`,
+      reporter,
+    );
+    return false;
+  }
+  if (pathsSize > MAX_PATHS_SIZE) {
+    reportLimit(
+      program,
+      `the full paths of all components together may have at most ${MAX_PATHS_SIZE} characters, these have ${pathsSize}`,
       reporter,
     );
     return false;

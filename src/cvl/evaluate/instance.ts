@@ -1,6 +1,9 @@
 /** One component of the instance tree. What the tree's readers see is made when they look. */
 import type { Assignment, ObjectClass, Slot, TargetNode } from "../link/object-class.ts";
+import { innerTarget } from "./inner-target.ts";
+import { ParameterView } from "./parameter-view.ts";
 import type { Shape, ShapeTable } from "./shape.ts";
+import { LOOKUP, type Work } from "./work.ts";
 import type { Source } from "../source.ts";
 import type { Component, ComponentPath, Element, Parameter, Place } from "../tree.ts";
 import { OWN_NAME, UNKNOWN_SELF, type Value } from "../value.ts";
@@ -40,7 +43,6 @@ export class Instance implements Component {
   readonly values: (Value | undefined)[];
   /** Positions whose assignment gave an empty list, so that the default holds. */
   defaulted: Set<number> | undefined;
-  private parameterMap: ReadonlyMap<string, Parameter> | undefined;
 
   constructor(path: ComponentPath, name: string, { type, declared, overlays, shape }: InstanceParts) {
     this.path = path;
@@ -77,10 +79,7 @@ export class Instance implements Component {
   }
 
   get parameters(): ReadonlyMap<string, Parameter> {
-    this.parameterMap ??= new Map(
-      this.type.layout.slots.map((slot, position) => [slot.name, this.parameterAt(slot, position)]),
-    );
-    return this.parameterMap;
+    return new ParameterView(this.type.layout, (slot, position) => this.parameterAt(slot, position));
   }
 
   /** Full path of a parameter of this component. */
@@ -132,13 +131,23 @@ export class Instance implements Component {
   }
 }
 
-/** Unfolds an object into the tree of its components, parents before children; without recursion. */
-export function instantiate(root: ObjectClass, shapes: ShapeTable): ReadonlyMap<ComponentPath, Instance> {
+/** Unfolds an object into the tree of its components, parents before children; without recursion. Ends early without `work`. */
+export function instantiate(
+  root: ObjectClass,
+  shapes: ShapeTable,
+  work: Work,
+): ReadonlyMap<ComponentPath, Instance> {
   const instances = new Map<ComponentPath, Instance>();
   const parts = { type: root, declared: root.declared, overlays: NO_OVERLAYS, shape: shapes.ofClass(root) };
   const pending = [new Instance("", root.name, parts)];
   for (let instance = pending.pop(); instance !== undefined; instance = pending.pop()) {
     instances.set(instance.path, instance);
+    if (work.isExhausted) break;
+    // Every component is looked up in what the objects around it assign.
+    const { overlays, type, shape } = instance;
+    work.spend(
+      type.members.list.length * (overlays.length + type.targets.length) * LOOKUP + shape.values.length,
+    );
     const children = createChildren(instance, shapes);
     instance.instances = children;
     for (let index = children.length - 1; index >= 0; index -= 1) {
@@ -157,25 +166,25 @@ function createChildren(parent: Instance, shapes: ShapeTable): readonly Instance
   if (list.length === 0) return NO_INSTANCES;
   const prefix = parent.path === "" ? "" : `${parent.path}.`;
   return list.map(({ name, class: type, declared }) => {
-    const overlays = overlaysOf(parent, name);
+    const overlays = overlaysOf(parent, name, type);
     const shape = shapeUnder(overlays, type, shapes);
     return new Instance(prefix + name, name, { type, declared, overlays, shape });
   });
 }
 
 /** Mostly one: its list is made with it, since one that grows takes many times the memory. */
-function overlaysOf(parent: Instance, name: string): readonly Overlay[] {
+function overlaysOf(parent: Instance, name: string, type: ObjectClass): readonly Overlay[] {
   let overlays: Overlay[] | undefined;
   const add = (overlay: Overlay): void => {
     if (overlays === undefined) overlays = [overlay];
     else overlays.push(overlay);
   };
   for (const { scope, node } of parent.overlays) {
-    const inner = node.components?.get(name);
+    const inner = innerTarget(node, name, type);
     if (inner !== undefined) add({ scope, node: inner });
   }
   for (const node of parent.type.targets) {
-    const inner = node.components?.get(name);
+    const inner = innerTarget(node, name, type);
     if (inner !== undefined) add({ scope: parent, node: inner });
   }
   return overlays ?? NO_OVERLAYS;

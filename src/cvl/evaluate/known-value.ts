@@ -3,7 +3,7 @@ import type { Part, Reference, RightSide } from "../link/object-class.ts";
 import type { Element } from "../tree.ts";
 import { BROKEN, elementSize, type Value } from "../value.ts";
 import type { Instance } from "./instance.ts";
-import { asReferred, followComponents, OPEN, positionIn, shared } from "./references.ts";
+import { asReferred, followReference, OPEN, shared } from "./references.ts";
 
 /** Far below what a value may have. */
 const MAX_GLANCE_SIZE = 4096;
@@ -40,8 +40,8 @@ function knownList(parts: readonly Part[], scope: Instance): Value | undefined {
 }
 
 function knownReference(reference: Reference, scope: Instance): Value | undefined {
-  const target = followComponents(reference, scope);
-  const position = positionIn(reference, target);
+  const target = followReference(reference, scope);
+  const { position } = reference;
   const value = target.values[position];
   const slot = target.shape.layout.slots[position];
   if (value === undefined || slot === undefined || value === OPEN || value === BROKEN) return undefined;

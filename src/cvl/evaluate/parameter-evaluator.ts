@@ -1,13 +1,14 @@
 /** Evaluates parameters on demand, with a stack of its own. */
 import type { Candidate, Instance } from "./instance.ts";
-import { MAX_TOTAL_VALUE_SIZE, MAX_VALUE_SIZE } from "../limits.ts";
+import { MAX_DIAGNOSTICS, MAX_TOTAL_VALUE_SIZE, MAX_VALUE_SIZE, MAX_WORK } from "../limits.ts";
 import type { PairPart, Part, Reference, RightSide, Slot } from "../link/object-class.ts";
 import { PREDEFINED_FILE } from "../link/predefined.ts";
 import { quote, type Reporter } from "../report.ts";
 import { knownValue } from "./known-value.ts";
-import { asReferred, explicit, followComponents, OPEN, positionIn, shared } from "./references.ts";
+import { asReferred, explicit, followReference, OPEN, shared } from "./references.ts";
 import { compileRightSide } from "./right-side.ts";
 import { spanOf } from "../link/scope.ts";
+import { LOOKUP, type Work } from "./work.ts";
 import type { Element, EvaluateOptions } from "../tree.ts";
 import {
   BROKEN,
@@ -46,16 +47,27 @@ export class ParameterEvaluator {
   private readonly stack: Frame[] = [];
   private readonly options: EvaluateOptions;
   private readonly reporter: Reporter;
+  private readonly work: Work;
   private cursor = 0;
+  private circles = 0;
 
-  constructor(options: EvaluateOptions, reporter: Reporter) {
+  constructor(options: EvaluateOptions, reporter: Reporter, work: Work) {
     this.options = options;
     this.reporter = reporter;
+    this.work = work;
   }
 
-  /** The values together are too large: nothing more is evaluated. */
-  get isExhausted(): boolean {
-    return this.totalSize > MAX_TOTAL_VALUE_SIZE;
+  /** Which limit was reached, so that nothing more is evaluated. */
+  get limitReached(): string | undefined {
+    if (this.totalSize > MAX_TOTAL_VALUE_SIZE)
+      return `the values of all parameters may have at most ${MAX_TOTAL_VALUE_SIZE} characters`;
+    if (this.work.isExhausted)
+      return `the values of all parameters, with all that are made on the way to them, may have at most ${MAX_WORK} characters`;
+    return undefined;
+  }
+
+  private get isExhausted(): boolean {
+    return this.totalSize > MAX_TOTAL_VALUE_SIZE || this.work.isExhausted;
   }
 
   /** Evaluates every parameter of `instance`, and of others what they are made from. */
@@ -80,15 +92,23 @@ export class ParameterEvaluator {
 
   /** Gives constants, and what only refers to a known value, their value at once; anything else becomes a frame. */
   private enter(instance: Instance, position: number, slot: Slot): void {
-    const candidate = instance.candidate(slot.name);
-    const rightSide = candidate === undefined ? NOTHING : compileRightSide(candidate.assignment);
+    const { candidate, rightSide } = this.find(instance, slot);
     const known = slot.sensitive ? undefined : knownValue(rightSide, candidate?.scope ?? instance);
     if (known !== undefined && known.elements.length > 0) {
+      this.work.spend(known.size);
       this.store(instance, position, known);
     } else {
       instance.values[position] = OPEN;
       this.push({ instance, position, slot, candidate, isHidden: false, rightSide });
     }
+  }
+
+  /** The assignment that decides a parameter, or the one that would without `after`, ready to be evaluated. */
+  private find(instance: Instance, slot: Slot, after?: Candidate): Pick<Frame, "candidate" | "rightSide"> {
+    const candidate = instance.candidate(slot.name, after);
+    this.work.spend((candidate?.body ?? instance.overlays.length + instance.type.targets.length) * LOOKUP);
+    const rightSide = candidate === undefined ? NOTHING : compileRightSide(candidate.assignment, this.work);
+    return { candidate, rightSide };
   }
 
   private push(
@@ -125,8 +145,9 @@ export class ParameterEvaluator {
   private lookUp(reference: Reference, frame: Frame): Value | undefined {
     const { candidate } = frame;
     if (candidate === undefined) return EMPTY;
-    const target = followComponents(reference, candidate.scope);
-    const position = positionIn(reference, target);
+    this.work.spend(ELEMENT_SIZE);
+    const target = followReference(reference, candidate.scope);
+    const { position } = reference;
     if (target === frame.instance && position === frame.position) return this.lookUpHidden(frame, candidate);
     const slot = target.type.layout.slots[position];
     if (slot === undefined) return EMPTY;
@@ -149,8 +170,7 @@ export class ParameterEvaluator {
       return frame.hidden;
     }
     const { instance, position, slot } = frame;
-    const candidate = instance.candidate(slot.name, winner);
-    const rightSide = candidate === undefined ? NOTHING : compileRightSide(candidate.assignment);
+    const { candidate, rightSide } = this.find(instance, slot, winner);
     this.push({ instance, position, slot, candidate, isHidden: true, rightSide });
     return undefined;
   }
@@ -169,6 +189,7 @@ export class ParameterEvaluator {
       return;
     }
     if (isEmpty && frame.candidate !== undefined) (instance.defaulted ??= new Set()).add(position);
+    if (slot.sensitive) this.work.spend(value.size);
     this.store(instance, position, slot.sensitive ? hide(value, instance.pathOf(slot)) : value);
   }
 
@@ -211,6 +232,7 @@ export class ParameterEvaluator {
       rightSide.parts[0]?.kind === "reference";
     const elements = appends ? ((frame.hidden?.elements ?? []) as Element[]) : [];
     let size = appends ? (frame.hidden?.size ?? 0) : 0;
+    const before = size;
     this.cursor = appends ? 1 : 0;
     for (let index = appends ? 1 : 0; index < rightSide.parts.length; index += 1) {
       const part = rightSide.parts[index];
@@ -220,6 +242,7 @@ export class ParameterEvaluator {
       size += added;
       if (size > MAX_VALUE_SIZE) return this.reportTooLarge(frame);
     }
+    this.work.spend(size - before);
     return { elements, size, isShared: false, json: undefined };
   }
 
@@ -253,13 +276,15 @@ export class ParameterEvaluator {
         const element =
           part.kind === "map" ? this.makeMap(part.pairs, frame) : this.single(part.reference, frame);
         if (element === undefined) isBroken = true;
-        else builder.add(key, element);
+        else {
+          this.work.spend(elementSize(element));
+          builder.add(key, element);
+        }
       }
-      if (builder.size > MAX_VALUE_SIZE) {
-        this.reportTooLarge(frame);
-        return undefined;
-      }
+      if (builder.size > MAX_VALUE_SIZE) this.reportTooLarge(frame);
+      if (builder.size > MAX_VALUE_SIZE || this.isExhausted) return undefined;
     }
+    this.work.spend(builder.size);
     return isBroken ? undefined : builder.build();
   }
 
@@ -287,8 +312,8 @@ export class ParameterEvaluator {
   }
 
   private reportTooLarge({ candidate, slot, rightSide }: Frame): Value {
-    const syntax = rightSide.references[0]?.syntax;
-    if (candidate !== undefined && syntax !== undefined) {
+    if (candidate !== undefined) {
+      const syntax = rightSide.references[0]?.syntax ?? candidate.assignment.syntax;
       this.reporter.report(
         "CVL_LIMIT",
         `the value of ${quote(slot.name)} is too large: a value may have at most ${MAX_VALUE_SIZE} characters`,
@@ -300,9 +325,12 @@ export class ParameterEvaluator {
   }
 
   private reportCircle(target: Instance, position: number, reference: Reference, last: Frame): void {
+    this.circles += 1;
+    if (this.circles > MAX_DIAGNOSTICS) return;
     const from = this.stack.findIndex((frame) => frame.instance === target && frame.position === position);
     const paths: string[] = [];
     for (const { instance, slot, isHidden } of this.stack.slice(Math.max(0, from))) {
+      if (paths.length > MAX_SHOWN) break;
       if (!isHidden) paths.push(instance.pathOf(slot).slice(0, 80));
     }
     const shown = paths.length > MAX_SHOWN ? [...paths.slice(0, MAX_SHOWN), "…"] : paths;

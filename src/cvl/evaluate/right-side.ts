@@ -1,31 +1,27 @@
 /** The right side of an assignment prepared once for all instances: constants made, references in order of evaluation. */
 import { encodeMapText } from "../map-text.ts";
-import {
-  resolvePath,
-  type Assignment,
-  type ObjectClass,
-  type PairPart,
-  type Part,
-  type Reference,
-  type RightSide,
-} from "../link/object-class.ts";
+import type { Assignment, PairPart, Part, Reference, RightSide } from "../link/object-class.ts";
+import { MAX_VALUE_SIZE } from "../limits.ts";
 import type { ReferenceSyntax, ValueSyntax } from "../parse/syntax.ts";
 import { ELEMENT_SIZE, makeValue, MapBuilder, type Value } from "../value.ts";
+import type { Work } from "./work.ts";
 
 /** The prepared right side; `assignment` belongs to a program without errors. */
-export function compileRightSide(assignment: Assignment): RightSide {
-  assignment.compiled ??= compile(assignment);
+export function compileRightSide(assignment: Assignment, work: Work): RightSide {
+  assignment.compiled ??= compile(assignment, work);
   return assignment.compiled;
 }
 
-function compile({ syntax, scope }: Assignment): RightSide {
+function compile({ syntax }: Assignment, work: Work): RightSide {
   const [first] = syntax.values;
   if (syntax.values.length === 1 && first?.kind === "string") return compileString(first.text);
   const references: Reference[] = [];
-  const parts = syntax.values.map((value) => compilePart(value, scope, references));
-  if (references.length > 0) return { constant: undefined, parts, references };
+  const parts = syntax.values.map((value) => compilePart(value, references, work));
+  if (references.length > 0 || parts.some(({ kind }) => kind === "map"))
+    return { constant: undefined, parts, references };
   const elements = parts.flatMap((part) => (part.kind === "constant" ? [part.text] : []));
-  return { constant: makeValue(elements, true), parts, references };
+  const constant = makeValue(elements, true);
+  return { constant: constant.size > MAX_VALUE_SIZE ? undefined : constant, parts, references };
 }
 
 /** Most assignments are of one string. */
@@ -43,42 +39,37 @@ const NO_PARTS: readonly Part[] = [];
 const NO_REFERENCES: readonly Reference[] = [];
 
 /** Map nesting is bounded by the lexer. */
-function compilePart(value: ValueSyntax, scope: ObjectClass, references: Reference[]): Part {
+function compilePart(value: ValueSyntax, references: Reference[], work: Work): Part {
   if (value.kind === "string") return { kind: "constant", text: value.text };
   if (value.kind === "reference") {
-    const reference = compileReference(value, scope);
+    const reference = compileReference(value);
     references.push(reference);
     return { kind: "reference", reference };
   }
-  const before = references.length;
   const pairs = value.pairs.map(({ key, value: inner }): PairPart => {
-    const part = compilePart(inner, scope, references);
+    const part = compilePart(inner, references, work);
+    work.spend(key.text.length + (part.kind === "constant" ? 3 * part.text.length : ELEMENT_SIZE));
     return {
       key: encodeMapText(key.text),
       part: part.kind === "constant" ? { kind: "constant", text: encodeMapText(part.text) } : part,
     };
   });
-  if (references.length > before) return { kind: "map", pairs, syntax: value };
-  return { kind: "constant", text: constantMap(pairs) };
+  const text = work.isExhausted ? undefined : constantMap(pairs);
+  return text === undefined ? { kind: "map", pairs } : { kind: "constant", text };
 }
 
-function constantMap(pairs: readonly PairPart[]): string {
+/** Undefined when it is made from references, or too large: evaluating it then says so. */
+function constantMap(pairs: readonly PairPart[]): string | undefined {
   const builder = new MapBuilder();
-  for (const { key, part } of pairs) if (part.kind === "constant") builder.addEncoded(key, part.text);
+  for (const { key, part } of pairs) {
+    if (part.kind !== "constant") return undefined;
+    builder.addEncoded(key, part.text);
+    if (builder.size > MAX_VALUE_SIZE) return undefined;
+  }
   const text = builder.build();
-  return typeof text === "string" ? text : "";
+  return typeof text === "string" ? text : undefined;
 }
 
-function compileReference(syntax: ReferenceSyntax, scope: ObjectClass): Reference {
-  const resolution = resolvePath(scope, syntax.names);
-  const count = resolution.kind === "parameter" ? resolution.components : 0;
-  const components: number[] = [];
-  let owner = scope;
-  for (const name of syntax.names.slice(0, count)) {
-    const position = owner.members.index.get(name) ?? 0;
-    components.push(position);
-    owner = owner.members.list[position]?.class ?? owner;
-  }
-  const name = resolution.kind === "parameter" ? resolution.name : "";
-  return { syntax, components, name, layout: undefined, position: 0 };
+function compileReference(syntax: ReferenceSyntax): Reference {
+  return { syntax, layout: undefined, members: undefined, components: [], position: -1 };
 }

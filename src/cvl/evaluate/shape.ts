@@ -6,6 +6,7 @@ import { compileRightSide } from "./right-side.ts";
 import type { Layout, ObjectClass, Slot } from "../link/object-class.ts";
 import { PREDEFINED_FILE } from "../link/predefined.ts";
 import type { EvaluateOptions } from "../tree.ts";
+import type { Work } from "./work.ts";
 import { EMPTY, OWN_NAME, UNKNOWN_SELF, type Value } from "../value.ts";
 
 export interface Shape {
@@ -25,9 +26,11 @@ export interface Shape {
 export class ShapeTable {
   private readonly byClass = new Map<ObjectClass, Shape>();
   private readonly options: EvaluateOptions;
+  private readonly work: Work;
 
-  constructor(options: EvaluateOptions) {
+  constructor(options: EvaluateOptions, work: Work) {
     this.options = options;
+    this.work = work;
   }
 
   /** The shape of instances of a class that no enclosing object assigns to. */
@@ -42,6 +45,7 @@ export class ShapeTable {
 
   /** `shape` with the positions of these parameters left to the instance; those the layout lacks do not matter. */
   variant(shape: Shape, parameters: ReadonlyMap<string, unknown>): Shape {
+    this.work.spend(parameters.size);
     if (parameters.size > MAX_STEPS) {
       const positions = positionsOf(parameters.keys(), shape.layout);
       return positions.length === 0 ? shape : this.withoutAll(shape, positions);
@@ -59,6 +63,7 @@ export class ShapeTable {
   private without(shape: Shape, position: number): Shape {
     let variant = shape.variants.get(position);
     if (variant === undefined) {
+      this.work.spend(shape.values.length);
       variant = makeShape(shape.layout, withoutValues(shape, [position]));
       shape.variants.set(position, variant);
     }
@@ -70,6 +75,7 @@ export class ShapeTable {
     const key = positions.join();
     let variant = shape.variants.get(key);
     if (variant === undefined) {
+      this.work.spend(shape.values.length);
       variant = makeShape(shape.layout, withoutValues(shape, positions));
       shape.variants.set(key, variant);
     }
@@ -89,6 +95,7 @@ export class ShapeTable {
   }
 
   private build(type: ObjectClass): Shape {
+    this.work.spend(type.layout.slots.length * type.targets.length);
     return makeShape(
       type.layout,
       type.layout.slots.map((slot) => this.constantOf(type, slot)),
@@ -99,7 +106,7 @@ export class ShapeTable {
     if (slot.sensitive) return undefined;
     for (const { parameters } of type.targets) {
       const assignment = parameters.get(slot.name);
-      if (assignment !== undefined) return compileRightSide(assignment).constant;
+      if (assignment !== undefined) return compileRightSide(assignment, this.work).constant;
     }
     if (slot.assignable) return this.options.assigned === undefined ? UNKNOWN_SELF : undefined;
     return slot.name === "name" && slot.declared.file === PREDEFINED_FILE ? OWN_NAME : EMPTY;

@@ -126,9 +126,12 @@ function valueText(instance: Instance, position: number): string {
   if (value === OWN_NAME || value === UNKNOWN_SELF) return elementsText(instance.elementsAt(position));
   if (value.json !== undefined && value.json !== "") return value.json;
   const text = elementsText(value.elements);
-  if (value.isShared) value.json = value.json === undefined ? "" : text;
+  if (value.isShared && value.size <= MAX_KEPT_SIZE) value.json = value.json === undefined ? "" : text;
   return text;
 }
+
+/** The texts of larger values are not kept: they would take as much memory again. */
+const MAX_KEPT_SIZE = 64 * 1024;
 
 function elementsText(elements: readonly Element[]): string {
   const [first] = elements;

@@ -7,29 +7,37 @@ const PIECE_LINES = 1000;
 /** The listing in pieces of whole lines; `isWanted` chooses components by path. */
 export function* renderTree(tree: InstanceTree, isWanted: (path: string) => boolean): Iterable<string> {
   let lines: string[] = [];
+  let isFirst = true;
   for (const component of tree.components.values()) {
     if (!isWanted(component.path)) continue;
-    if (lines.length > 0) lines.push("");
-    for (const line of renderComponent(component, tree)) lines.push(line);
-    if (lines.length < PIECE_LINES) continue;
-    yield lines.join("\n");
-    lines = [""];
+    if (!isFirst) lines.push("");
+    isFirst = false;
+    for (const line of renderComponent(component, tree)) {
+      lines.push(line);
+      if (lines.length < PIECE_LINES) continue;
+      yield lines.join("\n");
+      lines = [];
+    }
   }
   if (lines.length > 0) yield lines.join("\n");
 }
 
-function renderComponent(component: Component, { appliance }: InstanceTree): string[] {
+/** A name that is longer does not push the values of all others to the right. */
+const MAX_WIDTH = 40;
+
+function* renderComponent(component: Component, { appliance }: InstanceTree): Iterable<string> {
   const { path, kind, source, parameters } = component;
   const of = source.version === null ? "" : `  from ${visible(source.url)} v${source.version}`;
-  const head = `${path === "" ? appliance : path}  ${kind} ${component.class}${of}`;
+  yield `${path === "" ? appliance : path}  ${kind} ${component.class}${of}`;
   let width = 0;
-  for (const name of parameters.keys()) width = Math.max(width, name.length);
-  const lines = [...parameters].flatMap(([name, parameter]) =>
-    renderElements(parameter, path === "" ? name : `${path}.${name}`).map(
-      (text, index) => `  ${(index === 0 ? name : "").padEnd(width)}  ${text}`,
-    ),
-  );
-  return [head, ...lines];
+  for (const name of parameters.keys()) width = Math.max(width, Math.min(name.length, MAX_WIDTH));
+  for (const [name, parameter] of parameters) {
+    let shown = name;
+    for (const text of renderElements(parameter, path === "" ? name : `${path}.${name}`)) {
+      yield `  ${shown.padEnd(width)}  ${text}`;
+      shown = "";
+    }
+  }
 }
 
 /** One text for each element; one that says so when there is none. `path` is the parameter's own. */

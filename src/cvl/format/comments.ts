@@ -1,7 +1,8 @@
 /** Which comment belongs to which token: the formatter prints them with it. */
-import { EOF } from "chevrotain";
-import type { Comment } from "../parse/lexer.ts";
-import { CvlToken } from "../parse/tokens.ts";
+import { EOF, type TokenType } from "chevrotain";
+import { type Comment, Lexer } from "../parse/lexer.ts";
+import { Arrow, Comma, CvlToken, Dot, Equals, LeftBrace, RightBrace, Semicolon } from "../parse/tokens.ts";
+import { createReporter } from "../report.ts";
 
 export interface PlacedComment {
   readonly text: string;
@@ -11,49 +12,117 @@ export interface PlacedComment {
   readonly isAfterBlank: boolean;
 }
 
-export interface TokenWithComments {
-  readonly token: CvlToken;
+/**
+ * The tokens of a text with the comments between them, each looked at when it is asked for: a file may have millions, and an
+ * object for each would take many times the memory. Last stands the file's end.
+ */
+export class CommentedTokens {
+  private readonly text: string;
+  private readonly comments: readonly Comment[];
+  private readonly count: number;
+  private readonly types: readonly TokenType[];
+  private readonly starts: Uint32Array;
+  private readonly ends: Uint32Array;
+  /** The first comment after the token before each, by index. */
+  private readonly firstComment: Uint32Array;
+
+  /** `text` has no syntax errors. */
+  constructor(text: string, displayName: string) {
+    const lexer = new Lexer(text, displayName, createReporter());
+    const types: TokenType[] = [];
+    const places: number[] = [];
+    for (const token = new CvlToken(); lexer.read(token);) {
+      types.push(token.tokenType);
+      places.push(token.startOffset, token.endOffset + 1);
+    }
+    this.text = text;
+    this.comments = lexer.comments;
+    this.count = types.length;
+    this.types = types;
+    this.starts = Uint32Array.from({ length: types.length + 1 }, (_, at) => places[2 * at] ?? text.length);
+    this.ends = Uint32Array.from({ length: types.length + 1 }, (_, at) => places[2 * at + 1] ?? text.length);
+    this.firstComment = indexComments(this.starts, lexer.comments);
+  }
+
+  /** The last is the file's end. */
+  get length(): number {
+    return this.count + 1;
+  }
+
+  type(at: number): TokenType | undefined {
+    return at === this.count ? EOF : this.types[at];
+  }
+
   /** As written. */
-  readonly source: string;
+  source(at: number): string {
+    return SIGNS.get(this.types[at]) ?? this.text.slice(this.starts[at], this.ends[at]);
+  }
+
+  /** Comments above a token, or before it on its line. */
+  leading(at: number): readonly PlacedComment[] {
+    if (!this.hasComments(at)) return NO_COMMENTS;
+    const gap = this.gap(at);
+    return placeComments(gap).slice(at === 0 ? 0 : countTrailing(gap));
+  }
+
+  /** Comments after a token, the last on its line. */
+  trailing(at: number): readonly PlacedComment[] {
+    if (!this.hasComments(at + 1)) return NO_COMMENTS;
+    const gap = this.gap(at + 1);
+    return placeComments(gap).slice(0, countTrailing(gap));
+  }
+
   /** The token, or its first comment, begins a line. */
-  readonly isAfterNewline: boolean;
+  isAfterNewline(at: number): boolean {
+    const gap = this.gap(at);
+    return between(gap, at === 0 ? 0 : countTrailing(gap)).includes("\n");
+  }
+
   /** A blank line comes before the token, after its comments. */
-  readonly isAfterBlank: boolean;
-  /** Above it, or before it on its line. */
-  readonly leading: readonly PlacedComment[];
-  /** After it, the last on its line. */
-  readonly trailing: readonly PlacedComment[];
+  isAfterBlank(at: number): boolean {
+    const gap = this.gap(at);
+    return isBlank(between(gap, gap.comments.length));
+  }
+
+  private hasComments(at: number): boolean {
+    return (this.firstComment[at] ?? 0) < (this.firstComment[at + 1] ?? 0);
+  }
+
+  /** What lies before the token. */
+  private gap(at: number): Gap {
+    return {
+      text: this.text,
+      start: at === 0 ? 0 : (this.ends[at - 1] ?? 0),
+      end: this.starts[at] ?? this.text.length,
+      comments: this.comments.slice(this.firstComment[at], this.firstComment[at + 1]),
+    };
+  }
 }
 
-/** Each token with its comments, and one more for the end of the file. */
-export function attachComments(
-  text: string,
-  tokens: readonly CvlToken[],
-  comments: readonly Comment[],
-): TokenWithComments[] {
-  const entries: (TokenWithComments & { trailing: readonly PlacedComment[] })[] = [];
+/** One text for all places of a sign. */
+const SIGNS: ReadonlyMap<TokenType | undefined, string> = new Map([
+  [Comma, ","],
+  [Semicolon, ";"],
+  [Equals, "="],
+  [Arrow, "=>"],
+  [Dot, "."],
+  [LeftBrace, "{"],
+  [RightBrace, "}"],
+]);
+
+function indexComments(starts: Uint32Array, comments: readonly Comment[]): Uint32Array {
+  const first = new Uint32Array(starts.length + 1);
   let next = 0;
-  let start = 0;
-  for (const token of [...tokens, new CvlToken().set(EOF, "", text.length, text.length)]) {
-    const first = next;
-    while (next < comments.length && (comments[next]?.start ?? 0) < token.startOffset) next += 1;
-    const gap: Gap = { text, start, end: token.startOffset, comments: comments.slice(first, next) };
-    const placed = placeComments(gap);
-    const previous = entries.at(-1);
-    const split = previous === undefined ? 0 : countTrailing(gap);
-    if (previous !== undefined) previous.trailing = placed.slice(0, split);
-    entries.push({
-      token,
-      source: text.slice(token.startOffset, token.endOffset + 1),
-      isAfterNewline: between(gap, split).includes("\n"),
-      isAfterBlank: isBlank(between(gap, gap.comments.length)),
-      leading: placed.slice(split),
-      trailing: [],
-    });
-    start = token.endOffset + 1;
+  for (let at = 0; at < starts.length; at += 1) {
+    first[at] = next;
+    const start = starts[at] ?? 0;
+    while (next < comments.length && (comments[next]?.start ?? 0) < start) next += 1;
   }
-  return entries;
+  first[starts.length] = next;
+  return first;
 }
+
+const NO_COMMENTS: readonly PlacedComment[] = [];
 
 /** What lies between two tokens. */
 interface Gap {

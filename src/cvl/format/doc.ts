@@ -33,41 +33,60 @@ interface Item {
   readonly isBroken: boolean;
 }
 
-/** The text; nesting of groups is bounded by that of maps. */
-export function printDoc(doc: Doc, width: number): string {
-  const output: string[] = [];
-  const stack: Item[] = [{ doc, indentation: 0, isBroken: true }];
-  let suffixes = "";
-  let column = 0;
-  const write = (text: string) => {
-    output.push(text);
-    const newline = text.lastIndexOf("\n");
-    column = newline === -1 ? column + text.length : text.length - newline - 1;
-  };
-  const breakLine = (indentation: number) => {
-    write(suffixes);
-    suffixes = "";
-    trimEnd(output);
-    output.push("\n", " ".repeat(indentation));
-    column = indentation;
-  };
-  for (let item = stack.pop(); item !== undefined; item = stack.pop()) {
-    const { doc: next, indentation, isBroken } = item;
-    if (typeof next === "string") write(next);
-    else if (!("kind" in next)) pushAll(stack, next, item);
-    else if (next.kind === "hardline" || (next.kind === "line" && isBroken)) breakLine(indentation);
-    else if (next.kind === "line") write(" ");
-    else if (next.kind === "suffix") suffixes += ` ${next.text}`;
-    else if (next.kind === "indent")
-      stack.push({ doc: next.content, indentation: indentation + INDENT, isBroken });
-    else if (next.kind === "group") {
-      const breaks = next.isBroken || !fits(next.content, width - column, stack);
-      stack.push({ doc: next.content, indentation, isBroken: breaks });
-    } else if (next.kind === "if-broken" && isBroken) write(next.text);
+/** Prints one document after the other; nesting of groups is bounded by that of maps. */
+export class DocPrinter {
+  private readonly output: string[] = [];
+  private readonly width: number;
+  private suffixes = "";
+  private column = 0;
+
+  constructor(width: number) {
+    this.width = width;
   }
-  write(suffixes);
-  trimEnd(output);
-  return output.join("");
+
+  /** `indentation` in steps. */
+  print(doc: Doc, indentation = 0): void {
+    const stack: Item[] = [{ doc, indentation: indentation * INDENT, isBroken: true }];
+    for (let item = stack.pop(); item !== undefined; item = stack.pop()) this.printItem(item, stack);
+  }
+
+  /** All that was printed. */
+  text(): string {
+    this.write(this.suffixes);
+    this.suffixes = "";
+    trimEnd(this.output);
+    return this.output.join("");
+  }
+
+  private printItem(item: Item, stack: Item[]): void {
+    const { doc, indentation, isBroken } = item;
+    if (typeof doc === "string") this.write(doc);
+    else if (!("kind" in doc)) pushAll(stack, doc, item);
+    else if (doc.kind === "hardline" || (doc.kind === "line" && isBroken)) this.breakLine(indentation);
+    else if (doc.kind === "line") this.write(" ");
+    else if (doc.kind === "suffix") this.suffixes += ` ${doc.text}`;
+    else if (doc.kind === "indent")
+      stack.push({ doc: doc.content, indentation: indentation + INDENT, isBroken });
+    else if (doc.kind === "group") {
+      const breaks = doc.isBroken || !fits(doc.content, { column: this.column, width: this.width }, stack);
+      stack.push({ doc: doc.content, indentation, isBroken: breaks });
+    } else if (doc.kind === "if-broken" && isBroken) this.write(doc.text);
+  }
+
+  private write(text: string): void {
+    if (text === "") return;
+    this.output.push(text);
+    const newline = text.lastIndexOf("\n");
+    this.column = newline === -1 ? this.column + text.length : text.length - newline - 1;
+  }
+
+  private breakLine(indentation: number): void {
+    this.write(this.suffixes);
+    this.suffixes = "";
+    trimEnd(this.output);
+    this.output.push("\n", " ".repeat(indentation));
+    this.column = indentation;
+  }
 }
 
 function pushAll(stack: Item[], docs: readonly Doc[], { indentation, isBroken }: Item): void {
@@ -77,19 +96,31 @@ function pushAll(stack: Item[], docs: readonly Doc[], { indentation, isBroken }:
   }
 }
 
-/** Whether `content` on one line, and what follows it up to the next possible line end, is at most `room` wide. */
-function fits(content: Doc, room: number, rest: readonly Item[]): boolean {
-  let left = room;
+/**
+ * Whether `content` without line ends of its groups, and what follows it up to the next possible line end, is at most `width`
+ * wide. A string or comment that goes over lines ends one and begins another.
+ */
+function fits(
+  content: Doc,
+  { column, width }: { readonly column: number; readonly width: number },
+  rest: readonly Item[],
+): boolean {
+  let left = width - column;
   let restIndex = rest.length - 1;
   const pending: { doc: Doc; isBroken: boolean }[] = [{ doc: content, isBroken: false }];
   while (left >= 0) {
+    const isRest = pending.length === 0;
     const item = pending.pop() ?? rest[restIndex--];
     if (item === undefined) return true;
     const { doc, isBroken } = item;
     if (typeof doc === "string") {
       const newline = doc.indexOf("\n");
-      if (newline !== -1) return left >= newline;
-      left -= doc.length;
+      if (newline === -1) {
+        left -= doc.length;
+      } else {
+        if (isRest || left < newline) return left >= newline;
+        left = width - (doc.length - doc.lastIndexOf("\n") - 1);
+      }
     } else if (!("kind" in doc)) {
       for (let index = doc.length - 1; index >= 0; index -= 1)
         pending.push({ doc: doc[index] ?? "", isBroken });

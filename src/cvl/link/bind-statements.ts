@@ -2,12 +2,14 @@
 import type { Span } from "../../diagnostics.ts";
 import { hintNearest } from "../nearest.ts";
 import {
+  hasInterface,
   resolvePath,
   type Assignment,
   type ObjectClass,
   type Resolution,
   type TargetNode,
 } from "./object-class.ts";
+import { INTERFACE_PARAMETERS } from "./predefined.ts";
 import { quote } from "../report.ts";
 import { spanOf, type Scope } from "./scope.ts";
 import type { SourceFile } from "../source.ts";
@@ -16,6 +18,7 @@ import type { AssignmentSyntax, MapSyntax, ObjectSyntax, SyntaxRange, ValueSynta
 interface WritableNode extends TargetNode {
   readonly parameters: Map<string, Assignment>;
   components: Map<string, WritableNode> | undefined;
+  hasInterfaces: boolean;
 }
 
 /**
@@ -27,7 +30,7 @@ export function bindStatements(
   syntax: ObjectSyntax,
   scope: Scope,
 ): TargetNode | undefined {
-  const root: WritableNode = { parameters: new Map(), components: undefined };
+  const root = emptyNode();
   for (const statement of syntax.statements) {
     if (statement.kind === "assignment") bindAssignment(root, statement, owner, scope);
   }
@@ -50,6 +53,7 @@ function bindAssignment(
     for (let at = 0; at < target.components; at += 1) node = childNode(node, names[at] ?? "");
     const { name } = target;
     const hidden = node.parameters.get(name);
+    node.hasInterfaces ||= target.components + 1 < names.length;
     node.parameters.set(name, { syntax, file, scope: owner, name, hidden, compiled: undefined });
   } else {
     reportPath(target, syntax.target, names, { file, scope, isTarget: true });
@@ -57,11 +61,15 @@ function bindAssignment(
   for (const value of syntax.values) checkValue(value, owner, scope);
 }
 
+function emptyNode(): WritableNode {
+  return { parameters: new Map(), components: undefined, hasInterfaces: false };
+}
+
 function childNode(node: WritableNode, name: string): WritableNode {
   node.components ??= new Map();
   let child = node.components.get(name);
   if (child === undefined) {
-    child = { parameters: new Map(), components: undefined };
+    child = emptyNode();
     node.components.set(name, child);
   }
   return child;
@@ -164,14 +172,18 @@ function hintUndeclared(
   return isTarget && at === 0 ? `declare it first: var ${name.slice(0, 60)};` : nearest;
 }
 
-function candidateNames(owner: ObjectClass, names: readonly string[], at: number): string[] {
-  if (at < names.length - 1) return [...owner.members.index.keys(), ...owner.layout.interfaces];
-  const interfaceName = owner.layout.interfaces.find((entry) => entry === names[at - 1]);
-  const slots = [...owner.layout.index.keys()];
-  if (interfaceName === undefined || owner.kind !== "machine")
-    return slots.filter((slot) => !slot.includes("."));
-  const prefix = `${interfaceName}.`;
-  return slots.filter((slot) => slot.startsWith(prefix)).map((slot) => slot.slice(prefix.length));
+const MAX_CANDIDATE_SLOTS = 10_000;
+
+function* candidateNames(owner: ObjectClass, names: readonly string[], at: number): Iterable<string> {
+  const { members, layout } = owner;
+  if (at < names.length - 1) {
+    yield* members.index.keys();
+    yield* layout.interfaces;
+  } else if (owner.kind === "machine" && at > 0 && hasInterface(layout, names[at - 1] ?? "")) {
+    yield* INTERFACE_PARAMETERS;
+  } else {
+    for (const { name } of layout.slots.slice(0, MAX_CANDIDATE_SLOTS)) if (!name.includes(".")) yield name;
+  }
 }
 
 /** Components this body declares that it also inherits, with where. */
@@ -188,6 +200,14 @@ function findRedeclared(owner: ObjectClass, syntax: ObjectSyntax): ReadonlyMap<s
   return redeclared;
 }
 
+/** How many strings, references and maps a list has, those in maps included. */
+function countValues(values: readonly ValueSyntax[]): number {
+  let count = values.length;
+  for (const value of values)
+    if (value.kind === "map") count += countValues(value.pairs.map((pair) => pair.value));
+  return count;
+}
+
 /** Another version of a component may lack what the base assigns or refers to. */
 function checkInherited(owner: ObjectClass, redeclared: ReadonlyMap<string, Span>, scope: Scope): void {
   for (const { statements, file } of owner.chain.slice(1)) {
@@ -195,6 +215,7 @@ function checkInherited(owner: ObjectClass, redeclared: ReadonlyMap<string, Span
     for (const statement of statements) {
       if (statement.kind !== "assignment") continue;
       const { target, values } = statement;
+      scope.budget.spend(countValues(values));
       const because = redeclared.get(target.names[0] ?? "");
       if (because !== undefined)
         checkPath(owner, target, target.names, { file, scope, isTarget: false, because });

@@ -7,14 +7,25 @@ import { spanOf } from "./scope.ts";
 export interface Extent {
   readonly components: number;
   readonly parameters: number;
+  /** Characters of the paths of all components, and of the longest path of a parameter, below this instance. */
+  readonly pathsSize: number;
+  readonly longestPath: number;
   /** Levels; 1 for a machine. */
   readonly depth: number;
 }
 
+interface Contained {
+  readonly member: Member;
+  readonly count: number;
+  /** Characters of all of their names, and of the longest. */
+  readonly namesSize: number;
+  readonly longestName: number;
+}
+
 interface Visit {
   readonly class: ObjectClass;
-  /** One component of each class it contains, and how many there are of it. */
-  readonly contained: readonly { readonly member: Member; readonly count: number }[];
+  /** One component of each class it contains, how many there are of it, and their names with a dot. */
+  readonly contained: readonly Contained[];
   next: number;
 }
 
@@ -31,19 +42,24 @@ export function measureExtent(root: ObjectClass): Extent {
   return extents.get(root) ?? NOTHING;
 }
 
-const NOTHING: Extent = { components: 0, parameters: 0, depth: 0 };
+const NOTHING: Extent = { components: 0, parameters: 0, pathsSize: 0, longestPath: 0, depth: 0 };
 
 function sumExtents({ class: owner, contained }: Visit, extents: ReadonlyMap<ObjectClass, Extent>): Extent {
   let components = 1;
   let parameters = owner.layout.slots.length;
   let depth = 1;
-  for (const { member, count } of contained) {
+  let pathsSize = 0;
+  let longestPath = 0;
+  for (const { name } of owner.layout.slots) longestPath = Math.max(longestPath, name.length);
+  for (const { member, count, namesSize, longestName } of contained) {
     const extent = extents.get(member.class) ?? NOTHING;
     components += count * extent.components;
     parameters += count * extent.parameters;
+    pathsSize += namesSize * extent.components + count * extent.pathsSize;
+    longestPath = Math.max(longestPath, longestName + extent.longestPath);
     depth = Math.max(depth, 1 + extent.depth);
   }
-  return { components, parameters, depth };
+  return { components, parameters, pathsSize, longestPath, depth };
 }
 
 /** Depth first; `leave` is called for each class after all it contains. */
@@ -55,7 +71,7 @@ function walk(
 ): void {
   if (done.has(start)) return;
   const path: Visit[] = [visitOf(start)];
-  const onPath = new Set([start]);
+  const onPath = new Map([[start, 0]]);
   for (let visit = path.at(-1); visit !== undefined; visit = path.at(-1)) {
     const entry = visit.contained[visit.next];
     visit.next += 1;
@@ -65,31 +81,37 @@ function walk(
       onPath.delete(visit.class);
       path.pop();
     } else if (onPath.has(entry.member.class)) {
-      reportCircle(path, entry.member, reporter);
+      if (reporter?.isFull === false)
+        reportCircle(path, onPath.get(entry.member.class) ?? 0, entry.member, reporter);
     } else if (!done.has(entry.member.class)) {
+      onPath.set(entry.member.class, path.length);
       path.push(visitOf(entry.member.class));
-      onPath.add(entry.member.class);
     }
   }
 }
 
 function visitOf(owner: ObjectClass): Visit {
-  const counts = new Map<ObjectClass, { member: Member; count: number }>();
+  const counts = new Map<ObjectClass, { -readonly [K in keyof Contained]: Contained[K] }>();
   for (const member of owner.members.list) {
+    const nameSize = member.name.length + 1;
     const entry = counts.get(member.class);
-    if (entry === undefined) counts.set(member.class, { member, count: 1 });
-    else entry.count += 1;
+    if (entry === undefined) {
+      counts.set(member.class, { member, count: 1, namesSize: nameSize, longestName: nameSize });
+    } else {
+      entry.count += 1;
+      entry.namesSize += nameSize;
+      entry.longestName = Math.max(entry.longestName, nameSize);
+    }
   }
   return { class: owner, contained: [...counts.values()], next: 0 };
 }
 
 const MAX_SHOWN = 8;
 
-function reportCircle(path: readonly Visit[], member: Member, reporter: Reporter | undefined): void {
-  const from = path.findIndex((visit) => visit.class === member.class);
-  const names = path.slice(from).map((visit) => visit.class.name.slice(0, 60));
-  const shown = names.length > MAX_SHOWN ? [...names.slice(0, MAX_SHOWN), "…"] : names;
-  reporter?.report(
+function reportCircle(path: readonly Visit[], from: number, member: Member, reporter: Reporter): void {
+  const names = path.slice(from, from + MAX_SHOWN).map((visit) => visit.class.name.slice(0, 60));
+  const shown = path.length - from > MAX_SHOWN ? [...names, "…"] : names;
+  reporter.report(
     "CVL_CONTAINS_ITSELF",
     `a network contains itself: ${[...shown, names[0] ?? ""].join(" → ")}`,
     spanOf(member.declared.file, member.declared),

@@ -1,6 +1,6 @@
 /** `var` statements and component declarations of one object: what they add to what it inherits. */
 import type { Layout, Member, Members, ObjectClass, Slot } from "./object-class.ts";
-import { isSameObject } from "./object-class.ts";
+import { hasInterface, isSameObject } from "./object-class.ts";
 import { hintNearest } from "../nearest.ts";
 import { INTERFACE, PREDEFINED_FILE, RESERVED_NAMES } from "./predefined.ts";
 import { quote } from "../report.ts";
@@ -163,7 +163,7 @@ class DeclarationDraft {
   }
 
   private declareInterface(name: NameSyntax, found: ObjectClass): void {
-    if (this.layout.interfaces.includes(name.text)) {
+    if (hasInterface(this.layout, name.text)) {
       this.reportTaken(name, "an inherited interface", this.findComponent(name.text));
       return;
     }
@@ -242,8 +242,8 @@ class DeclarationDraft {
   private findComponent(name: string): Place | undefined {
     const position = this.members.index.get(name);
     if (position !== undefined) return this.members.list[position]?.declared;
-    if (!this.layout.interfaces.includes(name)) return undefined;
-    return this.layout.slots.find((slot) => slot.name.startsWith(`${name}.`))?.declared;
+    const first = this.layout.index.get(`${name}.mac`);
+    return first === undefined ? undefined : this.layout.slots[first]?.declared;
   }
 
   private addSlot(slot: Slot): void {

@@ -1,7 +1,7 @@
 /** Fetches and parses every file a root file imports, directly or not: level by level, each level in parallel. */
 import type { Diagnostic } from "../../diagnostics.ts";
 import { readImport } from "./import-statement.ts";
-import { MAX_CLOSURE_CHARACTERS, MAX_FILES, MAX_IMPORT_DEPTH, MAX_IMPORTS } from "../limits.ts";
+import { MAX_CLOSURE_CHARACTERS, MAX_FILES, MAX_IMPORT_DEPTH, MAX_IMPORTS, MAX_TOKENS } from "../limits.ts";
 import { parse } from "../parse/parser.ts";
 import type { Reporter } from "../report.ts";
 import { LimitReached, spanOf } from "./scope.ts";
@@ -38,6 +38,7 @@ interface Edge {
 class ClosureLoader {
   readonly files = new Map<string, LoadedFile>();
   private characters = 0;
+  private tokens = 0;
   private statements = 0;
   private readonly resolver: ImportResolver;
   private readonly reporter: Reporter;
@@ -52,7 +53,13 @@ class ClosureLoader {
     if (this.characters > MAX_CLOSURE_CHARACTERS) {
       throw new LimitReached(`a file and its imports may have at most ${MAX_CLOSURE_CHARACTERS} characters`);
     }
-    const { file: syntax, diagnostics } = parse(file.text, file.displayName);
+    const { file: syntax, diagnostics, size } = parse(file.text, file.displayName);
+    this.tokens += size;
+    if (this.tokens > MAX_TOKENS) {
+      throw new LimitReached(
+        `a file and its imports may have at most ${MAX_TOKENS} names, strings, signs and comments`,
+      );
+    }
     for (const diagnostic of diagnostics) this.reporter.add(diagnostic);
     const loaded: LoadedFile = { file, syntax, isDamaged: diagnostics.length > 0, imports: new Map() };
     this.files.set(file.displayName, loaded);
@@ -66,23 +73,33 @@ class ClosureLoader {
     if (depth > MAX_IMPORT_DEPTH) {
       throw new LimitReached(`imports may lead at most ${MAX_IMPORT_DEPTH} files deep`);
     }
-    const results = await this.resolveAll(edges);
     const found: LoadedFile[] = [];
-    edges.forEach((edge, index) => {
-      const result = results[index];
-      if (result === undefined) return;
-      if ("code" in result) {
-        this.reporter.add(result);
-        edge.importer.imports.set(edge.statement, undefined);
-        return;
-      }
-      const known = this.files.get(result.displayName);
-      const target = known ?? this.add(result);
-      if (known === undefined) found.push(target);
-      edge.importer.imports.set(edge.statement, target);
-    });
-    if (this.files.size > MAX_FILES) throw new LimitReached(`a program may have at most ${MAX_FILES} files`);
+    const resolve = this.createResolver();
+    for (let at = 0; at < edges.length; at += MAX_AT_ONCE) {
+      const batch = edges.slice(at, at + MAX_AT_ONCE);
+      const results = await Promise.all(batch.map(({ request }) => resolve(request)));
+      batch.forEach((edge, index) => {
+        const result = results[index];
+        const target = result === undefined ? undefined : this.take(edge, result);
+        if (target !== undefined) found.push(target);
+      });
+    }
     return found;
+  }
+
+  /** The file an import led to when it is a new one. */
+  private take({ importer, statement }: Edge, result: SourceFile | Diagnostic): LoadedFile | undefined {
+    if ("code" in result) {
+      this.reporter.add(result);
+      importer.imports.set(statement, undefined);
+      return undefined;
+    }
+    const known = this.files.get(result.displayName);
+    if (known === undefined && this.files.size >= MAX_FILES)
+      throw new LimitReached(`a program may have at most ${MAX_FILES} files`);
+    const target = known ?? this.add(result);
+    importer.imports.set(statement, target);
+    return known === undefined ? target : undefined;
   }
 
   private readImports(importer: LoadedFile): Edge[] {
@@ -98,18 +115,19 @@ class ClosureLoader {
   }
 
   /** The same request of several statements of one file is made once. */
-  private resolveAll(edges: readonly Edge[]): Promise<(SourceFile | Diagnostic)[]> {
+  private createResolver(): (request: ImportRequest) => Promise<SourceFile | Diagnostic> {
     const pending = new Map<string, Promise<SourceFile | Diagnostic>>();
-    return Promise.all(
-      edges.map(({ request }) => {
-        const key = JSON.stringify([request.from.displayName, request.url, request.cvl, request.version]);
-        const promise = pending.get(key) ?? this.resolver.resolve(request);
-        pending.set(key, promise);
-        return promise;
-      }),
-    );
+    return (request) => {
+      const key = JSON.stringify([request.from.displayName, request.url, request.cvl, request.version]);
+      const promise = pending.get(key) ?? this.resolver.resolve(request);
+      pending.set(key, promise);
+      return promise;
+    };
   }
 }
+
+/** Files that are fetched before it is looked at how many and how large they are. */
+const MAX_AT_ONCE = 16;
 
 /** Files so that each comes after those it imports; imports that lead back are reported and cut. */
 export function orderByImport(root: LoadedFile, reporter: Reporter): LoadedFile[] {

@@ -1,6 +1,6 @@
 /** Objects as linked: bases, parameters, components and assignments bound to each other. Built by `bind`, then only read. */
 import type { SourceFile } from "../source.ts";
-import type { AssignmentSyntax, MapSyntax, ReferenceSyntax, StatementSyntax } from "../parse/syntax.ts";
+import type { AssignmentSyntax, ReferenceSyntax, StatementSyntax } from "../parse/syntax.ts";
 import type { Place } from "../tree.ts";
 import type { Value } from "../value.ts";
 
@@ -72,7 +72,7 @@ export interface Assignment {
 
 /** The right side of an assignment, prepared once for all instances. */
 export interface RightSide {
-  /** The whole value, when nothing in it refers to anything. */
+  /** The whole value, when nothing in it refers to anything and it is not too large. */
   readonly constant: Value | undefined;
   readonly parts: readonly Part[];
   /** Every reference in the parts, maps included, in the order they are written. */
@@ -82,7 +82,7 @@ export interface RightSide {
 export type Part =
   | { readonly kind: "constant"; readonly text: string }
   | { readonly kind: "reference"; readonly reference: Reference }
-  | { readonly kind: "map"; readonly pairs: readonly PairPart[]; readonly syntax: MapSyntax };
+  | { readonly kind: "map"; readonly pairs: readonly PairPart[] };
 
 export interface PairPart {
   /** Encoded. */
@@ -91,14 +91,18 @@ export interface PairPart {
   readonly part: Part;
 }
 
-/** A reference relative to an instance of the class that wrote it. */
+/**
+ * A reference relative to an instance of the class that wrote it, or of one that derives from it. Where it leads is looked up
+ * by name in the class of each such instance: what a derived network declares again may have its components in another order.
+ */
 export interface Reference {
   readonly syntax: ReferenceSyntax;
-  /** Positions in `Members.list`, from one network to the next: a derived network keeps them. */
-  readonly components: readonly number[];
-  readonly name: string;
-  /** Where `name` was found last: most instances it is asked for have the same layout. */
+  /** Of the class it was looked up in last: most instances that refer to something are of one class. */
   layout: Layout | undefined;
+  members: Members | undefined;
+  /** Positions in `Members.list`, from one network to the next. */
+  components: readonly number[];
+  /** The parameter's, in the layout of the last of them; -1 when it has none. */
   position: number;
 }
 
@@ -108,6 +112,13 @@ export interface TargetNode {
   readonly parameters: ReadonlyMap<string, Assignment>;
   /** Undefined: to no component's. */
   readonly components: ReadonlyMap<string, TargetNode> | undefined;
+  /** Some of `parameters` are an interface's: `ethernet0.ip`. */
+  readonly hasInterfaces: boolean;
+}
+
+/** Whether a machine of this layout has an interface of that name: no other parameter has a dot in its name. */
+export function hasInterface({ index }: Layout, name: string): boolean {
+  return index.has(`${name}.mac`);
 }
 
 /** Same object of the same file of the same repository, at any version. */
@@ -147,10 +158,10 @@ export function resolvePath(start: ObjectClass, names: readonly string[]): Resol
   const name = parameterName(names, at);
   if (owner.layout.index.has(name)) return { kind: "parameter", components: at, name, owner };
   const last = names[at] ?? "";
-  if (at === names.length - 1 && (owner.members.index.has(last) || owner.layout.interfaces.includes(last))) {
+  if (at === names.length - 1 && (owner.members.index.has(last) || hasInterface(owner.layout, last))) {
     return { kind: "component", owner };
   }
-  const isInInterface = names.length === at + 2 && owner.layout.interfaces.includes(last);
+  const isInInterface = names.length === at + 2 && hasInterface(owner.layout, last);
   return { kind: "nothing", at: isInInterface ? at + 1 : at, owner };
 }
 

@@ -35,6 +35,9 @@ export const PREDEFINED_FILE: SourceFile = {
 /** What every interface parameter is: filled in by the utility unless CVL sets it. */
 export const INTERFACE = "Interface";
 
+/** What each interface of a machine has. */
+export const INTERFACE_PARAMETERS: readonly string[] = ["mac", "ip", "subnet", "netmask", "defaultroute"];
+
 /** Read by the utility before anything runs, so they must be known and not sensitive. */
 export const UTILITY_PARAMETERS: ReadonlySet<string> = new Set([
   "vm",

@@ -4,7 +4,13 @@
  */
 import { EOF, type TokenType } from "chevrotain";
 import type { DiagnosticCode } from "../../diagnostics.ts";
-import { MAX_FILE_CHARACTERS, MAX_MAP_NESTING } from "../limits.ts";
+import {
+  MAX_FILE_CHARACTERS,
+  MAX_MAP_NESTING,
+  MAX_NAME_LENGTH,
+  MAX_PATH_LENGTH,
+  MAX_TOKENS,
+} from "../limits.ts";
 import { quote, type Reporter } from "../report.ts";
 import {
   Arrow,
@@ -81,6 +87,11 @@ export class Lexer {
   /** Where reading ends: before the text does once nothing more would be reported. */
   private limit: number;
   private braces = 0;
+  /** Tokens and comments so far. */
+  private count = 0;
+  /** Characters of the path that is being read, dots included. */
+  private pathLength = 0;
+  private isAfterDot = false;
   /** After one string without an end no other may go beyond its line: else each would be searched to the file's end. */
   private lastLineOnly = false;
   /** Nothing to report can be in a string. */
@@ -100,9 +111,16 @@ export class Lexer {
     if (text.length > MAX_FILE_CHARACTERS) this.refuseLength();
   }
 
+  /** How many tokens and comments there were. */
+  get size(): number {
+    return this.count;
+  }
+
   /** Makes `token` the next one; false, and the token the file's end, when there is none. */
   read(token: CvlToken): boolean {
     const { text } = this;
+    this.count += 1;
+    if (this.count > MAX_TOKENS) this.refuseCount();
     while (this.at < this.limit) {
       const code = text.charCodeAt(this.at);
       if (code === SPACE || code === NEWLINE || code === TAB || code === RETURN) {
@@ -117,6 +135,7 @@ export class Lexer {
         return true;
       }
     }
+    this.count -= 1;
     token.set(EOF, "", text.length, text.length);
     return false;
   }
@@ -125,6 +144,12 @@ export class Lexer {
     const { length } = this.text;
     const message = `a file may have at most ${MAX_FILE_CHARACTERS} characters, this one has ${length}`;
     this.report("CVL_LIMIT", message, 0, "split it into several appliances that import each other", 0);
+    this.limit = 0;
+  }
+
+  private refuseCount(): void {
+    const message = `a file may have at most ${MAX_TOKENS} names, strings, signs and comments`;
+    this.report("CVL_LIMIT", message, this.at, "split it into several appliances that import each other");
     this.limit = 0;
   }
 
@@ -138,8 +163,23 @@ export class Lexer {
       code = text.charCodeAt(at);
     }
     this.at = at;
-    const word = text.slice(start, at);
+    const word = this.boundedWord(start, at);
     token.set(KEYWORDS.get(word) ?? Identifier, this.intern(word), start, at);
+  }
+
+  /** The name from `start` to `end`, cut to what a name may have; names and paths that are too long are reported. */
+  private boundedWord(start: number, end: number): string {
+    const length = end - start;
+    const before = this.isAfterDot ? this.pathLength : 0;
+    this.pathLength = before + Math.min(length, MAX_NAME_LENGTH);
+    this.isAfterDot = false;
+    if (before <= MAX_PATH_LENGTH && this.pathLength > MAX_PATH_LENGTH) {
+      this.report("CVL_LIMIT", `a path may have at most ${MAX_PATH_LENGTH} characters`, start);
+    }
+    if (length <= MAX_NAME_LENGTH) return this.text.slice(start, end);
+    const message = `a name may have at most ${MAX_NAME_LENGTH} characters, this one has ${length}`;
+    this.report("CVL_LIMIT", message, start);
+    return this.text.slice(start, start + MAX_NAME_LENGTH);
   }
 
   /** One string for all places of a name: names are kept, compared and looked up often. */
@@ -165,6 +205,10 @@ export class Lexer {
       return false;
     }
     const punctuation = PUNCTUATION[code];
+    if (punctuation === Dot) {
+      this.pathLength += 1;
+      this.isAfterDot = true;
+    }
     if (punctuation === undefined) {
       this.skipForeign();
       return false;
@@ -269,6 +313,7 @@ export class Lexer {
     }
     if (text.charCodeAt(end - 1) === RETURN) end -= 1;
     this.comments.push({ start, end });
+    this.count += 1;
     this.at = end;
   }
 

@@ -11,6 +11,8 @@ export interface ParseResult {
   readonly file: SyntaxFile;
   /** In the order of their places. */
   readonly diagnostics: readonly Diagnostic[];
+  /** Names, strings, signs and comments of the text. */
+  readonly size: number;
 }
 
 /** The tree of `text` and every syntax error in it; never throws. */
@@ -26,7 +28,11 @@ function parseSound(text: string, displayName: string): ParseResult | undefined 
   const lexer = new Lexer(text, displayName, reporter);
   const body = parseFast(lexer);
   if (body === undefined || reporter.hasErrors) return undefined;
-  return { file: { displayName, text, ...body, comments: lexer.comments }, diagnostics: [] };
+  return {
+    file: { displayName, text, ...body, comments: lexer.comments },
+    diagnostics: [],
+    size: lexer.size,
+  };
 }
 
 /** With every mistake; of text without mistakes the same tree as `parse`. */
@@ -40,7 +46,11 @@ export function parseThoroughly(text: string, displayName: string): ParseResult 
   const diagnostics = [...reporter.diagnostics].sort(
     (left, right) => (left.span?.start ?? 0) - (right.span?.start ?? 0),
   );
-  return { file: { displayName, text, ...body, objects, comments }, diagnostics };
+  return {
+    file: { displayName, text, ...body, objects, comments },
+    diagnostics,
+    size: tokens.length + comments.length,
+  };
 }
 
 /** Leaves out statements with a mistake in them, and what was made of their ends. */
