@@ -51,6 +51,12 @@ export interface DataDiskSpec {
   readonly sizeBytes: number;
 }
 
+/** How a data disk is to be before its machine starts. */
+export interface DataDiskRequest extends DataDiskSpec {
+  /** False: it was made before, and one that is absent is an error (HOST_DISK_MISSING), never an empty disk. Default true. */
+  readonly isNew?: boolean | undefined;
+}
+
 /**
  * Everything needed to run one machine. Parameter lines are `name=value` with `%` and control characters percent-encoded
  * (parameter-lines.ts); they are in clear: never logged, kept in memory-backed files.
@@ -121,8 +127,8 @@ export interface Host {
    * thing asked of a host for a machine, so it refuses where none could run (HOST_BRIDGE_MISSING).
    */
   prepareImage(fence: Fence, image: MachineImage): Promise<{ readonly fetchedBytes: number }>;
-  /** Creates what is absent (sparse qcow2), grows what is smaller; refuses to shrink (HOST_DISK_SHRINK). */
-  prepareDataDisks(fence: Fence, id: MachineId, disks: readonly DataDiskSpec[]): Promise<void>;
+  /** Creates what is absent and new (sparse qcow2), grows what is smaller; refuses to shrink (HOST_DISK_SHRINK). */
+  prepareDataDisks(fence: Fence, id: MachineId, disks: readonly DataDiskRequest[]): Promise<void>;
   /**
    * Defines and starts the domain with its ports; resolves when the domain runs. The overlays are fresh, except where the
    * machine ended by itself or with its host and starts again on the same image. Running as asked already: no-op;

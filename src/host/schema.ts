@@ -21,6 +21,8 @@ const fence = z.object({ networkId, token: z.int().nonnegative() });
 const machineId = z.object({ networkId, component });
 const dataDisk = z.object({ device: deviceSchema, sizeBytes: sizeSchema }).readonly();
 const dataDisks = z.array(dataDisk).max(64).readonly();
+/** The first managers did not say what is new. */
+const dataDiskRequest = dataDisk.unwrap().extend({ isNew: z.boolean().optional() }).readonly();
 
 const parameterLines = z
   .array(
@@ -57,7 +59,7 @@ export const hostCallSchemas = {
   describe: z.tuple([]),
   inventory: z.tuple([]),
   prepareImage: z.tuple([fence, machineImageSchema]),
-  prepareDataDisks: z.tuple([fence, machineId, dataDisks]),
+  prepareDataDisks: z.tuple([fence, machineId, z.array(dataDiskRequest).max(64).readonly()]),
   startMachine: z.tuple([fence, spec]),
   awaitReady: z.tuple([machineId, timeoutMs]),
   sendParameters: z.tuple([fence, machineId, parameterLines, timeoutMs]),

@@ -31,7 +31,7 @@ export interface Manager {
   status(networkId?: string): Promise<Record<string, MachineStatus>>;
   /** Files of the state without leases. */
   files(): Promise<Record<string, string>>;
-  /** All calls of all hosts since the last time, without image preparation. */
+  /** All calls of all hosts since the last time, without the preparation of images and disks. */
   calls(): string[];
 }
 
@@ -109,7 +109,7 @@ export async function createManager(
       const { files } = await store.read();
       return Object.fromEntries([...files].filter(([file]) => !file.endsWith("/lease.json")));
     },
-    calls: () => calls.splice(0).filter((call) => !/^!?prepare/.test(call)),
+    calls: () => calls.splice(0).filter((call) => !/^!?(prepare|disks) /.test(call)),
   };
   return manager;
 }

@@ -132,6 +132,9 @@ export function createMemoryHost(options: MemoryHostOptions): MemoryHost {
     },
     prepareDataDisks: async (fence, id, wanted) => {
       fenced(fence, id);
+      const lost = wanted.find(({ device, isNew = true }) => !isNew && findDisk(id, device) === -1);
+      if (lost !== undefined) throw hostError("HOST_DISK_MISSING", `${lost.device} is not there`);
+      call("disks", id.component);
       for (const { device, sizeBytes } of wanted) {
         const index = findDisk(id, device);
         const found = disks[index];

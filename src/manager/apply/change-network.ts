@@ -40,6 +40,8 @@ export interface ChangeOptions {
   readonly site: string;
   readonly file: string;
   readonly component?: ComponentPath | undefined;
+  /** Missing data disks to make anew, empty, `w:vdb`. */
+  readonly newDataDisks?: ReadonlySet<string> | undefined;
   readonly inventory: Inventory;
   /** Loads the root file; runs beside the look at the hosts. */
   readonly loadAppliance: () => Promise<Appliance>;

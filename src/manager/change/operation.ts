@@ -15,6 +15,8 @@ import type { Timeline } from "./timeline.ts";
 export interface MachineGoal {
   readonly host: string;
   readonly incarnation: Incarnation;
+  /** Data disks that are not there yet; any other that its host does not find is an error. */
+  readonly newDevices: ReadonlySet<string>;
   /** Clear: handed to the host, never kept or shown. */
   readonly parameterLines: readonly string[];
   /** What it is rolled back to when it does not become ready; undefined for a machine that did not run. */

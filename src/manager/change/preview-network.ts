@@ -25,6 +25,8 @@ import { observeHosts, type ConnectHost } from "../observe/observe-hosts.ts";
 export interface PreviewOptions {
   readonly networkId: string;
   readonly component?: ComponentPath | undefined;
+  /** As for a change. */
+  readonly newDataDisks?: ReadonlySet<string> | undefined;
   readonly inventory: Inventory;
   readonly loadAppliance: () => Promise<Appliance>;
   /** Bytes to fetch for each machine whose image is not what runs; undefined: nobody counts. */
