@@ -40,7 +40,7 @@ async function runChange(
 ): Promise<void> {
   const { kind, cvl, component, flags } = options;
   const readyMs = parseTimeout(flags.timeout);
-  const manager = await openManager(context);
+  const manager = await openManager(context, { writes: true });
   const network = nameNetwork(manager, { cwd: context.cwd, cvl, object: flags.object });
   const progress = createProgressView(context, { quiet: flags.json === true });
   try {

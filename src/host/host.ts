@@ -16,6 +16,8 @@ export interface Fence {
   /** Stable id of the network, from the site's utility.yaml: `[a-z0-9-]{1,36}`. */
   readonly networkId: string;
   readonly token: number;
+  /** The site the network belongs to, 12 hex digits: a host refuses it to another (HOST_OTHER_SITE). Absent: not told apart. */
+  readonly site?: string | undefined;
 }
 
 export interface MachineId {
@@ -44,6 +46,8 @@ export interface InterfaceSpec {
   readonly mac: string;
   /** Null: link-down, on no segment. */
   readonly port: SegmentPort | null;
+  /** What the utility gave it, so that the host can tell who uses an address. */
+  readonly ip?: string | undefined;
 }
 
 export interface DataDiskSpec {

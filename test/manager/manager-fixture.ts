@@ -31,7 +31,7 @@ export interface Manager {
   status(networkId?: string): Promise<Record<string, MachineStatus>>;
   /** Files of the state without leases. */
   files(): Promise<Record<string, string>>;
-  /** All calls of all hosts since the last time, without the preparation of images and disks. */
+  /** All calls of all hosts since the last time, without image preparation. */
   calls(): string[];
 }
 
@@ -109,13 +109,14 @@ export async function createManager(
       const { files } = await store.read();
       return Object.fromEntries([...files].filter(([file]) => !file.endsWith("/lease.json")));
     },
-    calls: () => calls.splice(0).filter((call) => !/^!?(prepare|disks) /.test(call)),
+    calls: () => calls.splice(0).filter((call) => !/^!?prepare/.test(call)),
   };
   return manager;
 }
 
 export function sampleInventory(names: readonly string[]): Inventory {
   return {
+    site: undefined,
     hosts: names.map((name) => ({
       name,
       address: `unix:/${name}`,

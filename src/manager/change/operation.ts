@@ -3,6 +3,7 @@ import type { ComponentPath } from "../../cvl/tree.ts";
 import { CollectiveError } from "../../errors.ts";
 import type { Fence, InterfaceSpec, MachineSpec } from "../../host/host.ts";
 import type { MachineDescription } from "../../network/description.ts";
+import type { Inventory } from "../../site/inventory.ts";
 import type { ObservedNetwork } from "../observe/observe-network.ts";
 import { interfacePath, type NetworkAllocation } from "../records/allocation.ts";
 import type { Journal } from "../records/journal.ts";
@@ -54,6 +55,11 @@ export interface Operation {
   readonly writes: Promise<void>[];
 }
 
+/** Of a fence. */
+export function siteOf({ site }: Inventory): Pick<Fence, "site"> {
+  return site === undefined ? {} : { site };
+}
+
 export function machineSpec(
   operation: Pick<Operation, "fence" | "allocation">,
   incarnation: Incarnation,
@@ -86,6 +92,12 @@ function interfaceSpecs(description: MachineDescription, allocation: NetworkAllo
         hint: "run `cui update` to allocate it anew",
       });
     }
-    return { name, mac, port: port === null ? null : { tag: port.tag } };
+    const ip = allocation.interfaces[path]?.ip;
+    return {
+      name,
+      mac,
+      port: port === null ? null : { tag: port.tag },
+      ...(ip == null ? {} : { ip }),
+    };
   });
 }

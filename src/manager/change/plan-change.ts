@@ -14,6 +14,7 @@ import { blacklistFacts } from "../../site/policy.ts";
 import { missingDataDisks } from "../observe/missing-data-disks.ts";
 import { isServing, type ObservedMachine, type ObservedNetwork } from "../observe/observe-network.ts";
 import type { ObservedHosts } from "../observe/observe-hosts.ts";
+import { joinTaken, requireUnshared, usedOnHosts } from "../observe/used-on-hosts.ts";
 import { allocate } from "../placement/allocate.ts";
 import { assignedValues } from "../placement/assigned-values.ts";
 import { interfacePath, NOTHING_ALLOCATED, type NetworkAllocation } from "../records/allocation.ts";
@@ -67,12 +68,14 @@ export function evaluateKept({ appliance, inventory, state }: ChangeQuestion): E
   return appliance.evaluate({ assigned: assignedValues({ allocation, inventory, description: undefined }) });
 }
 
-/** Takes addresses and tags that are free, in memory alone. @throws CollectiveError UTILITY_UNKNOWN_COMPONENT, and as `allocate`. */
+/** Takes addresses and tags that are free, in memory alone. @throws CollectiveError UTILITY_UNKNOWN_COMPONENT, UTILITY_IN_USE, and as `allocate`. */
 export function evaluateWanted(question: ChangeQuestion, first: Evaluated): Wanted {
-  const { networkId, appliance, inventory, state, snapshot } = question;
+  const { networkId, appliance, inventory, state, snapshot, observedHosts } = question;
   requireComponent(first.network, question.component);
   const kept = state?.record.allocation ?? NOTHING_ALLOCATED;
-  const taken = takenByOthers(snapshot, networkId);
+  const used = usedOnHosts(networkId, observedHosts, inventory);
+  requireUnshared(kept, used);
+  const taken = joinTaken(takenByOthers(snapshot, networkId), used);
   const allocation = allocate({ networkId, description: first.network, kept, taken, inventory });
   const supplied = suppliedSecrets(first.network, question.env);
   const evaluated = evaluateWhole({ appliance, allocation, inventory, supplied });

@@ -24,6 +24,8 @@ export interface StateChange {
 }
 
 export interface StateStore {
+  /** Its folder, for messages. */
+  readonly directory: string;
   /** The newest snapshot, from the repository. */
   read(): Promise<StateSnapshot>;
   /**
@@ -80,6 +82,7 @@ export async function openStateStore(directory: string): Promise<StateStore> {
   };
 
   return {
+    directory,
     read,
     update: (change) =>
       new Promise((resolve, reject) => {
