@@ -139,7 +139,8 @@ interface ProgramResult {
   readonly cause?: unknown;
 }
 
-function processError(command: Command<unknown>, result: ProgramResult): CollectiveError {
+/** The error of `run`, for whoever had to start a program in another way. */
+export function processError(command: Command<unknown>, result: ProgramResult): CollectiveError {
   const name = path.basename(command.file);
   const data = {
     file: command.file,

@@ -7,6 +7,7 @@ import { runIfUnlocked, withFileLock } from "../file-lock.ts";
 import { run, type Command, stderrOf } from "../io.ts";
 import type { Git } from "../git/git.ts";
 import { localFolder, type RepositoryUrl } from "../git/url.ts";
+import { runWithProgress } from "../git/progress.ts";
 import { deleteRef } from "../git/refs.ts";
 
 /** The remote's `HEAD` commit, whatever its branch is called: where `withdrawn.yaml` is read. */
@@ -61,8 +62,10 @@ export async function fetchMirror(
   const refspecs = [...BRANCHES_AND_VERSIONS, `+HEAD:${DEFAULT_BRANCH_REF}`];
   const lock = fetchLock(folder, signal);
   const everything = bounded(fetchCommand(git, remote, refspecs), timeoutMs);
+  // The first fetch is a clone, and may take long; those after it bring little.
+  const isWatched = git.onProgress !== undefined && !(await exists(stampFile(folder)));
   try {
-    if (await runIfUnlocked(lock, everything)) {
+    if (!isWatched && (await runIfUnlocked(lock, everything))) {
       await stampFetch(folder, askedAt);
       return;
     }
@@ -70,13 +73,22 @@ export async function fetchMirror(
       const last = Number(await readFile(stampFile(folder), "utf8").catch(() => "0"));
       if (last >= askedAt && last <= Date.now()) return;
       const startedAt = Date.now();
-      await run(everything);
+      await (isWatched ? runWatched(git, remote, everything) : run(everything));
       await stampFetch(folder, startedAt);
     });
   } catch (error) {
     if (isOfThisMachine(error)) throw error;
     if (!isWithoutHead(error)) throw unreachable(remote.url, error);
     await fetchWithoutHead(git, remote);
+  }
+}
+
+async function runWatched(git: Git, { url }: RepositoryUrl, command: Command): Promise<void> {
+  const args = command.args.flatMap((arg) => (arg === "--quiet" ? [arg, "--progress"] : [arg]));
+  try {
+    await runWithProgress({ ...command, args }, (progress) => git.onProgress?.(url, progress));
+  } finally {
+    git.onProgress?.(url, undefined);
   }
 }
 

@@ -4,6 +4,7 @@
  * Reading goes through one `git cat-file --batch-command` a repository (objects.ts), writing and remotes through `run`.
  */
 import { run, runInherited, type Command } from "../io.ts";
+import type { TransferProgress } from "./progress.ts";
 import { tokenEnvironment } from "./tokens.ts";
 
 const HOOKS_OFF = "core.hooksPath=/dev/null";
@@ -72,6 +73,8 @@ export interface Git {
   readonly env: Environment;
   /** Aborting it ends the calls that are under way. */
   readonly signal: AbortSignal | undefined;
+  /** Told how far a long transfer is, for a person who waits for it; `undefined` at its end. */
+  readonly onProgress: OnTransfer | undefined;
   /** Runs git; resolves to its standard output. */
   run(call: GitCall): Promise<string>;
   /** Runs git where a non-zero exit is an answer (0, 1, 2 and 128 unless the call says others); resolves to output and status. */
@@ -85,6 +88,8 @@ export interface Git {
   /** The same, ended by this signal as well. */
   until(signal: AbortSignal): Git;
 }
+
+export type OnTransfer = (url: string, progress: TransferProgress | undefined) => void;
 
 export interface GitCall {
   readonly args: readonly string[];
@@ -102,27 +107,30 @@ export function openGit(options: {
   readonly folder: string;
   readonly env: Environment;
   readonly signal?: AbortSignal | undefined;
+  readonly onProgress?: OnTransfer | undefined;
 }): Git {
-  const { folder, env, signal } = options;
-  return gitOf({ folder, env, signal, added: {} });
+  const { folder, env, signal, onProgress } = options;
+  return gitOf({ folder, env, signal, onProgress, added: {} });
 }
 
 interface Shared {
   readonly folder: string;
   readonly env: Environment;
   readonly signal: AbortSignal | undefined;
+  readonly onProgress: OnTransfer | undefined;
   /** Of `env`, what was added to the program's. */
   readonly added: Environment;
 }
 
 function gitOf(shared: Shared): Git {
-  const { folder, env, signal, added } = shared;
+  const { folder, env, signal, onProgress, added } = shared;
   const callEnv = { ...env, ...SAFE_ENVIRONMENT, ...added, ...tokenEnvironment(env) };
   const command: Git["command"] = (call) => commandOf({ folder, signal, callEnv }, call);
   return {
     folder,
     env,
     signal,
+    onProgress,
     command,
     run: (call) => run(command(call)),
     status: (call) =>

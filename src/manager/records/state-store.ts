@@ -7,7 +7,7 @@
  * - A refused change is computed anew on the new tip, so that independent changes of two managers both arrive.
  */
 import { CollectiveError } from "../../errors.ts";
-import { ensureOwnRepository, ownGit } from "../../git/own-repository.ts";
+import { ensureOwnRepository, ownGit, readOwnBranch } from "../../git/own-repository.ts";
 
 /** What the state holds at one revision. */
 export interface StateSnapshot {
@@ -200,7 +200,7 @@ function data(text: string): string {
 }
 
 async function readSnapshot(directory: string, known: StateSnapshot | undefined): Promise<StateSnapshot> {
-  const revision = await readRevision(directory);
+  const revision = await readOwnBranch(directory, BRANCH);
   if (revision === null) return { revision: null, files: new Map() };
   if (revision === known?.revision) return known;
   const args = ["ls-tree", "-r", "-z", "--full-tree", revision];
@@ -210,15 +210,6 @@ async function readSnapshot(directory: string, known: StateSnapshot | undefined)
     listing.map((entry) => entry.oid),
   );
   return { revision, files: new Map(listing.map((entry, index) => [entry.file, contents[index] ?? ""])) };
-}
-
-async function readRevision(directory: string): Promise<string | null> {
-  return ownGit({
-    directory,
-    args: ["rev-parse", "--verify", "--quiet", BRANCH],
-    allowedExitCodes: [0, 1],
-    parse: (stdout, exitCode) => (exitCode === 0 ? stdout.trim() : null),
-  });
 }
 
 function parseListing(stdout: string): { oid: string; file: string }[] {
