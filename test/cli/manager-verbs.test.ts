@@ -1,4 +1,6 @@
-import { mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { spawn } from "node:child_process";
+import { once } from "node:events";
+import { closeSync, existsSync, mkdirSync, openSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { createServer, type Server } from "node:net";
 import { tmpdir } from "node:os";
 import { mkdtempSync } from "node:fs";
@@ -8,6 +10,8 @@ import { runCli } from "../../src/cli/main.ts";
 import { serveHost } from "../../src/host/serve-host.ts";
 import { createMemoryHost, type MemoryHost } from "../manager/memory-host.ts";
 import { git } from "../git/git-fixture.ts";
+
+const CUI = path.resolve("dist/cui.js");
 
 interface Shell {
   readonly folder: string;
@@ -277,6 +281,50 @@ test("two sites with files of one name on the same hosts never meet", async (t) 
     "with a tag and addresses of its own",
   );
 });
+
+test("a reader that goes away does not cut a start in half", async (t) => {
+  const shell = await openShell(t);
+  for (const name of ["DNS", "Firewall", "Web"]) await publish(shell, name, `${name} one`);
+  const setUp = [
+    `host add h1 unix:${shell.folder}/h1.sock`,
+    "vlan add 100-109",
+    "address add 203.0.113.10-203.0.113.20 --subnet 203.0.113.0/24 --gateway 203.0.113.1 --vlan 900",
+  ];
+  for (const line of setUp) t.equal((await shell.cui(line)).status, 0);
+  const env = { ...process.env, ...SECRET, CUI_STATE: path.join(shell.folder, "state.git") };
+  const child = spawn(process.execPath, [CUI, "start", "office.cvl"], { cwd: shell.site, env });
+  for (const stream of [child.stdout, child.stderr]) {
+    stream.once("data", () => stream.destroy());
+  }
+  const [status] = (await once(child, "exit")) as [number | null];
+  t.equal(status, 0);
+  t.equal(shell.hosts.flatMap((host) => host.running()).length, 3);
+});
+
+test(
+  "a full disk behind standard output is one line, and the work is done",
+  { skip: existsSync("/dev/full") ? false : "no /dev/full" },
+  async (t) => {
+    const shell = await openShell(t);
+    const full = openSync("/dev/full", "w");
+    t.teardown(() => {
+      closeSync(full);
+    });
+    const child = spawn(process.execPath, [CUI, "vlan", "add", "100-109"], {
+      cwd: shell.site,
+      stdio: ["ignore", full, "pipe"],
+    });
+    const said: Buffer[] = [];
+    child.stderr?.on("data", (chunk: Buffer) => void said.push(chunk));
+    const [status] = (await once(child, "close")) as [number | null];
+    t.equal(status, 1);
+    t.match(
+      Buffer.concat(said).toString(),
+      /^error: standard output cannot be written: [^\n]*ENOSPC[^\n]*\n$/,
+    );
+    t.match(readFileSync(path.join(shell.site, "utility.yaml"), "utf8"), /100-109/);
+  },
+);
 
 test("bad words are usage, missing things one clear error", async (t) => {
   const shell = await openShell(t);
