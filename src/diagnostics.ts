@@ -107,6 +107,7 @@ export type DiagnosticCode =
   | "NETWORK_VM_UNRESOLVED"
   // plan
   | "PLAN_BLACKLISTED"
+  | "PLAN_DATA_DISK_MISSING"
   | "PLAN_DATA_DISK_SHRINKS"
   | "PLAN_NEEDS_OTHERS"
   // utility

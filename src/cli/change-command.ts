@@ -6,11 +6,12 @@ import { loadSiteAppliance } from "../manager/change/load-site-appliance.ts";
 import { summarizeActions } from "../manager/rollout/rollout-report.ts";
 import type { TimelineSummary } from "../manager/change/timeline.ts";
 import type { CliContext } from "./context.ts";
+import { addNewDataDiskOption, type NewDataDiskFlag } from "./new-data-disk.ts";
 import { gitOf } from "./git-of.ts";
 import { nameNetwork, openManager } from "./manager.ts";
 import { createProgressView } from "./render-progress.ts";
 
-interface Flags {
+interface Flags extends NewDataDiskFlag {
   readonly json?: boolean;
   readonly object?: string;
   readonly timeout: string;
@@ -21,7 +22,7 @@ interface Flags {
 const DEFAULT_TIMEOUT_SECONDS = "300";
 
 export function configureChange(command: Command, context: CliContext, kind: "start" | "update"): void {
-  command
+  addNewDataDiskOption(command)
     .argument("<cvl>", "the root file")
     .argument("[component]", "only this component and what lies below it")
     .option("--object <name>", "the root object, where the file has several")
@@ -39,7 +40,7 @@ async function runChange(
 ): Promise<void> {
   const { kind, cvl, component, flags } = options;
   const readyMs = parseTimeout(flags.timeout);
-  const manager = await openManager(context);
+  const manager = await openManager(context, { writes: true });
   const network = nameNetwork(manager, { cwd: context.cwd, cvl, object: flags.object });
   const progress = createProgressView(context, { quiet: flags.json === true });
   try {
@@ -50,6 +51,7 @@ async function runChange(
       site: manager.site.folder,
       file: network.file,
       component,
+      newDataDisks: flags.newDataDisk,
       inventory: manager.site.inventory,
       loadAppliance: () =>
         loadSiteAppliance({

@@ -1,10 +1,13 @@
 /** The process around `runCli`. */
 import { runCli } from "./main.ts";
+import { openOutput } from "./output.ts";
 
 const [node = process.execPath, cui] = process.argv;
+const output = openOutput(process.stdout);
+const errors = openOutput(process.stderr);
 let status = "";
 
-process.exitCode = await runCli(process.argv.slice(2), {
+const exitCode = await runCli(process.argv.slice(2), {
   // Read where errors are reported: it may have been removed.
   get cwd() {
     return process.cwd();
@@ -15,18 +18,23 @@ process.exitCode = await runCli(process.argv.slice(2), {
   isTerminal: process.stdout.isTTY && process.env["CI"] === undefined,
   print: (text) => {
     showStatus("");
-    process.stdout.write(`${text}\n`);
+    output.write(`${text}\n`);
   },
-  warn: (text) => {
-    showStatus("");
-    process.stderr.write(`${text}\n`);
-  },
+  warn,
   ...(process.stderr.isTTY && process.env["CI"] === undefined ? { showStatus } : {}),
 });
+const failure = await output.end();
+if (failure !== undefined) warn(`error: standard output cannot be written: ${failure.message}`);
+process.exitCode = failure === undefined || exitCode !== 0 ? exitCode : 1;
+
+function warn(text: string): void {
+  showStatus("");
+  errors.write(`${text}\n`);
+}
 
 /** On standard error, so that what is printed can go anywhere. */
 function showStatus(text: string): void {
   if (text === status) return;
   status = text;
-  process.stderr.write(`\r\u001b[2K${text.slice(0, (process.stderr.columns || 80) - 1)}`);
+  errors.write(`\r\u001b[2K${text.slice(0, (process.stderr.columns || 80) - 1)}`);
 }

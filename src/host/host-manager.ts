@@ -6,7 +6,7 @@ import { createFenceCheck } from "./fences.ts";
 import { rememberRun, type HostContext, type HostManagerOptions } from "./host-context.ts";
 import {
   HOST_PROTOCOL,
-  type DataDiskSpec,
+  type DataDiskRequest,
   type Fence,
   type Host,
   type MachineId,
@@ -113,7 +113,7 @@ async function prepareImage(context: HostContext, image: MachineImage): Promise<
 async function prepareDisks(
   context: HostContext,
   id: MachineId,
-  disks: readonly DataDiskSpec[],
+  disks: readonly DataDiskRequest[],
 ): Promise<void> {
   const name = domainName(id);
   const isRunning = context.runs.has(machineKey(id));

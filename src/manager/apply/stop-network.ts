@@ -10,7 +10,7 @@ import { applyActions, requireAllDone, type ActionOutcome } from "./apply.ts";
 import type { Inventory } from "../../site/inventory.ts";
 import { beginJournal } from "../records/journal.ts";
 import { acquireLease, type Lease } from "../records/lease.ts";
-import { DEFAULT_LIMITS, type Limits, type Operation } from "../change/operation.ts";
+import { DEFAULT_LIMITS, siteOf, type Limits, type Operation } from "../change/operation.ts";
 import type { Progress } from "../change/progress.ts";
 import { describeRunning, readNetwork, type NetworkState } from "../records/state.ts";
 import { requireHost, observeHosts, type ConnectHost, type ObservedHosts } from "../observe/observe-hosts.ts";
@@ -75,7 +75,7 @@ async function stopWith(
     change: () => ({ message: `${networkId}: stop begins (${actions.length} actions)`, files: new Map() }),
   });
   const operation: Operation = {
-    fence: { networkId, token: lease.token },
+    fence: { networkId, token: lease.token, ...siteOf(options.inventory) },
     journal,
     observedHosts,
     observed,

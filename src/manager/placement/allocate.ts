@@ -28,6 +28,7 @@ import {
   type Subnet,
 } from "../../network/ipv4.ts";
 import { staticMac, staticAddress, staticSubnet } from "./static-addresses.ts";
+import { derivedSubnet, requireApart, subnetsMeet } from "./subnets.ts";
 
 export interface AllocateOptions {
   readonly networkId: string;
@@ -37,9 +38,6 @@ export interface AllocateOptions {
   readonly inventory: Pick<Inventory, "vlans" | "external" | "addresses" | "subnets">;
 }
 
-/** Size of a network's subnet: the paper's 256 addresses. */
-const SEGMENT_PREFIX = 24;
-
 interface Wanted {
   readonly path: string;
   readonly description: InterfaceDescription;
@@ -47,7 +45,7 @@ interface Wanted {
 
 /**
  * Allocations of components that are no longer wanted stay in the result: they end when the component is removed.
- * @throws CollectiveError UTILITY_VLANS_EXHAUSTED, UTILITY_ADDRESSES_EXHAUSTED, UTILITY_NO_EXTERNAL, and UTILITY_ADDRESS_INVALID or
+ * @throws CollectiveError UTILITY_VLANS_EXHAUSTED, UTILITY_ADDRESSES_EXHAUSTED, UTILITY_NO_EXTERNAL, UTILITY_SUBNETS_MEET, and UTILITY_ADDRESS_INVALID or
  *   UTILITY_ADDRESS_TAKEN for values CVL sets.
  */
 export function allocate(options: AllocateOptions): NetworkAllocation {
@@ -91,13 +89,27 @@ function allocateSegments(
       segments[id] = externalSegment(inventory);
       continue;
     }
-    const tag = kept.segments[id]?.tag ?? inventory.vlans.find((candidate) => !used.has(candidate));
+    const fixed = staticSubnet(wanted.filter((entry) => entry.description.segment === id));
+    const isFree = (tag: number): boolean =>
+      !used.has(tag) &&
+      (fixed !== undefined || isApart(derivedSubnet(inventory.subnets, tag), segments, inventory));
+    const tag = kept.segments[id]?.tag ?? inventory.vlans.find(isFree);
     if (tag === undefined) throw vlansExhausted(inventory, description);
     used.add(tag);
-    const ofSegment = wanted.filter((entry) => entry.description.segment === id);
-    segments[id] = { tag, subnet: staticSubnet(ofSegment) ?? derivedSubnet(inventory.subnets, tag) };
+    segments[id] = { tag, subnet: fixed ?? derivedSubnet(inventory.subnets, tag) };
   }
+  requireApart(segments, inventory);
   return segments;
+}
+
+/** A tag whose subnet is the provider's, or one that CVL gave another segment, is passed over. */
+function isApart(
+  subnet: string,
+  segments: Readonly<Record<SegmentId, SegmentAllocation>>,
+  { external }: AllocateOptions["inventory"],
+): boolean {
+  const others = [...Object.values(segments).map((segment) => segment.subnet), external?.subnet ?? ""];
+  return !others.some((other) => subnetsMeet(subnet, other));
 }
 
 function externalSegment(inventory: AllocateOptions["inventory"]): SegmentAllocation {
@@ -123,12 +135,6 @@ function vlansExhausted(
     `${description.appliance} needs a VLAN tag, but ${total === 0 ? "utility.yaml has none" : `all ${total} of utility.yaml are in use`}`,
     { hint: "add tags with `cui vlan add <first>-<last>`, or stop and remove a network", data: { total } },
   );
-}
-
-/** 10.(t>>8).(t&255).0/24 for tag t and base 10.0.0.0/8. */
-function derivedSubnet(base: string, tag: number): string {
-  const network = (parseSubnet(base)?.network ?? 0) + tag * subnetSize(SEGMENT_PREFIX);
-  return formatSubnet({ network, prefix: SEGMENT_PREFIX });
 }
 
 function allocateMacs(options: AllocateOptions, wanted: readonly Wanted[]): Map<string, string> {

@@ -25,6 +25,8 @@ export interface StateChange {
 }
 
 export interface StateStore {
+  /** Its folder, for messages. */
+  readonly directory: string;
   /** The newest snapshot, from the repository. */
   read(): Promise<StateSnapshot>;
   /**
@@ -82,6 +84,7 @@ export async function openStateStore(directory: string): Promise<StateStore> {
   };
 
   return {
+    directory,
     read,
     update: (change) =>
       new Promise((resolve, reject) => {
