@@ -3,7 +3,7 @@ import { readdir, stat } from "node:fs/promises";
 import path from "node:path";
 import { openLibvirt, type QemuUser } from "./libvirt.ts";
 import { imagesFolder, type HostFolders } from "./machine-paths.ts";
-import type { HostCheck } from "./check-host.ts";
+import type { HostCheck } from "./host-check.ts";
 
 const NAME = "folders";
 const MOST_NAMED = 5;

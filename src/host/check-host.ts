@@ -10,16 +10,7 @@ import { describeBridge } from "./open-vswitch.ts";
 import { checkInMemory } from "./secret-files.ts";
 import { canConnect } from "./unix-socket.ts";
 import { checkFolders } from "./check-folders.ts";
-
-export interface HostCheck {
-  readonly name: string;
-  /** `missing` makes the host unfit; `note` is worth knowing. */
-  readonly result: "ok" | "note" | "missing";
-  /** What was found, or what is wrong. */
-  readonly detail: string;
-  /** What to do about it. */
-  readonly hint?: string;
-}
+import type { HostCheck } from "./host-check.ts";
 
 export interface CheckHostOptions {
   readonly libvirtUri: string;
