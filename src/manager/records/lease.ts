@@ -2,6 +2,7 @@
  * One manager at a time works on a network: it holds a lease whose token grows with every holder. Hosts remember the highest
  * token and refuse a lower one, the state is written only by the holder, so a manager that was thought dead does no harm.
  */
+import { randomUUID } from "node:crypto";
 import { hostname, userInfo } from "node:os";
 import { z } from "zod";
 import { CollectiveError } from "../../errors.ts";
@@ -19,6 +20,8 @@ const holderSchema = z
     command: z.string(),
     /** ISO 8601 */
     since: z.string(),
+    /** Two that ask in one process and one millisecond would otherwise write the same commit, and both would have it. */
+    nonce: z.string().exactOptional(),
   })
   .readonly();
 
@@ -135,6 +138,7 @@ function describeSelf(command: string): LeaseHolder {
     user: userName(),
     command: command.slice(0, 200),
     since: new Date().toISOString(),
+    nonce: randomUUID(),
   };
 }
 
@@ -149,7 +153,8 @@ function isSameHolder(a: LeaseHolder, b: LeaseHolder | null): boolean {
     a.pid === b.pid &&
     a.startTime === b.startTime &&
     a.bootId === b.bootId &&
-    a.since === b.since
+    a.since === b.since &&
+    a.nonce === b.nonce
   );
 }
 
