@@ -1,6 +1,10 @@
 /** `cui start` and `cui update` as commands: they differ in what they touch. */
 import type { Command } from "commander";
 import { CollectiveError } from "../errors.ts";
+import { machineName } from "../network/paths.ts";
+import { ACTION_KINDS } from "../plan/action-kinds.ts";
+import type { Plan } from "../plan/plan.ts";
+import { confirm } from "./confirm.ts";
 import { changeNetwork, type ChangeResult } from "../manager/apply/change-network.ts";
 import { loadSiteAppliance } from "../manager/change/load-site-appliance.ts";
 import { summarizeActions } from "../manager/rollout/rollout-report.ts";
@@ -17,6 +21,7 @@ interface Flags extends NewDataDiskFlag {
   readonly timeout: string;
   readonly takeOver?: boolean;
   readonly latest?: boolean;
+  readonly yes?: boolean;
 }
 
 const DEFAULT_TIMEOUT_SECONDS = "300";
@@ -28,6 +33,7 @@ export function configureChange(command: Command, context: CliContext, kind: "st
     .option("--object <name>", "the root object, where the file has several")
     .option("--timeout <seconds>", "how long a guest may take to become ready", DEFAULT_TIMEOUT_SECONDS)
     .option("--take-over", "take the network from a manager on another machine that is certainly dead")
+    .option("--yes", "do not ask before machines or data are taken away")
     .option("--json", "print the result as JSON")
     .action(async (cvl: string, component: string | undefined, flags: Flags) => {
       await runChange(context, { kind, cvl, component, flags });
@@ -69,6 +75,7 @@ async function runChange(
       takeOver: flags.takeOver ?? false,
       onDecided: async (plan) => {
         for (const { message } of plan.warnings) context.warn(`warning: ${message}`);
+        await confirm(context, takenAway(plan), flags);
         await network.register({ onWait: context.warn });
       },
     });
@@ -78,6 +85,17 @@ async function runChange(
   } finally {
     await progress.close();
   }
+}
+
+/** What is gone, or put aside, afterwards. A replacement is not: its data stays. */
+function takenAway({ actions }: Plan): readonly string[] {
+  return actions
+    .filter(({ kind, class: severity }) => severity === "data" || ACTION_KINDS[kind].isFinal === true)
+    .map((action) => {
+      const device = "device" in action ? ` ${action.device ?? ""} of` : "";
+      const why = action.reasons.map(({ text }) => text).join("; ");
+      return `${ACTION_KINDS[action.kind].words}${device} ${machineName(action.component ?? "")}: ${why}`;
+    });
 }
 
 function report(context: CliContext, result: ChangeResult, command: { kind: string; cvl: string }): void {

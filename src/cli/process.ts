@@ -22,6 +22,7 @@ const exitCode = await runCli(process.argv.slice(2), {
   },
   warn,
   ...(process.stderr.isTTY && process.env["CI"] === undefined ? { showStatus } : {}),
+  ...(process.stdin.isTTY && process.stderr.isTTY ? { ask } : {}),
 });
 const failure = await output.end();
 if (failure !== undefined) warn(`error: standard output cannot be written: ${failure.message}`);
@@ -30,6 +31,23 @@ process.exitCode = failure === undefined || exitCode !== 0 ? exitCode : 1;
 function warn(text: string): void {
   showStatus("");
   errors.write(`${text}\n`);
+}
+
+/** On standard error as well; an end of the input is an empty answer. */
+async function ask(question: string): Promise<string> {
+  const { createInterface } = await import("node:readline/promises");
+  showStatus("");
+  const terminal = createInterface({ input: process.stdin, output: process.stderr });
+  const ended = new Promise<string>((resolve) => {
+    terminal.once("close", () => {
+      resolve("");
+    });
+  });
+  try {
+    return await Promise.race([terminal.question(question), ended]);
+  } finally {
+    terminal.close();
+  }
 }
 
 /** On standard error, so that what is printed can go anywhere. */

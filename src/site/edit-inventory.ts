@@ -70,6 +70,14 @@ export function addNetwork(text: string, network: { id: string; file: string; ob
   });
 }
 
+/** A network that is not listed is none to remove. */
+export function removeNetworkEntry(text: string, id: string): string {
+  const index = indexOf(listOf(parseInventoryDocument(text), "networks"), "id", id);
+  return index === -1
+    ? text
+    : edit(text, (document) => void listOf(document, "networks").items.splice(index, 1));
+}
+
 function edit(text: string, change: (document: Document) => void): string {
   const document = parseInventoryDocument(text);
   if (!isMap(document.contents)) document.contents = document.createNode({ format: INVENTORY_FORMAT });

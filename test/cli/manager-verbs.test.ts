@@ -22,6 +22,7 @@ interface Shell {
     line: string,
     env?: Record<string, string>,
     cwd?: string,
+    answer?: string,
   ): Promise<{ status: number; out: string; err: string }>;
 }
 
@@ -77,13 +78,14 @@ async function openShell(t: Test): Promise<Shell> {
     folder,
     site,
     hosts,
-    cui: async (line, env = {}, cwd = site) => {
+    cui: async (line, env = {}, cwd = site, answer?: string) => {
       const out: string[] = [];
       const err: string[] = [];
       const status = await runCli(line.split(" "), {
         cwd,
         env: { CUI_STATE: path.join(folder, "state.git"), ...env },
         isTerminal: false,
+        ...(answer === undefined ? {} : { ask: () => Promise.resolve(answer) }),
         print: (text) => void out.push(text),
         warn: (text) => void err.push(text),
       });
@@ -361,4 +363,48 @@ test("bad words are usage, missing things one clear error", async (t) => {
     t.equal(status, 0);
     t.match(out, /Examples?:\n {2}(cui|CUI)/, verb);
   }
+});
+
+test("what takes machines or data away is confirmed; a network is removed and can come back", async (t) => {
+  const shell = await openShell(t);
+  for (const name of ["DNS", "Firewall", "Web"]) await publish(shell, name, `${name} one`);
+  const setUp = [
+    `host add h1 unix:${shell.folder}/h1.sock`,
+    "vlan add 100-109",
+    "address add 203.0.113.10-203.0.113.20 --subnet 203.0.113.0/24 --gateway 203.0.113.1 --vlan 900",
+    "start office.cvl",
+  ];
+  for (const line of setUp) t.equal((await shell.cui(line, SECRET)).status, 0, line);
+  const running = (): string[] => shell.hosts.flatMap((host) => host.running());
+  const all = running();
+
+  const cvl = path.join(shell.site, "office.cvl");
+  writeFileSync(cvl, OFFICE.replace(/.*(Web w;|w\.).*\n/g, ""));
+  const unasked = await shell.cui("update office.cvl", SECRET);
+  t.match(
+    [unasked.status, unasked.err],
+    [1, /UTILITY_NOT_CONFIRMED[^]*remove w: no longer declared[^]*--yes/],
+  );
+  const denied = await shell.cui("update office.cvl", SECRET, shell.site, "no");
+  t.match(
+    [denied.status, denied.err],
+    [1, /remove w: no longer declared[^]*UTILITY_NOT_CONFIRMED: nothing was changed/],
+  );
+  t.same(running(), all);
+  t.equal((await shell.cui("update office.cvl", SECRET, shell.site, "yes")).status, 0);
+  t.equal(running().length, 2);
+
+  const early = await shell.cui("remove office.cvl --yes");
+  t.match([early.status, early.err], [1, /UTILITY_NETWORK_RUNNING: office\.cvl runs: d \(ready on h1\), f/]);
+  const alone = await shell.cui("remove office.cvl");
+  t.match([alone.status, alone.err], [1, /UTILITY_NOT_CONFIRMED[^]*remove office\.cvl: d, f; its tags/]);
+  const removed = await shell.cui("remove office.cvl --stop --yes --json");
+  t.match([removed.status, JSON.parse(removed.out)], [0, { machines: ["d", "f"] }]);
+  t.same(running(), []);
+  t.equal((await shell.cui("status")).out, "nothing was started yet");
+  t.match((await shell.cui("vlan list")).out, /10 of 10 tags are free/);
+  t.notMatch(readFileSync(path.join(shell.site, "utility.yaml"), "utf8"), /file: office\.cvl/);
+  t.match((await shell.cui("remove office.cvl --yes")).err, /UTILITY_NETWORK_UNKNOWN/);
+  const again = await shell.cui("start office.cvl", SECRET);
+  t.equal(again.status, 0, `hosts remember the tokens of a network that was removed: ${again.err}`);
 });

@@ -86,8 +86,8 @@ export async function acquireLease(options: AcquireOptions): Promise<Lease> {
         const held = readLease(snapshot, networkId);
         if (held?.token !== token || held.holder === null) return undefined;
         const message = `${networkId}: lease ${token} ends`;
-        // Of a network that never came to be, nothing is kept.
-        if (!snapshot.files.has(networkFile(networkId)))
+        // Of a network that never came to be, nothing is kept; hosts remember the tokens of one that was removed.
+        if (token === 1 && !snapshot.files.has(networkFile(networkId)))
           return { message, files: new Map([[leaseFile(networkId), null]]) };
         return write(networkId, { token, holder: null }, message);
       });

@@ -9,7 +9,7 @@ const SITE_FILE = "site.json";
 const siteSchema = z.object({ format: z.literal(STATE_FORMAT), site: z.string() }).readonly();
 
 /**
- * The state as its site sees it: what is read must be its own, and the first change says whose it is. A site without an id (of
+ * The state as its site sees it: what is read must be its own, and the first change but a lease says whose it is. A site without an id (of
  * an earlier release, in a commit) is not told apart.
  * @throws CollectiveError STATE_OTHER_SITE from each call.
  */
@@ -21,7 +21,7 @@ export function ownState(store: StateStore, site: string | undefined): StateStor
     throw otherSite({ owner, site, directory: store.directory });
   };
   const claimed = (snapshot: StateSnapshot, change: StateChange | undefined): StateChange | undefined => {
-    if (change === undefined || ownerOf(snapshot) !== undefined) return change;
+    if (change === undefined || !isLasting(change) || ownerOf(snapshot) !== undefined) return change;
     const claim = toFile({ format: STATE_FORMAT, site });
     return { ...change, files: new Map([[SITE_FILE, claim], ...change.files]) };
   };
@@ -30,6 +30,11 @@ export function ownState(store: StateStore, site: string | undefined): StateStor
     read: async () => requireOwn(await store.read()),
     update: (change) => store.update((snapshot) => claimed(snapshot, change(requireOwn(snapshot)))),
   };
+}
+
+/** A lease alone goes when what it was for is refused. */
+function isLasting({ files }: StateChange): boolean {
+  return [...files.keys()].some((file) => !file.endsWith("/lease.json"));
 }
 
 function ownerOf(snapshot: StateSnapshot): string | undefined {

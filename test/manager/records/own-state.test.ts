@@ -13,6 +13,8 @@ test("the first change says whose the state is, and another site is refused from
   const theirs = ownState(store, "ba9876543210");
   await theirs.read();
   await theirs.update(() => undefined);
+  await theirs.update(() => ({ message: "lease", files: new Map([["networks/b/lease.json", "{}"]]) }));
+  await theirs.update(() => ({ message: "ended", files: new Map([["networks/b/lease.json", null]]) }));
   await ours.update(change);
   t.same(
     [...(await ours.read()).files],
