@@ -98,7 +98,8 @@ const SIGNALS = ["SIGINT", "SIGTERM", "SIGHUP"] as const;
 
 function addWatched(watched: Watched): void {
   if (running.size === 0) {
-    for (const signal of SIGNALS) process.on(signal, endBySignal);
+    // First, since a listener of `once` is gone when those behind it run.
+    for (const signal of SIGNALS) process.prependListener(signal, endBySignal);
     process.on("exit", endAll);
   }
   running.add(watched);

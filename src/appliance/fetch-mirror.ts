@@ -168,7 +168,7 @@ function unreachable(url: string, error: unknown): CollectiveError {
   const message = isLate ? "it did not answer in time" : (said ?? messageOf(error));
   return new CollectiveError("REPOSITORY_UNREACHABLE", `cannot fetch from ${url}: ${message}`, {
     data: { url },
-    hint: `try \`git ls-remote ${url}\``,
+    hint: `try \`git ls-remote ${/[^\w@%+=:,./~-]/.test(url) ? `'${url}'` : url}\``,
     cause: error,
   });
 }
