@@ -202,7 +202,8 @@ interface ProgramResult {
   readonly cause?: unknown;
 }
 
-function processError(command: Command<unknown>, result: ProgramResult): CollectiveError {
+/** The error of `run`, for whoever had to start a program in another way. */
+export function processError(command: Command<unknown>, result: ProgramResult): CollectiveError {
   const name = path.basename(command.file);
   const data = {
     file: command.file,
@@ -274,6 +275,7 @@ export function startProgram(
   child.stdin.on("error", () => undefined); // the program ended first: `ended` says why
   const ended = new Promise<CollectiveError | undefined>((resolve) => {
     child.on("error", (error: NodeJS.ErrnoException) => {
+      if (child.pid === undefined) tree.unwatch();
       resolve(processError(command, { code: error.code, timedOut: false, stderr, cause: error }));
     });
     child.on("close", (exitCode, signal) => {

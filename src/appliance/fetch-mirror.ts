@@ -7,6 +7,7 @@ import { run, stderrOf, type Command } from "../io.ts";
 import { damageIn } from "../git/damage.ts";
 import type { Git } from "../git/git.ts";
 import { explainLock, overDeadLocks } from "../git/lock-files.ts";
+import { runWithProgress } from "../git/progress.ts";
 import { deleteRef } from "../git/refs.ts";
 import { localFolder, type RepositoryUrl } from "../git/url.ts";
 import { DEFAULT_BRANCH_REF, exists, mirrorLock, UNBORN_BRANCH } from "./mirror-cache.ts";
@@ -52,8 +53,11 @@ async function fetchShared(git: Git, remote: RepositoryUrl, timeoutMs: number | 
   const askedAt = Date.now();
   const lock = mirrorLock(git);
   const everything = fetchCommand(git, remote, { refspecs: EVERYTHING, timeoutMs });
+  // The first fetch is a clone, and may take long; those after it bring little. One with a limit is watched by nobody.
+  const isWatched =
+    git.onProgress !== undefined && timeoutMs === undefined && !(await exists(stampFile(folder)));
   try {
-    if (await runIfUnlocked(lock, everything)) {
+    if (!isWatched && (await runIfUnlocked(lock, everything))) {
       await stampFetch(folder, askedAt);
       return;
     }
@@ -61,12 +65,21 @@ async function fetchShared(git: Git, remote: RepositoryUrl, timeoutMs: number | 
       const last = Number(await readFile(stampFile(folder), "utf8").catch(() => "0"));
       if (last >= askedAt && last <= Date.now()) return;
       const startedAt = Date.now();
-      await run(everything);
+      await (isWatched ? runWatched(git, remote, everything) : run(everything));
       await stampFetch(folder, startedAt);
     });
   } catch (error) {
     if (!isWithoutHead(error)) throw await explainLock(error, folder);
     await withFileLock(lock, () => fetchWithoutHead(git, remote, timeoutMs));
+  }
+}
+
+async function runWatched(git: Git, { url }: RepositoryUrl, command: Command): Promise<void> {
+  const args = command.args.flatMap((arg) => (arg === "--quiet" ? [arg, "--progress"] : [arg]));
+  try {
+    await runWithProgress({ ...command, args }, (progress) => git.onProgress?.(url, progress));
+  } finally {
+    git.onProgress?.(url, undefined);
   }
 }
 

@@ -14,6 +14,8 @@ export interface CliContext {
   readonly print: (text: string) => void;
   /** A line on standard error; the newline is added. */
   readonly warn: (text: string) => void;
+  /** A line on a terminal that the next one replaces, `""` with nothing; undefined where nobody watches. */
+  readonly showStatus?: (text: string) => void;
 }
 
 /** What `configure` gets. */

@@ -5,6 +5,7 @@
  */
 import { run, runInherited, type Command } from "../io.ts";
 import { explainLock } from "./lock-files.ts";
+import type { TransferProgress } from "./progress.ts";
 import { tokenEnvironment } from "./tokens.ts";
 
 const HOOKS_OFF = "core.hooksPath=/dev/null";
@@ -73,6 +74,8 @@ export interface Git {
   readonly env: Environment;
   /** Aborting it ends the calls that are under way. */
   readonly signal: AbortSignal | undefined;
+  /** Told how far a long transfer is, for a person who waits for it; `undefined` at its end. */
+  readonly onProgress: OnTransfer | undefined;
   /** Runs git; resolves to its standard output. */
   run(call: GitCall): Promise<string>;
   /** Runs git where a non-zero exit is an answer (0, 1, 2 and 128 unless the call says others); resolves to output and status. */
@@ -94,6 +97,8 @@ export interface Git {
   until(signal: AbortSignal): Git;
 }
 
+export type OnTransfer = (url: string, progress: TransferProgress | undefined) => void;
+
 export interface GitCall {
   readonly args: readonly string[];
   readonly env?: Environment;
@@ -110,15 +115,17 @@ export function openGit(options: {
   readonly folder: string;
   readonly env: Environment;
   readonly signal?: AbortSignal | undefined;
+  readonly onProgress?: OnTransfer | undefined;
 }): Git {
-  const { folder, env, signal } = options;
-  return gitOf({ folder, env, signal, added: {}, bareFolder: undefined });
+  const { folder, env, signal, onProgress } = options;
+  return gitOf({ folder, env, signal, onProgress, added: {}, bareFolder: undefined });
 }
 
 interface Shared {
   readonly folder: string;
   readonly env: Environment;
   readonly signal: AbortSignal | undefined;
+  readonly onProgress: OnTransfer | undefined;
   /** Of `env`, what was added to the program's. */
   readonly added: Environment;
   /** A bare repository that was named. */
@@ -126,7 +133,7 @@ interface Shared {
 }
 
 function gitOf(shared: Shared): Git {
-  const { folder, env, signal, added } = shared;
+  const { folder, env, signal, onProgress, added } = shared;
   const isBare = folder === shared.bareFolder;
   const callEnv = { ...env, ...SAFE_ENVIRONMENT, ...added, ...tokenEnvironment(env) };
   const explained = <Result>(ending: Promise<Result>): Promise<Result> =>
@@ -139,6 +146,7 @@ function gitOf(shared: Shared): Git {
     isBare,
     env,
     signal,
+    onProgress,
     command,
     run: (call) => explained(run(command(call))),
     status: (call) =>

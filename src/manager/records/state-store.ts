@@ -8,7 +8,7 @@
  */
 import { CollectiveError } from "../../errors.ts";
 import { lockedBy, lockIn, removeWhenDead } from "../../git/lock-files.ts";
-import { ensureOwnRepository, ownGit } from "../../git/own-repository.ts";
+import { ensureOwnRepository, ownGit, readOwnBranch } from "../../git/own-repository.ts";
 
 /** What the state holds at one revision. */
 export interface StateSnapshot {
@@ -207,7 +207,7 @@ function data(text: string): string {
 }
 
 async function readSnapshot(directory: string, known: StateSnapshot | undefined): Promise<StateSnapshot> {
-  const revision = await readRevision(directory);
+  const revision = await readOwnBranch(directory, BRANCH);
   if (revision === null) return { revision: null, files: new Map() };
   if (revision === known?.revision) return known;
   const args = ["ls-tree", "-r", "-z", "--full-tree", revision];
@@ -217,15 +217,6 @@ async function readSnapshot(directory: string, known: StateSnapshot | undefined)
     listing.map((entry) => entry.oid),
   );
   return { revision, files: new Map(listing.map((entry, index) => [entry.file, contents[index] ?? ""])) };
-}
-
-async function readRevision(directory: string): Promise<string | null> {
-  return ownGit({
-    directory,
-    args: ["rev-parse", "--verify", "--quiet", BRANCH],
-    allowedExitCodes: [0, 1],
-    parse: (stdout, exitCode) => (exitCode === 0 ? stdout.trim() : null),
-  });
 }
 
 function parseListing(stdout: string): { oid: string; file: string }[] {
