@@ -283,6 +283,7 @@ export function startProgram(
   child.stdin.on("error", () => undefined); // the program ended first: `ended` says why
   const ended = new Promise<CollectiveError | undefined>((resolve) => {
     child.on("error", (error: NodeJS.ErrnoException) => {
+      if (child.pid === undefined) tree.unwatch();
       resolve(processError(command, { code: error.code, timedOut: false, stderr, cause: error }));
     });
     child.on("close", (exitCode, signal) => {

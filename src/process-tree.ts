@@ -18,7 +18,7 @@ const POLL_MS = 10;
 export interface ProcessTree {
   /** For the environment of the program. */
   readonly env: Readonly<Record<string, string>>;
-  /** From now on the tree ends with this process, unless that is killed. */
+  /** From now on the tree ends with this process, unless that is killed. Without a pid its environment alone tells who is in it. */
   watch(pid: number | undefined): void;
   /** Sends a signal to all of it. */
   end(signal: NodeJS.Signals): void;
@@ -30,17 +30,17 @@ export function openProcessTree(): ProcessTree {
   const mark = `${MARK}=${randomUUID()}`;
   let root: number | undefined;
   const end = (signal: NodeJS.Signals): void => {
-    if (root !== undefined) signalAll(membersOf(root, mark), signal);
+    signalAll(membersOf(root, mark), signal);
   };
   const watched: Watched = {
     end,
-    isEmpty: () => root === undefined || membersOf(root, mark).length === 0,
+    isEmpty: () => membersOf(root, mark).length === 0,
   };
   return {
     env: { [MARK]: mark.slice(MARK.length + 1) },
     watch: (pid) => {
       root = pid;
-      if (pid !== undefined) addWatched(watched);
+      addWatched(watched);
     },
     end,
     unwatch: () => {
@@ -60,7 +60,7 @@ function signalAll(pids: readonly number[], signal: NodeJS.Signals): void {
 }
 
 /** All of our session that bear the mark, and their children and children's children. */
-function membersOf(root: number, mark: string): readonly number[] {
+function membersOf(root: number | undefined, mark: string): readonly number[] {
   const session = readProcessStat(process.pid)?.session;
   const parents = new Map<number, number>();
   const members = new Set<number>();
@@ -98,7 +98,8 @@ const SIGNALS = ["SIGINT", "SIGTERM", "SIGHUP"] as const;
 
 function addWatched(watched: Watched): void {
   if (running.size === 0) {
-    for (const signal of SIGNALS) process.on(signal, endBySignal);
+    // First, since a listener of `once` is gone when those behind it run.
+    for (const signal of SIGNALS) process.prependListener(signal, endBySignal);
     process.on("exit", endAll);
   }
   running.add(watched);

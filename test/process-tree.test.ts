@@ -141,6 +141,24 @@ for (const signal of ["SIGTERM", "SIGINT", "SIGHUP"] as const) {
   });
 }
 
+t.test("who listens to the signal decides", async (t) => {
+  const file = path.join(t.testdir({}), "listen.ts");
+  const seconds = `2.${randomInt(100_000, 999_999)}`;
+  writeFiles(path.dirname(file), {
+    "listen.ts": `import { run } from ${JSON.stringify(path.resolve("src/io.ts"))};
+      process.once("SIGTERM", () => process.stdout.write("heard"));
+      await run({ file: "sh", args: ["-c", "sleep ${seconds}; echo done"], parse: (text) => process.stdout.write(text) });`,
+  });
+  const child = spawn(process.execPath, [file], { stdio: ["ignore", "pipe", "inherit"] });
+  let said = "";
+  child.stdout.setEncoding("utf8").on("data", (text: string) => (said += text));
+  const ended = new Promise((resolve) => child.on("close", resolve));
+  await until(() => processesWith(seconds).length > 0);
+  child.kill("SIGTERM");
+  t.equal(await ended, 0);
+  t.equal(said, "hearddone\n");
+});
+
 t.test("a program asks on the terminal of its caller", (t) => {
   const child = `import { run } from ${JSON.stringify(path.resolve("src/io.ts"))};
     const answer = await run({ file: "sh", args: ["-c", "printf 'Passphrase: ' > /dev/tty; read -r line < /dev/tty; echo $line"] });

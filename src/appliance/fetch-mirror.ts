@@ -53,7 +53,7 @@ async function fetchShared(git: Git, remote: RepositoryUrl, timeoutMs: number | 
   const askedAt = Date.now();
   const lock = mirrorLock(git);
   const everything = fetchCommand(git, remote, { refspecs: EVERYTHING, timeoutMs });
-  // The first fetch is a clone, and may take long; those after it bring little.
+  // The first fetch is a clone, and may take long; those after it bring little. One with a limit is watched by nobody.
   const isWatched =
     git.onProgress !== undefined && timeoutMs === undefined && !(await exists(stampFile(folder)));
   try {
@@ -181,7 +181,7 @@ function unreachable(url: string, error: unknown): CollectiveError {
   const message = isLate ? "it did not answer in time" : (said ?? messageOf(error));
   return new CollectiveError("REPOSITORY_UNREACHABLE", `cannot fetch from ${url}: ${message}`, {
     data: { url },
-    hint: `try \`git ls-remote ${url}\``,
+    hint: `try \`git ls-remote ${/[^\w@%+=:,./~-]/.test(url) ? `'${url}'` : url}\``,
     cause: error,
   });
 }

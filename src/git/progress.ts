@@ -5,6 +5,7 @@
  */
 import { messageOf } from "../errors.ts";
 import { processError, type Command } from "../io.ts";
+import { openProcessTree } from "../process-tree.ts";
 
 export interface TransferProgress {
   /** `remote` is the other side's preparation. */
@@ -17,7 +18,7 @@ export interface TransferProgress {
 const SILENCE_MS = 600_000;
 
 /**
- * Runs a command of a `Git` with `--progress` among its arguments (behind `timeout`, where it is to end with all its helpers).
+ * Runs a command of a `Git` with `--progress` among its arguments.
  * Its `timeoutMs` is how long it may print nothing, not how long it may take; it has no input, and no exit code but 0 is allowed.
  * @throws CollectiveError PROCESS_MISSING, PROCESS_TIMED_OUT, PROCESS_FAILED.
  */
@@ -27,7 +28,11 @@ export async function runWithProgress(
 ): Promise<void> {
   // Loaded only here: without a terminal nothing of it is needed.
   const { simpleGit } = await import("simple-git");
-  const env = environmentOf(command);
+  const tree = openProcessTree();
+  const env = { ...environmentOf(command), ...tree.env };
+  const onAbort = (): void => {
+    tree.end("SIGTERM");
+  };
   let exit: { readonly exitCode: number | null; readonly stderr: string } | undefined;
   const library = simpleGit({
     binary: command.file,
@@ -48,10 +53,17 @@ export async function runWithProgress(
     unsafe: OURS_TO_CHECK,
     allowEnvironment: Object.keys(env),
   });
+  tree.watch(undefined);
+  command.signal?.addEventListener("abort", onAbort);
   try {
     await library.env(env).raw([...command.args]);
   } catch (error) {
+    // simple-git ends git alone, when it has said nothing for too long.
+    tree.end("SIGTERM");
     throw failure(command, error, exit);
+  } finally {
+    tree.unwatch();
+    command.signal?.removeEventListener("abort", onAbort);
   }
 }
 
