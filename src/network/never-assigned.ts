@@ -18,38 +18,35 @@ export function checkNeverAssigned(context: BuildContext, topology: Topology): v
   };
   for (const component of context.tree.components.values()) {
     for (const [name, { elements }] of component.parameters) {
-      if (elements.some((element) => typeof element !== "string"))
-        checkElements(context, component, { name, elements }, reasonFor);
+      for (const element of elements)
+        if (typeof element !== "string" && checkElement(context, component, { name, element }, reasonFor))
+          break;
     }
   }
 }
 
-function checkElements(
+/** True when the element waits for something that never comes, which is reported. */
+function checkElement(
   context: BuildContext,
   component: Component,
-  { name, elements }: { readonly name: string; readonly elements: readonly Element[] },
+  { name, element }: { readonly name: string; readonly element: Exclude<Element, string> },
   reasonFor: (path: string) => string | undefined,
-): void {
+): boolean {
   const own = joinPath(component.path, name);
-  const seen = new Set<string>();
-  for (const element of elements) {
-    if (typeof element === "string") continue;
-    for (const path of element.waitsFor) {
-      if (path === own || seen.has(path)) continue;
-      seen.add(path);
-      const reason = reasonFor(path);
-      if (reason === undefined) continue;
-      report(context, {
-        code: "NETWORK_NEVER_ASSIGNED",
-        message: `${joinPath(displayPath(component.path, context.tree.appliance), name)} is made from ${path}, which never has a value: ${reason}`,
-        place: placeOf(component, name),
-        hint: path.endsWith(".defaultroute")
-          ? "take another value, or set it in CVL"
-          : "name the interface in a vanIF, or set its address in CVL",
-      });
-      return;
-    }
+  for (const path of element.waitsFor) {
+    const reason = path === own ? undefined : reasonFor(path);
+    if (reason === undefined) continue;
+    report(context, {
+      code: "NETWORK_NEVER_ASSIGNED",
+      message: `${joinPath(displayPath(component.path, context.tree.appliance), name)} is made from ${path}, which never has a value: ${reason}`,
+      place: placeOf(component, name),
+      hint: path.endsWith(".defaultroute")
+        ? "take another value, or set it in CVL"
+        : "name the interface in a vanIF, or set its address in CVL",
+    });
+    return true;
   }
+  return false;
 }
 
 const NEEDS_SEGMENT: ReadonlySet<string> = new Set(["ip", "subnet", "netmask", "defaultroute"]);

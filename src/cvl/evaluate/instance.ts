@@ -79,7 +79,10 @@ export class Instance implements Component {
   }
 
   get parameters(): ReadonlyMap<string, Parameter> {
-    return new ParameterView(this.type.layout, (slot, position) => this.parameterAt(slot, position));
+    return new ParameterView(
+      this.type.layout,
+      (slot, position) => new InstanceParameter(this, slot, position),
+    );
   }
 
   /** Full path of a parameter of this component. */
@@ -115,19 +118,45 @@ export class Instance implements Component {
     }
     return undefined;
   }
+}
 
-  private parameterAt(slot: Slot, position: number): Parameter {
-    const { required, sensitive, assignable, declared } = slot;
-    const winner = this.defaulted?.has(position) === true ? undefined : this.candidate(slot.name);
-    const assigned =
-      winner === undefined
-        ? null
-        : {
-            file: winner.assignment.file,
-            start: winner.assignment.syntax.start,
-            end: winner.assignment.syntax.end,
-          };
-    return { elements: this.elementsAt(position), required, sensitive, assignable, declared, assigned };
+/** One parameter of an instance: what of it is looked up when it is asked for. */
+class InstanceParameter implements Parameter {
+  private readonly instance: Instance;
+  private readonly slot: Slot;
+  private readonly position: number;
+
+  constructor(instance: Instance, slot: Slot, position: number) {
+    this.instance = instance;
+    this.slot = slot;
+    this.position = position;
+  }
+
+  get elements(): readonly Element[] {
+    return this.instance.elementsAt(this.position);
+  }
+
+  get required(): boolean {
+    return this.slot.required;
+  }
+
+  get sensitive(): boolean {
+    return this.slot.sensitive;
+  }
+
+  get assignable(): boolean {
+    return this.slot.assignable;
+  }
+
+  get declared(): Place {
+    return this.slot.declared;
+  }
+
+  get assigned(): Place | null {
+    if (this.instance.defaulted?.has(this.position) === true) return null;
+    const assignment = this.instance.candidate(this.slot.name)?.assignment;
+    if (assignment === undefined) return null;
+    return { file: assignment.file, start: assignment.syntax.start, end: assignment.syntax.end };
   }
 }
 
@@ -142,12 +171,12 @@ export function instantiate(
   const pending = [new Instance("", root.name, parts)];
   for (let instance = pending.pop(); instance !== undefined; instance = pending.pop()) {
     instances.set(instance.path, instance);
-    if (work.isExhausted) break;
     // Every component is looked up in what the objects around it assign.
     const { overlays, type, shape } = instance;
     work.spend(
       type.members.list.length * (overlays.length + type.targets.length) * LOOKUP + shape.values.length,
     );
+    if (work.isExhausted) break;
     const children = createChildren(instance, shapes);
     instance.instances = children;
     for (let index = children.length - 1; index >= 0; index -= 1) {
