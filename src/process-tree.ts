@@ -119,13 +119,21 @@ function endBySignal(signal: NodeJS.Signals): void {
   process.kill(process.pid, signal);
 }
 
-/** Nothing else happens in this process any more, so it may wait. */
+/**
+ * Nothing else happens in this process any more, so it may wait. Asked again and again: what was being started while the
+ * processes were listed is in the next list.
+ */
 function endAll(): void {
-  for (const watched of running) watched.end("SIGTERM");
+  if (endsWithin(LAST_GRACE_MS, "SIGTERM")) return;
+  endsWithin(LAST_GRACE_MS, "SIGKILL");
+}
+
+function endsWithin(ms: number, signal: NodeJS.Signals): boolean {
   const pause = new Int32Array(new SharedArrayBuffer(4));
-  for (const until = Date.now() + LAST_GRACE_MS; Date.now() < until;) {
-    if ([...running].every((watched) => watched.isEmpty())) return;
+  for (const until = Date.now() + ms; Date.now() < until;) {
+    for (const watched of running) watched.end(signal);
+    if ([...running].every((watched) => watched.isEmpty())) return true;
     Atomics.wait(pause, 0, 0, POLL_MS);
   }
-  for (const watched of running) watched.end("SIGKILL");
+  return false;
 }
