@@ -5,7 +5,7 @@ import { machineName } from "../network/paths.ts";
 import { ACTION_KINDS } from "../plan/action-kinds.ts";
 import type { Plan } from "../plan/plan.ts";
 import { confirm } from "./confirm.ts";
-import { changeNetwork, type ChangeResult } from "../manager/apply/change-network.ts";
+import { changeNetwork, type ChangeResult, type HostsBefore } from "../manager/apply/change-network.ts";
 import { loadSiteAppliance } from "../manager/change/load-site-appliance.ts";
 import { summarizeActions } from "../manager/rollout/rollout-report.ts";
 import type { TimelineSummary } from "../manager/change/timeline.ts";
@@ -73,9 +73,9 @@ async function runChange(
       progress,
       limits: { readyMs },
       takeOver: flags.takeOver ?? false,
-      onDecided: async (plan) => {
+      onDecided: async (plan, hosts) => {
         for (const { message } of plan.warnings) context.warn(`warning: ${message}`);
-        await confirm(context, takenAway(plan), flags);
+        await confirm(context, takenAway(plan, hosts), flags);
         await network.register({ onWait: context.warn });
       },
     });
@@ -88,13 +88,16 @@ async function runChange(
 }
 
 /** What is gone, or put aside, afterwards. A replacement is not: its data stays. */
-function takenAway({ actions }: Plan): readonly string[] {
+function takenAway({ actions }: Plan, hosts: HostsBefore): readonly string[] {
   return actions
     .filter(({ kind, class: severity }) => severity === "data" || ACTION_KINDS[kind].isFinal === true)
     .map((action) => {
       const device = "device" in action ? ` ${action.device ?? ""} of` : "";
       const why = action.reasons.map(({ text }) => text).join("; ");
-      return `${ACTION_KINDS[action.kind].words}${device} ${machineName(action.component ?? "")}: ${why}`;
+      const { component = "" } = action;
+      const host = hosts.get(component);
+      const where = host === undefined ? "" : ` on ${host}`;
+      return `${ACTION_KINDS[action.kind].words}${device} ${machineName(component)}${where}: ${why}`;
     });
 }
 

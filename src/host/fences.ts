@@ -30,17 +30,13 @@ export function createFenceCheck(folders: HostFolders): FenceCheck {
       if (last.site !== undefined && site !== undefined && site !== last.site)
         throw otherSite({ networkId, site, owner: last.site });
       if (token < last.token) throw fenced({ networkId, token, highest: last.token });
-      const next = { token, ...withSite(site ?? last.site) };
+      const next: KnownFence = { token, site: site ?? last.site };
       if (token > last.token || next.site !== last.site) {
         await mkdir(path.dirname(file), { recursive: true });
         await writeFileAtomically(file, JSON.stringify({ format: 1, ...next }));
       }
       known.set(networkId, next);
     });
-}
-
-function withSite(site: string | undefined): Pick<KnownFence, "site"> {
-  return site === undefined ? {} : { site };
 }
 
 function fenced(data: { networkId: string; token: number; highest: number }): CollectiveError {

@@ -15,27 +15,14 @@ import { execFileSync, spawn } from "node:child_process";
 import path from "node:path";
 import { test } from "tap";
 import { loadAppliance } from "../../src/appliance/load.ts";
-import { openMirror, type Mirror } from "../../src/appliance/mirror.ts";
+import type { Mirror } from "../../src/appliance/mirror.ts";
 import { mirrorFolder } from "../../src/appliance/mirror-cache.ts";
 import { openStateStore } from "../../src/manager/records/state-store.ts";
 import { publish } from "../../src/publish/publish.ts";
 import { createRepository } from "../../src/setup/create.ts";
-import { makeDisk, writeAppliance } from "./appliance-fixture.ts";
+import { makeDisk, withMirror, writeAppliance } from "./appliance-fixture.ts";
 import { eachObject } from "./each-object.ts";
 import { git, gitAt, makeVersions, scratch, writeFiles } from "../git/git-fixture.ts";
-
-async function withMirror<Result>(
-  url: string,
-  cache: string,
-  work: (mirror: Mirror) => Promise<Result>,
-): Promise<Result> {
-  const mirror = await openMirror(url, { git: gitAt(), cache });
-  try {
-    return await work(mirror);
-  } finally {
-    await mirror.close();
-  }
-}
 
 const VERSIONS = [1, 2, 3].map((number) => ({ n: `${number}\n`, "sub/same": "same\n" }));
 

@@ -19,27 +19,13 @@ import { openGitObjects } from "../../src/git/objects.ts";
 import type { TransferProgress } from "../../src/git/progress.ts";
 import { commitFiles } from "../../src/git/tree.ts";
 import { loadAppliance } from "../../src/appliance/load.ts";
-import { openMirror, type Mirror } from "../../src/appliance/mirror.ts";
+import { openMirror } from "../../src/appliance/mirror.ts";
 import { publish } from "../../src/publish/publish.ts";
 import { createRepository } from "../../src/setup/create.ts";
 import { initRepositoryFolder } from "../../src/publish/repository-folder.ts";
-import { makeDisk, sha256, writeAppliance } from "./appliance-fixture.ts";
+import { makeDisk, sha256, withMirror, writeAppliance } from "./appliance-fixture.ts";
 import { gitWith, serveHere } from "../serve/served.ts";
 import { git, gitSucceeds, makeVersions, scratch, writeFiles, gitAt } from "../git/git-fixture.ts";
-
-/** Opens a mirror for the length of `work`. */
-async function withMirror<Result>(
-  url: string,
-  cache: string,
-  work: (mirror: Mirror) => Promise<Result>,
-): Promise<Result> {
-  const mirror = await openMirror(url, { git: gitAt(), cache });
-  try {
-    return await work(mirror);
-  } finally {
-    await mirror.close();
-  }
-}
 
 const CHILD = "CUI_TEST_MIRROR_CHILD";
 

@@ -18,12 +18,12 @@ interface Shell {
   readonly site: string;
   readonly hosts: readonly MemoryHost[];
   /** Runs one command line, in the site unless it says another folder. */
-  cui(
+  readonly cui: (
     line: string,
     env?: Record<string, string>,
     cwd?: string,
     answer?: string,
-  ): Promise<{ status: number; out: string; err: string }>;
+  ) => Promise<{ status: number; out: string; err: string }>;
 }
 
 const VM = `format: 1
@@ -106,6 +106,21 @@ async function publish(shell: Shell, name: string, content: string): Promise<voi
   const created = await shell.cui(`create ${repository}`, env);
   const published = await shell.cui(`publish ${repository} ${path.join(work, `${name}.cvl`)}`, env);
   if (published.status !== 0) throw new Error(created.err + published.err);
+}
+
+/** A host, tags and public addresses. */
+async function addResources(
+  shell: Shell,
+  cui: (line: string) => ReturnType<Shell["cui"]> = shell.cui,
+): Promise<void> {
+  for (const line of [
+    `host add h1 unix:${shell.folder}/h1.sock`,
+    "vlan add 100-109",
+    "address add 203.0.113.10-203.0.113.20 --subnet 203.0.113.0/24 --gateway 203.0.113.1 --vlan 900",
+  ]) {
+    const { status, err } = await cui(line);
+    if (status !== 0) throw new Error(`cui ${line}: ${err}`);
+  }
 }
 
 function listen(host: MemoryHost, socketPath: string): Promise<Server> {
@@ -245,15 +260,8 @@ test("two sites with files of one name on the same hosts never meet", async (t) 
   const inFirst = (line: string): ReturnType<Shell["cui"]> => shell.cui(line, SECRET);
   const inSecond = (line: string, state: string): ReturnType<Shell["cui"]> =>
     shell.cui(line, { ...SECRET, CUI_STATE: path.join(shell.folder, state) }, second);
-  const setUp = [
-    `host add h1 unix:${shell.folder}/h1.sock`,
-    "vlan add 100-109",
-    "address add 203.0.113.10-203.0.113.20 --subnet 203.0.113.0/24 --gateway 203.0.113.1 --vlan 900",
-  ];
-  for (const line of setUp) {
-    t.equal((await inFirst(line)).status, 0);
-    t.equal((await inSecond(line, "second.git")).status, 0);
-  }
+  await addResources(shell, inFirst);
+  await addResources(shell, (line) => inSecond(line, "second.git"));
   t.equal((await inFirst("start office.cvl")).status, 0);
   const running = shell.hosts.flatMap((host) => host.running());
   for (const line of [
@@ -287,12 +295,7 @@ test("two sites with files of one name on the same hosts never meet", async (t) 
 test("a reader that goes away does not cut a start in half", async (t) => {
   const shell = await openShell(t);
   for (const name of ["DNS", "Firewall", "Web"]) await publish(shell, name, `${name} one`);
-  const setUp = [
-    `host add h1 unix:${shell.folder}/h1.sock`,
-    "vlan add 100-109",
-    "address add 203.0.113.10-203.0.113.20 --subnet 203.0.113.0/24 --gateway 203.0.113.1 --vlan 900",
-  ];
-  for (const line of setUp) t.equal((await shell.cui(line)).status, 0);
+  await addResources(shell);
   const env = { ...process.env, ...SECRET, CUI_STATE: path.join(shell.folder, "state.git") };
   const child = spawn(process.execPath, [CUI, "start", "office.cvl"], { cwd: shell.site, env });
   for (const stream of [child.stdout, child.stderr]) {
@@ -368,13 +371,8 @@ test("bad words are usage, missing things one clear error", async (t) => {
 test("what takes machines or data away is confirmed; a network is removed and can come back", async (t) => {
   const shell = await openShell(t);
   for (const name of ["DNS", "Firewall", "Web"]) await publish(shell, name, `${name} one`);
-  const setUp = [
-    `host add h1 unix:${shell.folder}/h1.sock`,
-    "vlan add 100-109",
-    "address add 203.0.113.10-203.0.113.20 --subnet 203.0.113.0/24 --gateway 203.0.113.1 --vlan 900",
-    "start office.cvl",
-  ];
-  for (const line of setUp) t.equal((await shell.cui(line, SECRET)).status, 0, line);
+  await addResources(shell);
+  t.equal((await shell.cui("start office.cvl", SECRET)).status, 0);
   const running = (): string[] => shell.hosts.flatMap((host) => host.running());
   const all = running();
 
@@ -383,12 +381,12 @@ test("what takes machines or data away is confirmed; a network is removed and ca
   const unasked = await shell.cui("update office.cvl", SECRET);
   t.match(
     [unasked.status, unasked.err],
-    [1, /UTILITY_NOT_CONFIRMED[^]*remove w: no longer declared[^]*--yes/],
+    [1, /UTILITY_NOT_CONFIRMED[^]*remove w on h1: no longer declared[^]*--yes/],
   );
   const denied = await shell.cui("update office.cvl", SECRET, shell.site, "no");
   t.match(
     [denied.status, denied.err],
-    [1, /remove w: no longer declared[^]*UTILITY_NOT_CONFIRMED: nothing was changed/],
+    [1, /remove w on h1: no longer declared[^]*UTILITY_NOT_CONFIRMED: nothing was changed/],
   );
   t.same(running(), all);
   t.equal((await shell.cui("update office.cvl", SECRET, shell.site, "yes")).status, 0);

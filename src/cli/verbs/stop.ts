@@ -33,7 +33,7 @@ async function runStop(
   { cvl, component, flags }: { cvl: string; component: string | undefined; flags: Flags },
 ): Promise<void> {
   const stopMs = parseTimeout(flags.timeout);
-  const manager = await openManager(context, { writes: true });
+  const manager = await openManager(context);
   const { networkId, file } = nameNetwork(manager, { cwd: context.cwd, cvl, object: flags.object });
   const progress = createProgressView(context, { quiet: flags.json === true });
   try {

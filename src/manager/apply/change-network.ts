@@ -57,8 +57,11 @@ export interface ChangeOptions {
   readonly limits?: Partial<Limits>;
   readonly takeOver?: boolean;
   /** Called when everything was decided and nothing done yet; a rejection ends it there. */
-  readonly onDecided?: (plan: Plan) => Promise<void>;
+  readonly onDecided?: (plan: Plan, hosts: HostsBefore) => Promise<void>;
 }
+
+/** Where each machine is, or was last: its data stays there. */
+export type HostsBefore = ReadonlyMap<ComponentPath, string>;
 
 export interface ChangeResult {
   readonly networkId: string;
@@ -152,7 +155,7 @@ async function decideAndReserve(change: Change): Promise<{ decision: Decision; o
       ),
     );
     await prepareImages({ ...change, fence, decision });
-    await change.onDecided?.(decision.plan);
+    await change.onDecided?.(decision.plan, hostsBefore(observed));
     const records = settledRecords(state, observed);
     try {
       const journal = await timeline.measure("reserve", () =>
@@ -185,6 +188,10 @@ async function decideAndReserve(change: Change): Promise<{ decision: Decision; o
   throw new CollectiveError("STATE_CONFLICT", "other networks changed what is free again and again", {
     hint: "run the command again",
   });
+}
+
+function hostsBefore({ machines }: ObservedNetwork): HostsBefore {
+  return new Map([...machines].map(([component, { host }]) => [component, host]));
 }
 
 const OUTDATED = new Error("decided on an outdated state");

@@ -24,11 +24,12 @@ import {
   parseAddress,
   parseSubnet,
   isHostAddress,
+  overlaps,
   subnetSize,
   type Subnet,
 } from "../../network/ipv4.ts";
 import { staticMac, staticAddress, staticSubnet } from "./static-addresses.ts";
-import { derivedSubnet, requireApart, subnetsMeet } from "./subnets.ts";
+import { derivedSubnet, parseSubnets, requireApart } from "./subnets.ts";
 
 export interface AllocateOptions {
   readonly networkId: string;
@@ -84,32 +85,42 @@ function allocateSegments(
     ...Object.values(kept.segments).map((segment) => segment.tag),
   ]);
   if (inventory.external?.tag != null) used.add(inventory.external.tag);
+  const set = staticSubnets(wanted);
+  const occupied = parseSubnets([
+    ...Object.values(kept.segments).map(({ subnet }) => subnet),
+    ...set.values(),
+    inventory.external?.subnet ?? "",
+  ]);
   for (const id of Object.keys(description.segments)) {
     if (id === EXTERNAL_SEGMENT) {
       segments[id] = externalSegment(inventory);
       continue;
     }
-    const fixed = staticSubnet(wanted.filter((entry) => entry.description.segment === id));
-    const isFree = (tag: number): boolean =>
-      !used.has(tag) &&
-      (fixed !== undefined || isApart(derivedSubnet(inventory.subnets, tag), segments, inventory));
+    const fixed = set.get(id);
+    // A tag whose subnet is the provider's, or one that CVL gave another segment, is passed over.
+    const isFree = (tag: number): boolean => {
+      const derived = derivedSubnet(inventory.subnets, tag);
+      return !used.has(tag) && (fixed !== undefined || !occupied.some((other) => overlaps(other, derived)));
+    };
     const tag = kept.segments[id]?.tag ?? inventory.vlans.find(isFree);
     if (tag === undefined) throw vlansExhausted(inventory, description);
     used.add(tag);
-    segments[id] = { tag, subnet: fixed ?? derivedSubnet(inventory.subnets, tag) };
+    segments[id] = { tag, subnet: fixed ?? formatSubnet(derivedSubnet(inventory.subnets, tag)) };
   }
   requireApart(segments, inventory);
   return segments;
 }
 
-/** A tag whose subnet is the provider's, or one that CVL gave another segment, is passed over. */
-function isApart(
-  subnet: string,
-  segments: Readonly<Record<SegmentId, SegmentAllocation>>,
-  { external }: AllocateOptions["inventory"],
-): boolean {
-  const others = [...Object.values(segments).map((segment) => segment.subnet), external?.subnet ?? ""];
-  return !others.some((other) => subnetsMeet(subnet, other));
+/** What CVL sets, by segment. */
+function staticSubnets(wanted: readonly Wanted[]): ReadonlyMap<SegmentId, string> {
+  const ofSegment = Map.groupBy(wanted, ({ description }) => description.segment);
+  return new Map(
+    [...ofSegment].flatMap(([id, interfaces]) => {
+      if (id === null || id === EXTERNAL_SEGMENT) return [];
+      const subnet = staticSubnet(interfaces);
+      return subnet === undefined ? [] : [[id, subnet] as const];
+    }),
+  );
 }
 
 function externalSegment(inventory: AllocateOptions["inventory"]): SegmentAllocation {
