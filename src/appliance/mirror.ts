@@ -84,6 +84,8 @@ export async function openMirror(
     ));
   const fetch = (): Promise<void> =>
     (fetched ??= fetchMirror(git, remote, options.fetchTimeoutMs).then(() => mended.refresh()));
+  let origin: Promise<ObjectOrigin> | undefined;
+  const originOf = (): Promise<ObjectOrigin> => (origin ??= findOrigin(git, remote));
   const files = (commit: string): CommitFiles => ({
     readFile: (file, limit) => mended.read((reader) => reader.files(commit).readFile(file, limit)),
     listFolder: (folder) => mended.read((reader) => reader.files(commit).listFolder(folder)),
@@ -109,7 +111,7 @@ export async function openMirror(
       if ((await infoOf(commit))?.type !== "commit") throw commitMissing(remote.url, commit);
     },
     ensureObjects: (commit, wanted) =>
-      fetchObjects({ git, remote, commit, wanted, files: files(commit), lfsClient }),
+      fetchObjects({ git, remote, commit, wanted, originOf, files: files(commit), lfsClient }),
     objectStore: () => lfsStore(folder),
     close: async () => {
       await Promise.all([mended.close(), client?.then((opened) => opened.close())]);
@@ -139,11 +141,24 @@ async function readWithdrawn(
   }
 }
 
+/** Where a remote's objects come from: a folder's stores, or what speaks with its server. */
+type ObjectOrigin =
+  | { readonly kind: "http" }
+  | { readonly kind: "ssh" }
+  | { readonly kind: "local"; readonly stores: readonly PathStore[] };
+
+async function findOrigin(git: Git, remote: RepositoryUrl): Promise<ObjectOrigin> {
+  const reached = await reachedUrl(git, remote.url, "fetch");
+  if (reached.kind !== "local") return { kind: reached.kind };
+  return { kind: "local", stores: await readableStores(await repositoryAt(git, reached.folder)) };
+}
+
 interface FetchObjectsOptions {
   readonly git: Git;
   readonly remote: RepositoryUrl;
   readonly commit: string;
   readonly wanted: readonly WantedObject[];
+  readonly originOf: () => Promise<ObjectOrigin>;
   readonly files: CommitFiles;
   readonly lfsClient: () => Promise<LfsClient>;
 }
@@ -159,13 +174,11 @@ async function fetchObjects({
   const present = await Promise.all(wanted.map((object) => isWhole(object, store, rest.files)));
   const absent = wanted.filter((_, index) => present[index] !== true);
   if (absent.length === 0) return { fetchedBytes: 0 };
-  const reached = await reachedUrl(git, remote.url, "fetch");
-  if (reached.kind === "http")
-    return downloadObjects({ git, remote, commit, wanted: absent, ...rest }, store);
-  if (reached.kind === "ssh") return fetchRemoteObjects({ git, remote, commit, wanted: absent });
-  const from = await readableStores(await repositoryAt(git, reached.folder));
+  const origin = await rest.originOf();
+  if (origin.kind === "http") return downloadObjects({ remote, wanted: absent, ...rest }, store);
+  if (origin.kind === "ssh") return fetchRemoteObjects({ git, remote, commit, wanted: absent });
   const oids = absent.map(({ oid }) => oid);
-  return { fetchedBytes: await copyObjects({ oids, from, to: store, where: remote.url }) };
+  return { fetchedBytes: await copyObjects({ oids, from: origin.stores, to: store, where: remote.url }) };
 }
 
 /** Of another size than its pointer says, it is what a crash left: it goes, and is fetched again. */
@@ -187,7 +200,12 @@ async function isWhole(
  * @throws CollectiveError REPOSITORY_OBJECT_MISSING where there is no such pointer, and those of LfsClient.download
  */
 async function downloadObjects(
-  { remote, files, wanted, lfsClient }: FetchObjectsOptions,
+  {
+    remote,
+    files,
+    wanted,
+    lfsClient,
+  }: Pick<FetchObjectsOptions, "remote" | "files" | "wanted" | "lfsClient">,
   store: PathStore,
 ): Promise<{ readonly fetchedBytes: number }> {
   const pointers = await Promise.all(
@@ -207,7 +225,9 @@ async function fetchRemoteObjects({
   remote,
   commit,
   wanted,
-}: Omit<FetchObjectsOptions, "files" | "lfsClient">): Promise<{ readonly fetchedBytes: number }> {
+}: Pick<FetchObjectsOptions, "git" | "remote" | "commit" | "wanted">): Promise<{
+  readonly fetchedBytes: number;
+}> {
   const include = wanted.map(({ path: file }) => file.replace(/[\\*?[\]{}!,]/g, "?")).join(",");
   await run(
     git.command({

@@ -20,7 +20,8 @@ export async function ownStore(git: Git): Promise<PathStore> {
 
 /** Where objects may lie: `cui serve`, which lets nothing out of the served folder, keeps them inside whatever the setting says. */
 export async function readableStores(git: Git): Promise<readonly PathStore[]> {
-  return [await repositoryStore(git), lfsStore(await gitFolderOf(git))];
+  const [folder, storage] = await Promise.all([gitFolderOf(git), configValue(git, "lfs.storage")]);
+  return [storeAt(folder, storage), lfsStore(folder)];
 }
 
 /** git-lfs expands no `~`, and takes an empty value for none. */
