@@ -38,8 +38,8 @@ const upwardImports = rooms.slice(1).map((room, index) => ({
 }));
 
 const pure = ["cvl", "network", "plan"];
-const groundWithIo = ["io", "file-lock", "lock-file", "lock-owner", "process-identity"];
-const ground = ["errors", "diagnostics", "cache-folder", ...groundWithIo];
+const groundWithIo = ["io", "regular-file", "file-lock", "lock-file", "lock-owner", "process-identity"];
+const ground = ["errors", "diagnostics", "file-errors", "cache-folder", ...groundWithIo];
 
 module.exports = {
   forbidden: [

@@ -5,6 +5,7 @@
 import { randomUUID } from "node:crypto";
 import { appendFile, readFile } from "node:fs/promises";
 import { CollectiveError } from "../src/errors.ts";
+import { asFileError } from "../src/file-errors.ts";
 import { openGit } from "../src/git/git.ts";
 import type { Forge } from "../src/forge/forge.ts";
 import type { JobContext, JobResult } from "../src/forge/jobs/job.ts";
@@ -87,7 +88,8 @@ async function writeOutputs(
   await appendFile(file, lines.join(""));
 }
 
-function describe(error: unknown): string {
+function describe(thrown: unknown): string {
+  const error = asFileError(thrown) ?? thrown;
   if (!(error instanceof CollectiveError)) {
     return `::error title=internal error::${escape(error instanceof Error ? (error.stack ?? error.message) : String(error))}`;
   }

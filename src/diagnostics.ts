@@ -69,7 +69,6 @@ export type DiagnosticCode =
   | "VERSION_MOVED"
   | "VERSION_OBJECT_MISSING"
   | "VERSION_PACK_MISSING"
-  | "VERSION_TOO_LARGE"
   | "VERSION_WITHOUT_COMMIT"
   | "VERSION_WITHOUT_CVL"
   // a commit or a push that a hook looks at
@@ -108,6 +107,7 @@ export type DiagnosticCode =
   | "NETWORK_VM_UNRESOLVED"
   // plan
   | "PLAN_BLACKLISTED"
+  | "PLAN_DATA_DISK_MISSING"
   | "PLAN_DATA_DISK_SHRINKS"
   | "PLAN_NEEDS_OTHERS"
   // utility

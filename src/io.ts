@@ -10,6 +10,7 @@ import path from "node:path";
 import type { Readable, Writable } from "node:stream";
 import { execa } from "execa";
 import { CollectiveError } from "./errors.ts";
+import { openProcessTree, type ProcessTree } from "./process-tree.ts";
 
 /** What to run. `parse` turns what the program printed into the result; without it that is the text on standard output. */
 export interface Command<Result = string> {
@@ -21,7 +22,7 @@ export interface Command<Result = string> {
   readonly input?: string | Uint8Array;
   /** Default 10 minutes. */
   readonly timeoutMs?: number;
-  /** Aborting it ends the program (SIGTERM, then SIGKILL after 5 s). */
+  /** Aborting it ends the program with all that it started (SIGTERM, then SIGKILL after 5 s). */
   readonly signal?: AbortSignal;
   /** Exit codes that are no failure; default 0 alone. */
   readonly allowedExitCodes?: readonly number[];
@@ -42,21 +43,77 @@ export async function run<Result = string>(command: Command<Result>): Promise<Re
 async function runRaw(
   command: Command<unknown>,
 ): Promise<{ exitCode: number; stdout: string; stderr: string }> {
-  const result = await execa(command.file, [...command.args], {
+  const tree = openProcessTree();
+  if (command.signal?.aborted === true) throw processError(command, ABORTED);
+  const program = execa(command.file, [...command.args], {
     reject: false,
     stripFinalNewline: false,
-    timeout: command.timeoutMs ?? DEFAULT_TIMEOUT_MS,
+    cleanup: false,
     ...(command.cwd === undefined ? {} : { cwd: command.cwd }),
-    ...(command.env === undefined ? {} : { env: command.env }),
+    env: { ...command.env, ...tree.env },
     ...(command.input === undefined ? { stdin: "ignore" as const } : { input: command.input }),
-    ...(command.signal === undefined ? {} : { cancelSignal: command.signal }),
     maxBuffer: 256 * 1024 * 1024,
   });
+  tree.watch(program.pid);
+  const limits = limit(program, tree, command);
+  const result = await program.finally(() => {
+    limits.lift();
+    tree.unwatch();
+  });
   const allowed = command.allowedExitCodes ?? [0];
-  if (result.exitCode !== undefined && allowed.includes(result.exitCode)) {
+  const endedBy = limits.endedBy();
+  if (endedBy === undefined && result.exitCode !== undefined && allowed.includes(result.exitCode)) {
     return { exitCode: result.exitCode, stdout: result.stdout, stderr: result.stderr };
   }
-  throw processError(command, result);
+  // How it took our signal says nothing: git exits as it likes when its helper is ended first.
+  throw processError(command, endedBy === undefined ? result : { ...endedBy, stderr: result.stderr });
+}
+
+type Ending = Omit<ProgramResult, "stderr">;
+const ABORTED = { timedOut: false, signal: "SIGTERM", stderr: "" } as const;
+const TIMED_OUT = { timedOut: true } as const;
+const KILL_AFTER_MS = 5000;
+/** Then the pipes are closed on our side, whoever holds the other. */
+const LEAVE_AFTER_MS = 7000;
+
+/** Ends the whole tree when the time is over or the signal comes, and sees to it that the caller does not wait for ever. */
+function limit(
+  program: { readonly stdout: Readable | null; readonly stderr: Readable | null },
+  tree: ProcessTree,
+  { timeoutMs = DEFAULT_TIMEOUT_MS, signal }: Command<unknown>,
+): { endedBy(): Ending | undefined; lift(): void } {
+  let endedBy: Ending | undefined;
+  const timers: NodeJS.Timeout[] = [];
+  const endAs = (ending: Ending): void => {
+    if (endedBy !== undefined) return;
+    endedBy = ending;
+    tree.end("SIGTERM");
+    timers.push(
+      setTimeout(() => {
+        tree.end("SIGKILL");
+      }, KILL_AFTER_MS),
+      setTimeout(() => {
+        program.stdout?.destroy();
+        program.stderr?.destroy();
+      }, LEAVE_AFTER_MS),
+    );
+  };
+  const onAbort = (): void => {
+    endAs(ABORTED);
+  };
+  timers.push(
+    setTimeout(() => {
+      endAs(TIMED_OUT);
+    }, timeoutMs),
+  );
+  signal?.addEventListener("abort", onAbort);
+  return {
+    endedBy: () => endedBy,
+    lift: () => {
+      for (const timer of timers) clearTimeout(timer);
+      signal?.removeEventListener("abort", onAbort);
+    },
+  };
 }
 
 /**
@@ -67,13 +124,19 @@ async function runRaw(
 export async function runInherited(
   command: Pick<Command, "file" | "args" | "cwd" | "env" | "input">,
 ): Promise<number> {
-  const result = await execa(command.file, [...command.args], {
+  const tree = openProcessTree();
+  const program = execa(command.file, [...command.args], {
     reject: false,
+    cleanup: false,
     stdout: "inherit",
     stderr: "inherit",
     ...(command.input === undefined ? { stdin: "inherit" as const } : { input: command.input }),
     ...(command.cwd === undefined ? {} : { cwd: command.cwd }),
-    ...(command.env === undefined ? {} : { env: command.env }),
+    env: { ...command.env, ...tree.env },
+  });
+  tree.watch(program.pid);
+  const result = await program.finally(() => {
+    tree.unwatch();
   });
   if (result.code === "ENOENT")
     throw processError(command, { code: result.code, timedOut: false, stderr: "" });
@@ -139,7 +202,8 @@ interface ProgramResult {
   readonly cause?: unknown;
 }
 
-function processError(command: Command<unknown>, result: ProgramResult): CollectiveError {
+/** The error of `run`, for whoever had to start a program in another way. */
+export function processError(command: Command<unknown>, result: ProgramResult): CollectiveError {
   const name = path.basename(command.file);
   const data = {
     file: command.file,
@@ -155,6 +219,14 @@ function processError(command: Command<unknown>, result: ProgramResult): Collect
   }
   if (result.timedOut) {
     return new CollectiveError("PROCESS_TIMED_OUT", `${name} did not end in time`, { data });
+  }
+  if (result.code !== undefined && result.exitCode === undefined && result.signal === undefined) {
+    const reason = result.stderr.trim() === "" ? result.code : result.stderr.trim();
+    return new CollectiveError("PROCESS_FAILED", `${name} cannot be started: ${reason}`, {
+      data,
+      hint: "check the permissions of the program, and how many processes and files are allowed (ulimit -a)",
+      cause: result.cause,
+    });
   }
   const lastLine = result.stderr.trim().split("\n").at(-1) ?? "";
   const how =
@@ -194,20 +266,29 @@ export interface RunningProgram {
 export function startProgram(
   command: Command<unknown> & { readonly openFiles?: readonly number[] },
 ): RunningProgram {
+  const tree = openProcessTree();
   const child = spawn(command.file, [...command.args], {
     stdio: ["pipe", "pipe", "pipe", ...(command.openFiles ?? [])],
-    env: { ...process.env, ...command.env },
+    env: { ...process.env, ...command.env, ...tree.env },
     ...(command.cwd === undefined ? {} : { cwd: command.cwd }),
-    ...(command.signal === undefined ? {} : { signal: command.signal }),
   }) as ChildProcessWithoutNullStreams;
+  tree.watch(child.pid);
+  const onAbort = (): void => {
+    tree.end("SIGTERM");
+  };
+  if (command.signal?.aborted === true) onAbort();
+  command.signal?.addEventListener("abort", onAbort);
   let stderr = "";
   child.stderr.setEncoding("utf8").on("data", (text: string) => (stderr = (stderr + text).slice(-4000)));
   child.stdin.on("error", () => undefined); // the program ended first: `ended` says why
   const ended = new Promise<CollectiveError | undefined>((resolve) => {
     child.on("error", (error: NodeJS.ErrnoException) => {
+      if (child.pid === undefined) tree.unwatch();
       resolve(processError(command, { code: error.code, timedOut: false, stderr, cause: error }));
     });
     child.on("close", (exitCode, signal) => {
+      tree.unwatch();
+      command.signal?.removeEventListener("abort", onAbort);
       const allowed = command.allowedExitCodes ?? [0];
       const result = {
         timedOut: false,
@@ -218,7 +299,10 @@ export function startProgram(
       resolve(exitCode !== null && allowed.includes(exitCode) ? undefined : processError(command, result));
     });
   });
-  return { stdin: child.stdin, stdout: child.stdout, ended, kill: (signal) => void child.kill(signal) };
+  const kill = (signal: NodeJS.Signals = "SIGTERM"): void => {
+    tree.end(signal);
+  };
+  return { stdin: child.stdin, stdout: child.stdout, ended, kill };
 }
 
 /** Replaces `file` as a whole: a reader, or a crash, sees the old content or the new, never a part. */
@@ -227,10 +311,11 @@ export async function writeFileAtomically(
   content: string | Uint8Array,
   options: { mode?: number } = {},
 ): Promise<void> {
-  const temporary = path.join(path.dirname(file), `.${path.basename(file)}.${randomUUID()}.tmp`);
+  const temporary = path.join(path.dirname(file), `.${path.basename(file).slice(0, 40)}.${randomUUID()}.tmp`);
   try {
     const handle = await open(temporary, "wx", options.mode ?? 0o644);
     try {
+      if (options.mode !== undefined) await handle.chmod(options.mode); // whatever the umask
       await handle.writeFile(content);
       await handle.sync();
     } finally {

@@ -25,6 +25,7 @@ export function isAlive({ pid, startTime, bootId }: ProcessIdentity): boolean {
 
 export interface ProcessStat {
   readonly parentPid: number;
+  readonly session: number;
   readonly startTime: string;
 }
 
@@ -33,10 +34,10 @@ export function readProcessStat(pid: number): ProcessStat | undefined {
   const text = readText(`/proc/${pid}/stat`);
   // The name in parentheses may hold anything; the fields after the last one are numbers.
   const fields = text.slice(text.lastIndexOf(")") + 2).split(" ");
-  const [state, parentPid] = fields;
+  const [state, parentPid, , session] = fields;
   const startTime = fields[19];
   if (state === "Z" || state === "X" || startTime === undefined) return undefined;
-  return { parentPid: Number(parentPid), startTime };
+  return { parentPid: Number(parentPid), session: Number(session), startTime };
 }
 
 function readBootId(): string {

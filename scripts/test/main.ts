@@ -9,7 +9,7 @@ import { processesOf, startGuard } from "../guard.ts";
 import { findTestFiles, longestFirst, type TestFile } from "./choose.ts";
 import { machineChanges, readMachine } from "./machine.ts";
 import { readRecord, writeRecord } from "./record.ts";
-import { countTests, fileLine, runReport } from "./report.ts";
+import { countTests, fileLines, runReport } from "./report.ts";
 import { runFile } from "./run-file.ts";
 import { watchNpm } from "./watch-npm.ts";
 
@@ -40,7 +40,7 @@ const npmWatch = setInterval(() => {
 const limit = pLimit(JOBS);
 const results = await limit.map(files, async (file) => {
   const result = await runFile({ ...file, env: testEnvironment(), timeoutMs: TIMEOUT_MS });
-  console.log(fileLine(result));
+  console.log(fileLines(result));
   return result;
 });
 writeRecord(results);

@@ -1,12 +1,17 @@
 /** What a run of the tests prints. */
 import { failedTests, type FileResult, type TestResult } from "./results.ts";
 
-/** One line as soon as a file has ended. */
-export function fileLine(result: FileResult): string {
-  const failed = failedTests(result).length;
+/** As soon as a file has ended: one line, and what failed, for a run may be ended before its last lines. */
+export function fileLines(result: FileResult): string {
+  const failed = failedTests(result);
   const count =
-    failed > 0 ? `${failed} of ${result.tests.length} failed` : plural(result.tests.length, "test");
-  return `${failed > 0 ? "FAILED" : "ok    "} ${seconds(result.ms)}  ${result.file} (${count})`;
+    failed.length > 0
+      ? `${failed.length} of ${result.tests.length} failed`
+      : plural(result.tests.length, "test");
+  return [
+    `${failed.length > 0 ? "FAILED" : "ok    "} ${seconds(result.ms)}  ${result.file} (${count})`,
+    ...failed.flatMap((test) => failureLines(result, test)),
+  ].join("\n");
 }
 
 export interface RunReport {

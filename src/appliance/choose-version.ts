@@ -45,8 +45,9 @@ export async function chooseVersion(options: ChooseOptions): Promise<Chosen> {
   const warnings = await bringUpToDate(mirror, options);
   const entry = options.entry === undefined ? undefined : await checkLocked(mirror, options.entry);
   const { withdrawn, diagnostics } = await mirror.withdrawn();
-  for (const { message } of diagnostics.slice(0, 1)) {
-    warnings.push(warning("WITHDRAWN_INVALID", `withdrawn.yaml of ${target.url} is ignored: ${message}`));
+  for (const { message, hint } of diagnostics.slice(0, 1)) {
+    const text = `withdrawn.yaml of ${target.url} is ignored: ${message}`;
+    warnings.push(warning("WITHDRAWN_INVALID", text, hint));
   }
   if (entry !== undefined && options.versions === "locked") {
     warnings.push(...withdrawnWarning(entry, withdrawn, "the lock names"));

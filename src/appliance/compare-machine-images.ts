@@ -8,7 +8,8 @@ import type { LfsPointer } from "../lfs/pointer.ts";
 import type { VmDescription } from "./machine-image.ts";
 import type { Mirrors } from "./mirrors.ts";
 import type { Version } from "./versions.ts";
-import { diskIndexPath, MAX_VM_DESCRIPTION_BYTES, parseVmDescription } from "./vm-description.ts";
+import { diskIndexPath } from "./disk-name.ts";
+import { maxVmDescriptionBytes, parseVmDescription } from "./vm-description.ts";
 
 /** Why machines of a description are replaced: a disk's name stands for its content. */
 export type ImageReason =
@@ -69,7 +70,7 @@ async function readImages(mirrors: Mirrors, url: string, version: Version): Prom
 }
 
 async function readImage(tree: ImageTree, file: string): Promise<Image> {
-  const content = await orUndefined(tree.readFile(file, { maxBytes: MAX_VM_DESCRIPTION_BYTES }));
+  const content = await orUndefined(tree.readFile(file, { maxBytes: maxVmDescriptionBytes(file) }));
   const description =
     content === undefined ? undefined : parseVmDescription(content.toString("utf8"), file).description;
   const disks = new Map<string, DiskIndex | undefined>();

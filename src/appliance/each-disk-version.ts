@@ -9,7 +9,8 @@ import { openImageTree, type ImageTree } from "./version-files.ts";
 import { withMirrors, type Mirrors } from "./mirrors.ts";
 import type { Git } from "../git/git.ts";
 import { requireUrl } from "../git/url.ts";
-import { diskIndexPath, MAX_VM_DESCRIPTION_BYTES, parseVmDescription } from "./vm-description.ts";
+import { diskIndexPath } from "./disk-name.ts";
+import { maxVmDescriptionBytes, parseVmDescription } from "./vm-description.ts";
 
 export interface VersionDisk {
   /** `disks/root.index` is `root`. */
@@ -159,7 +160,9 @@ interface DescribedDisk {
 async function describedDisks(tree: ImageTree, rootFiles: readonly string[]): Promise<DescribedDisk[]> {
   const described: DescribedDisk[] = [];
   for (const file of rootFiles.filter((name) => /\.(vm\.yaml|vmx)$/i.test(name))) {
-    const content = await tree.readFile(file, { maxBytes: MAX_VM_DESCRIPTION_BYTES }).catch(() => undefined);
+    const content = await tree
+      .readFile(file, { maxBytes: maxVmDescriptionBytes(file) })
+      .catch(() => undefined);
     if (content === undefined) continue;
     const { description } = parseVmDescription(content.toString("utf8"), file);
     for (const { device, source } of description?.disks ?? []) {

@@ -10,14 +10,8 @@ import type { IsEligible, Lock, LockEntry, ResolvedImport } from "./loaded-appli
 import { findEntry, pinOf } from "./lock.ts";
 import type { Mirrors } from "./mirrors.ts";
 import { repositoryPathProblem, withoutLeadingDot } from "../git/path.ts";
-import {
-  isRelativeUrl,
-  isRefusedUrl,
-  policyProblem,
-  resolveUrl,
-  type RepositoryUrl,
-  type UrlPolicy,
-} from "../git/url.ts";
+import { isRelativeUrl, isRefusedUrl, resolveUrl, type RepositoryUrl } from "../git/url.ts";
+import { policyProblem, type UrlPolicy } from "../git/url-policy.ts";
 
 export interface ResolverOptions {
   readonly mirrors: Mirrors;
@@ -59,8 +53,11 @@ export function createImportResolver(options: ResolverOptions): LockingResolver 
     chosen.set(key, known);
     return known;
   };
-  const lockEntry = (target: RepositoryUrl, pin: string): LockEntry | undefined =>
-    findEntry(options.lock, target.url, pin);
+  const lockEntry = (target: RepositoryUrl, pin: string): LockEntry | undefined => {
+    const entry = findEntry(options.lock, target.url, pin);
+    // However the lock writes it, it is reached as the import says.
+    return entry === undefined ? undefined : { ...entry, url: target.url };
+  };
   const warn = (request: ImportRequest, warning: Diagnostic): void => {
     if (!met.has(warning.message)) met.set(warning.message, placed(warning, request));
   };
@@ -162,6 +159,7 @@ function placed(diagnostic: Diagnostic, { span }: ImportRequest): Diagnostic {
 const DIAGNOSTIC_OF_ERROR: Readonly<Record<string, DiagnosticCode>> = {
   REPOSITORY_MISSING: "IMPORT_UNREACHABLE",
   REPOSITORY_UNREACHABLE: "IMPORT_UNREACHABLE",
+  REPOSITORY_DAMAGED: "IMPORT_UNREACHABLE",
   REPOSITORY_FILE_MISSING: "IMPORT_FILE_MISSING",
   REPOSITORY_FILE_REFUSED: "IMPORT_FILE_REFUSED",
   REPOSITORY_FILE_TOO_LARGE: "IMPORT_FILE_TOO_LARGE",

@@ -4,6 +4,7 @@ import { z } from "zod";
 import type { Diagnostic } from "../diagnostics.ts";
 import type { Lock, LockEntry } from "./loaded-appliance.ts";
 import { parseYamlDocument } from "./yaml-document.ts";
+import { repositoryKey } from "../git/repository-identity.ts";
 import { commitIdSchema } from "../git/commit-id-schema.ts";
 
 export const LOCK_FILE = "cvl.lock";
@@ -57,7 +58,8 @@ export function formatLock(lock: Lock): string {
     .map(({ url, pin, version, commit, tree, ref }) =>
       ref === undefined ? { url, pin, version, commit, tree } : { url, pin, version, ref },
     );
-  const document = new Document({ format: lock.format, imports });
+  // Other programs may read YAML 1.1: what they would take for a number or a truth value is quoted.
+  const document = new Document({ format: lock.format, imports }, { compat: "yaml-1.1" });
   document.commentBefore = HEAD;
   return document.toString({ lineWidth: 0 });
 }
@@ -66,12 +68,28 @@ export function pinOf(version: number | undefined): string {
   return version === undefined ? NO_PIN : String(version);
 }
 
-/** The entry for a URL and a pin. */
+/** The entry for a URL and a pin: for just that text, else for the repository it names. */
 export function findEntry(lock: Lock, url: string, pin: string): LockEntry | undefined {
-  return lock.imports.find((entry) => entry.url === url && entry.pin === pin);
+  const entries = indexOf(lock);
+  return entries.get(`${pin} ${url}`) ?? entries.get(keyOf({ url, pin }));
 }
 
-/** `lock` with `entries` put in the place of those of the same URL and pin. */
+/** A lock does not change, and is asked for every import. */
+const indexes = new WeakMap<Lock, ReadonlyMap<string, LockEntry>>();
+
+function indexOf(lock: Lock): ReadonlyMap<string, LockEntry> {
+  const known = indexes.get(lock);
+  if (known !== undefined) return known;
+  const index = new Map<string, LockEntry>();
+  for (const entry of lock.imports.toReversed()) {
+    index.set(keyOf(entry), entry);
+    index.set(`${entry.pin} ${entry.url}`, entry);
+  }
+  indexes.set(lock, index);
+  return index;
+}
+
+/** `lock` with `entries` put in the place of those of the same repository and pin. */
 export function mergeLock(lock: Lock, entries: readonly LockEntry[]): Lock {
   const replaced = new Set(entries.map(keyOf));
   const imports = [...lock.imports.filter((entry) => !replaced.has(keyOf(entry))), ...entries];
@@ -80,8 +98,8 @@ export function mergeLock(lock: Lock, entries: readonly LockEntry[]): Lock {
 
 export const EMPTY_LOCK: Lock = { format: 1, imports: [] };
 
-function keyOf({ url, pin }: LockEntry): string {
-  return `${pin} ${url}`;
+function keyOf({ url, pin }: Pick<LockEntry, "url" | "pin">): string {
+  return `${pin} ${repositoryKey(url)}`;
 }
 
 function compareEntries(a: LockEntry, b: LockEntry): number {

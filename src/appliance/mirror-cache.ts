@@ -1,24 +1,23 @@
-/** The folder of bare mirrors in the user's cache: names, creation and fetching, safe between processes. */
+/** The folder of bare mirrors in the user's cache: names and creation, safe between processes. */
 import { createHash } from "node:crypto";
-import { mkdir, readFile, rename, rm, stat, writeFile } from "node:fs/promises";
+import { mkdir, rename, rm, stat, writeFile } from "node:fs/promises";
 import path from "node:path";
-import { CollectiveError, messageOf } from "../errors.ts";
-import { runIfUnlocked, withFileLock } from "../file-lock.ts";
-import { run, type Command, stderrOf } from "../io.ts";
+import { withFileLock } from "../file-lock.ts";
 import type { Git } from "../git/git.ts";
-import { localFolder, type RepositoryUrl } from "../git/url.ts";
-import { deleteRef } from "../git/refs.ts";
+import { mirrorKey } from "../git/repository-identity.ts";
+import type { ObjectFormat } from "../git/object-format.ts";
 
 /** The remote's `HEAD` commit, whatever its branch is called: where `withdrawn.yaml` is read. */
 export const DEFAULT_BRANCH_REF = "refs/cui/default";
 
-/** Where the mirror of a URL lies; the readable part is for people, the digest decides. */
+/** Where the mirror of a normalised URL lies; the readable part is for people, the digest decides. */
 export function mirrorFolder(url: string, cache: string): string {
-  const readable = url
+  const key = mirrorKey(url);
+  const readable = key
     .replace(/[^A-Za-z0-9]+/g, "-")
     .slice(-60)
     .replace(/^-/, "");
-  const digest = createHash("sha256").update(url).digest("hex").slice(0, 16);
+  const digest = createHash("sha256").update(key).digest("hex").slice(0, 16);
   return path.join(cache, "mirrors", `${readable}-${digest}.git`);
 }
 
@@ -29,103 +28,33 @@ export async function ensureMirror(git: Git): Promise<void> {
   await mkdir(path.dirname(folder), { recursive: true });
   await withFileLock({ file: lockFile(folder), purpose: "making a mirror" }, async () => {
     if (await exists(path.join(folder, "HEAD"))) return;
-    const unfinished = `${folder}.new`;
-    await rm(unfinished, { recursive: true, force: true });
-    await git.at(path.dirname(folder)).run({
-      args: ["init", "--quiet", "--bare", "--template=", "--", unfinished],
-    });
-    await writeFile(path.join(unfinished, "HEAD"), `ref: ${UNBORN_BRANCH}\n`);
+    const unfinished = await makeUnfinished(git, "sha1");
+    // What a crash left of one; its Git LFS objects are verified when they are used.
+    await rename(path.join(folder, "lfs"), path.join(unfinished, "lfs")).catch(() => undefined);
+    await rm(folder, { recursive: true, force: true });
     await rename(unfinished, folder);
   });
 }
 
-/** How long a fetch that begins now may take; 0 or less: none is begun. */
-export type FetchTimeout = (() => number) | undefined;
-
-/**
- * Brings branches and version tags up to date. Processes that ask at the same time share one fetch: who waited for the
- * lock while another fetched does not fetch again.
- * @throws CollectiveError REPOSITORY_MISSING, REPOSITORY_UNREACHABLE.
- */
-export async function fetchMirror(
-  git: Git,
-  remote: RepositoryUrl,
-  fetchTimeoutMs?: FetchTimeout,
-): Promise<void> {
-  const { folder, signal } = git;
-  const timeoutMs = fetchTimeoutMs?.();
-  if (timeoutMs !== undefined && timeoutMs <= 0) throw unreachable(remote.url, "there was no time left");
-  const local = localFolder(remote);
-  if (local !== undefined && !(await exists(local))) throw repositoryMissing(remote.url);
-  const askedAt = Date.now();
-  const refspecs = [...BRANCHES_AND_VERSIONS, `+HEAD:${DEFAULT_BRANCH_REF}`];
-  const lock = fetchLock(folder, signal);
-  const everything = bounded(fetchCommand(git, remote, refspecs), timeoutMs);
-  try {
-    if (await runIfUnlocked(lock, everything)) {
-      await stampFetch(folder, askedAt);
-      return;
-    }
-    await withFileLock(lock, async () => {
-      const last = Number(await readFile(stampFile(folder), "utf8").catch(() => "0"));
-      if (last >= askedAt && last <= Date.now()) return;
-      const startedAt = Date.now();
-      await run(everything);
-      await stampFetch(folder, startedAt);
-    });
-  } catch (error) {
-    if (isOfThisMachine(error)) throw error;
-    if (!isWithoutHead(error)) throw unreachable(remote.url, error);
-    await fetchWithoutHead(git, remote);
-  }
-}
-
-/** Nothing the remote could help. */
-function isOfThisMachine(error: unknown): boolean {
-  return error instanceof CollectiveError && ["FILE_LOCK_UNUSABLE", "PROCESS_MISSING"].includes(error.code);
+/** An empty mirror beside the place of `git`'s, under the mirror's lock; it gets its name when it is whole. */
+export async function makeUnfinished(git: Git, format: ObjectFormat): Promise<string> {
+  const { folder } = git;
+  const unfinished = `${folder}.new`;
+  await rm(unfinished, { recursive: true, force: true });
+  await git.at(path.dirname(folder)).run({
+    args: ["init", "--quiet", "--bare", "--template=", `--object-format=${format}`, "--", unfinished],
+  });
+  await writeFile(path.join(unfinished, "HEAD"), `ref: ${UNBORN_BRANCH}\n`);
+  return unfinished;
 }
 
 /**
  * HEAD of a mirror, never fetched: nothing of the repository (its `.lfsconfig`, say) is taken for the mirror's own settings.
  */
-const UNBORN_BRANCH = "refs/heads/cui-mirror-without-head";
-const BRANCHES_AND_VERSIONS = [
-  "+refs/heads/*:refs/heads/*",
-  `^${UNBORN_BRANCH}`,
-  "+refs/tags/v*:refs/tags/v*",
-];
+export const UNBORN_BRANCH = "refs/heads/cui-mirror-without-head";
 
-function fetchCommand(git: Git, remote: RepositoryUrl, refspecs: readonly string[]): Command {
-  return git.command({
-    args: [
-      ...["-c", "fetch.fsckObjects=true", "fetch", "--quiet", "--no-tags", "--prune", "--force"],
-      ...["--no-write-fetch-head", "--no-recurse-submodules", "--no-auto-maintenance", "--"],
-      ...[remote.url, ...refspecs],
-    ],
-  });
-}
-
-/**
- * Ends the whole group of processes in time. Ending git alone is not enough: the helper that waits for a silent server would keep
- * our end of its output open.
- */
-function bounded(command: Command, timeoutMs: number | undefined): Command {
-  if (timeoutMs === undefined) return command;
-  const seconds = (timeoutMs / 1000).toFixed(3);
-  return { ...command, file: "timeout", args: ["--kill-after=2", seconds, command.file, ...command.args] };
-}
-
-/** An empty repository, or one whose HEAD names a branch that does not exist. */
-async function fetchWithoutHead(git: Git, remote: RepositoryUrl): Promise<void> {
-  await withFileLock(fetchLock(git.folder, git.signal), async () => {
-    await deleteRef(git, DEFAULT_BRANCH_REF);
-    await run(fetchCommand(git, remote, BRANCHES_AND_VERSIONS)).catch((error: unknown) => {
-      throw unreachable(remote.url, error);
-    });
-  });
-}
-
-function fetchLock(folder: string, signal: AbortSignal | undefined): Parameters<typeof withFileLock>[0] {
+/** What keeps other processes from writing a mirror. */
+export function mirrorLock({ folder, signal }: Git): Parameters<typeof withFileLock>[0] {
   return {
     file: lockFile(folder),
     purpose: "fetching into a mirror",
@@ -133,47 +62,10 @@ function fetchLock(folder: string, signal: AbortSignal | undefined): Parameters<
   };
 }
 
-/** When the last fetch began: who asked before that need not fetch again. */
-async function stampFetch(folder: string, startedAt: number): Promise<void> {
-  await writeFile(stampFile(folder), String(startedAt));
-}
-
-function stampFile(folder: string): string {
-  return path.join(folder, "cui-fetch-started");
-}
-
-/** git's messages are in English because every call sets LC_ALL=C. */
-function isWithoutHead(error: unknown): boolean {
-  return stderrOf(error).includes("couldn't find remote ref HEAD");
-}
-
-function repositoryMissing(url: string): CollectiveError {
-  return new CollectiveError("REPOSITORY_MISSING", `there is no repository at ${url}`, {
-    data: { url },
-    hint: "check the path; `cui create <repository>` makes a new one",
-  });
-}
-
-function unreachable(url: string, error: unknown): CollectiveError {
-  const said = stderrOf(error)
-    .split("\n")
-    .find((line) => /^(fatal|error|remote|ssh):/.test(line));
-  const isLate = error instanceof CollectiveError && error.data["exitCode"] === TIMED_OUT;
-  const message = isLate ? "it did not answer in time" : (said ?? messageOf(error));
-  return new CollectiveError("REPOSITORY_UNREACHABLE", `cannot fetch from ${url}: ${message}`, {
-    data: { url },
-    hint: `try \`git ls-remote ${url}\``,
-    cause: error,
-  });
-}
-
-/** Of `timeout`; git ends with 128 or 1. */
-const TIMED_OUT = 124;
-
 function lockFile(folder: string): string {
   return `${folder}.lock`;
 }
 
-async function exists(file: string): Promise<boolean> {
+export async function exists(file: string): Promise<boolean> {
   return (await stat(file).catch(() => undefined)) !== undefined;
 }

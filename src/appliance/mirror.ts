@@ -1,25 +1,23 @@
 /** A bare mirror of one repository in the user's cache: versions, files and Git LFS objects. */
-import { stat } from "node:fs/promises";
+import { rm, stat } from "node:fs/promises";
 import type { Diagnostic } from "../diagnostics.ts";
 import type { ObjectStore, Oid } from "../disk/object-store.ts";
 import type { PathStore } from "../disk/path-store.ts";
 import { CollectiveError } from "../errors.ts";
 import { run } from "../io.ts";
 import type { Git } from "../git/git.ts";
-import { gitFolderOf } from "../git/folder.ts";
-import { openGitObjects, type GitObjects } from "../git/objects.ts";
-import { commitFiles, type CommitFiles } from "../git/tree.ts";
+import { repositoryAt } from "../git/folder.ts";
+import type { CommitFiles } from "../git/tree.ts";
 import type { LfsClient } from "../lfs/client.ts";
 import { copyObjects, lfsStore, objectMissing } from "../lfs/local-store.ts";
+import { readableStores } from "../lfs/repository-store.ts";
 import { MAX_POINTER_BYTES, parseLfsPointer } from "../lfs/pointer.ts";
-import {
-  DEFAULT_BRANCH_REF,
-  ensureMirror,
-  fetchMirror,
-  mirrorFolder,
-  type FetchTimeout,
-} from "./mirror-cache.ts";
-import { isHttp, localFolder, requireUrl, type RepositoryUrl } from "../git/url.ts";
+import { ensureMirror, mirrorFolder } from "./mirror-cache.ts";
+import { fetchMirror, type FetchTimeout } from "./fetch-mirror.ts";
+import { openMended } from "./mended-mirror.ts";
+import type { DefaultTip } from "./default-tip.ts";
+import { reachedUrl } from "../git/reached-url.ts";
+import { requireUrl, type RepositoryUrl } from "../git/url.ts";
 import {
   MAX_WITHDRAWN_BYTES,
   parseWithdrawn,
@@ -28,7 +26,6 @@ import {
   type Withdrawn,
 } from "./versions.ts";
 import { findCommit } from "../git/history.ts";
-import { taggedVersions } from "./version-tags.ts";
 
 /** A Git LFS object of a commit; `path` is where its pointer lies. */
 export interface WantedObject {
@@ -75,10 +72,9 @@ export async function openMirror(
 ): Promise<Mirror> {
   const remote = requireUrl(url, "/");
   const folder = mirrorFolder(remote.url, options.cache);
-  const git = options.git.at(folder);
+  const git = options.git.bare(folder);
   await ensureMirror(git);
-  const objects = openGitObjects(git);
-  const filesByCommit = new Map<string, CommitFiles>();
+  const mended = await openMended(git, remote, options.fetchTimeoutMs);
   let fetched: Promise<void> | undefined;
   let client: Promise<LfsClient> | undefined;
   // With its HTTP stack it is the largest part of most commands, and few of them download anything.
@@ -86,65 +82,51 @@ export async function openMirror(
     (client ??= import("../lfs/client.ts").then(({ openLfsClient }) =>
       openLfsClient({ url: remote.url, git }),
     ));
-  const fetch = (): Promise<void> => (fetched ??= fetchMirror(git, remote, options.fetchTimeoutMs));
-  const files = (commit: string): CommitFiles => {
-    const known =
-      filesByCommit.get(commit) ?? commitFiles(objects, commit, `${remote.url} at ${commit.slice(0, 12)}`);
-    filesByCommit.set(commit, known);
-    return known;
-  };
+  const fetch = (): Promise<void> =>
+    (fetched ??= fetchMirror(git, remote, options.fetchTimeoutMs).then(() => mended.refresh()));
+  let origin: Promise<ObjectOrigin> | undefined;
+  const originOf = (): Promise<ObjectOrigin> => (origin ??= findOrigin(git, remote));
+  const files = (commit: string): CommitFiles => ({
+    readFile: (file, limit) => mended.read((reader) => reader.files(commit).readFile(file, limit)),
+    listFolder: (folder) => mended.read((reader) => reader.files(commit).listFolder(folder)),
+  });
+  const infoOf = (name: string) => mended.read(({ objects }) => objects.info(name));
   return {
     url: remote.url,
     git,
     fetch,
     files,
-    versions: () => listVersions(git, objects),
-    commitOf: async (version) => {
-      const [commit, tree] = await Promise.all([
-        objects.info(`refs/tags/v${version}^{commit}`),
-        objects.info(`refs/tags/v${version}^{tree}`),
-      ]);
-      return commit === undefined || tree === undefined ? undefined : { commit: commit.oid, tree: tree.oid };
-    },
-    refOf: async (version) => (await objects.info(`refs/tags/v${version}`))?.oid,
-    withdrawn: () => readWithdrawn(remote.url, objects, files),
+    versions: () => mended.read((reader) => reader.versions()),
+    commitOf: (version) => mended.read((reader) => reader.commitOf(version)),
+    refOf: async (version) => (await infoOf(`refs/tags/v${version}`))?.oid,
+    withdrawn: async () =>
+      readWithdrawn(remote.url, await mended.read((reader) => reader.defaultTip()), files),
     branchTip: async (branch) =>
       branch === undefined
-        ? (await objects.info(DEFAULT_BRANCH_REF))?.oid
+        ? (await mended.read((reader) => reader.defaultTip())).commit
         : findCommit(git, `refs/heads/${branch}`),
     ensureCommit: async (commit) => {
-      if ((await objects.info(commit))?.type === "commit") return;
+      if ((await infoOf(commit))?.type === "commit") return;
       await fetch();
-      if ((await objects.info(commit))?.type !== "commit") throw commitMissing(remote.url, commit);
+      if ((await infoOf(commit))?.type !== "commit") throw commitMissing(remote.url, commit);
     },
     ensureObjects: (commit, wanted) =>
-      fetchObjects({ git, remote, commit, wanted, files: files(commit), lfsClient }),
+      fetchObjects({ git, remote, commit, wanted, originOf, files: files(commit), lfsClient }),
     objectStore: () => lfsStore(folder),
     close: async () => {
-      await Promise.all([objects.close(), client?.then((opened) => opened.close())]);
+      await Promise.all([mended.close(), client?.then((opened) => opened.close())]);
     },
   };
 }
 
-async function listVersions(git: Git, objects: GitObjects): Promise<readonly Version[]> {
-  const versions = await Promise.all(
-    (await taggedVersions(git)).map(async (version) => {
-      const commit = await objects.info(`refs/tags/v${version}^{commit}`);
-      return commit === undefined ? [] : [{ version, commit: commit.oid }];
-    }),
-  );
-  return versions.flat().sort((a, b) => a.version - b.version);
-}
-
 async function readWithdrawn(
   url: string,
-  objects: GitObjects,
+  tip: DefaultTip,
   files: (commit: string) => CommitFiles,
 ): Promise<{ readonly withdrawn: Withdrawn; readonly diagnostics: readonly Diagnostic[] }> {
-  const tip = await objects.info(DEFAULT_BRANCH_REF);
-  if (tip === undefined) return { withdrawn: new Map(), diagnostics: [] };
+  if (tip.commit === undefined) return { withdrawn: new Map(), diagnostics: tip.diagnostics };
   try {
-    const content = await files(tip.oid).readFile(WITHDRAWN_FILE, { maxBytes: MAX_WITHDRAWN_BYTES });
+    const content = await files(tip.commit).readFile(WITHDRAWN_FILE, { maxBytes: MAX_WITHDRAWN_BYTES });
     return parseWithdrawn(content.toString("utf8"), `${url}:${WITHDRAWN_FILE}`);
   } catch (error) {
     if (!(error instanceof CollectiveError)) throw error;
@@ -159,11 +141,24 @@ async function readWithdrawn(
   }
 }
 
+/** Where a remote's objects come from: a folder's stores, or what speaks with its server. */
+type ObjectOrigin =
+  | { readonly kind: "http" }
+  | { readonly kind: "ssh" }
+  | { readonly kind: "local"; readonly stores: readonly PathStore[] };
+
+async function findOrigin(git: Git, remote: RepositoryUrl): Promise<ObjectOrigin> {
+  const reached = await reachedUrl(git, remote.url, "fetch");
+  if (reached.kind !== "local") return { kind: reached.kind };
+  return { kind: "local", stores: await readableStores(await repositoryAt(git, reached.folder)) };
+}
+
 interface FetchObjectsOptions {
   readonly git: Git;
   readonly remote: RepositoryUrl;
   readonly commit: string;
   readonly wanted: readonly WantedObject[];
+  readonly originOf: () => Promise<ObjectOrigin>;
   readonly files: CommitFiles;
   readonly lfsClient: () => Promise<LfsClient>;
 }
@@ -176,15 +171,28 @@ async function fetchObjects({
   ...rest
 }: FetchObjectsOptions): Promise<{ readonly fetchedBytes: number }> {
   const store = lfsStore(git.folder);
-  const present = await Promise.all(wanted.map(({ oid }) => store.has(oid)));
+  const present = await Promise.all(wanted.map((object) => isWhole(object, store, rest.files)));
   const absent = wanted.filter((_, index) => present[index] !== true);
   if (absent.length === 0) return { fetchedBytes: 0 };
-  const local = localFolder(remote);
-  if (isHttp(remote)) return downloadObjects({ git, remote, commit, wanted: absent, ...rest }, store);
-  if (local === undefined) return fetchRemoteObjects({ git, remote, commit, wanted: absent });
-  const from = lfsStore(await gitFolderOf(git.at(local)));
+  const origin = await rest.originOf();
+  if (origin.kind === "http") return downloadObjects({ remote, wanted: absent, ...rest }, store);
+  if (origin.kind === "ssh") return fetchRemoteObjects({ git, remote, commit, wanted: absent });
   const oids = absent.map(({ oid }) => oid);
-  return { fetchedBytes: await copyObjects({ oids, from, to: store, where: remote.url }) };
+  return { fetchedBytes: await copyObjects({ oids, from: origin.stores, to: store, where: remote.url }) };
+}
+
+/** Of another size than its pointer says, it is what a crash left: it goes, and is fetched again. */
+async function isWhole(
+  { oid, path: file }: WantedObject,
+  store: PathStore,
+  files: CommitFiles,
+): Promise<boolean> {
+  if (!(await store.has(oid))) return false;
+  const content = await files.readFile(file, { maxBytes: MAX_POINTER_BYTES }).catch(() => undefined);
+  const pointer = content === undefined ? undefined : parseLfsPointer(content);
+  if (pointer?.oid !== oid || (await stat(store.pathOf(oid))).size === pointer.sizeBytes) return true;
+  await rm(store.pathOf(oid), { force: true });
+  return false;
 }
 
 /**
@@ -192,7 +200,12 @@ async function fetchObjects({
  * @throws CollectiveError REPOSITORY_OBJECT_MISSING where there is no such pointer, and those of LfsClient.download
  */
 async function downloadObjects(
-  { remote, files, wanted, lfsClient }: FetchObjectsOptions,
+  {
+    remote,
+    files,
+    wanted,
+    lfsClient,
+  }: Pick<FetchObjectsOptions, "remote" | "files" | "wanted" | "lfsClient">,
   store: PathStore,
 ): Promise<{ readonly fetchedBytes: number }> {
   const pointers = await Promise.all(
@@ -212,13 +225,16 @@ async function fetchRemoteObjects({
   remote,
   commit,
   wanted,
-}: Omit<FetchObjectsOptions, "files" | "lfsClient">): Promise<{ readonly fetchedBytes: number }> {
+}: Pick<FetchObjectsOptions, "git" | "remote" | "commit" | "wanted">): Promise<{
+  readonly fetchedBytes: number;
+}> {
   const include = wanted.map(({ path: file }) => file.replace(/[\\*?[\]{}!,]/g, "?")).join(",");
   await run(
     git.command({
       args: [
         "-c",
         `remote.origin.url=${remote.url}`,
+        ...["-c", "lfs.storage=lfs"],
         "lfs",
         "fetch",
         `--include=${include}`,

@@ -10,7 +10,8 @@ import type { LoadedAppliance } from "./loaded-appliance.ts";
 import type { BootFile, MachineImage, ProgramDisk, VmDescription } from "./machine-image.ts";
 import type { Mirrors } from "./mirrors.ts";
 import { withoutLeadingDot } from "../git/path.ts";
-import { diskIndexPath, MAX_VM_DESCRIPTION_BYTES, parseVmDescription } from "./vm-description.ts";
+import { diskIndexPath } from "./disk-name.ts";
+import { maxVmDescriptionBytes, parseVmDescription } from "./vm-description.ts";
 
 export interface ResolvedImages {
   /** Machines whose `vm` is known and readable. */
@@ -93,7 +94,7 @@ async function readImage({
   let tree: ImageTree | undefined;
   try {
     tree = await openImageTree(request.source, mirrors);
-    const content = await tree.readFile(request.file, { maxBytes: MAX_VM_DESCRIPTION_BYTES });
+    const content = await tree.readFile(request.file, { maxBytes: maxVmDescriptionBytes(request.file) });
     const name = request.source.version === null ? request.file : `${tree.where}:${request.file}`;
     const text = content.toString("utf8");
     loaded.addText(name, text);

@@ -8,8 +8,9 @@ import { CollectiveError } from "../errors.ts";
 import type { Git } from "../git/git.ts";
 import { openGitObjects } from "../git/objects.ts";
 import { commitFiles, type CommitFiles } from "../git/tree.ts";
-import { gitFolderOf } from "../git/folder.ts";
+import { repositoryAt } from "../git/folder.ts";
 import { hashFile, lfsStore, objectMissing } from "../lfs/local-store.ts";
+import { repositoryStore } from "../lfs/repository-store.ts";
 import { MAX_POINTER_BYTES, parseLfsPointer, type LfsPointer } from "../lfs/pointer.ts";
 import type { Mirrors } from "./mirrors.ts";
 import { repositoryPathProblem } from "../git/path.ts";
@@ -40,7 +41,9 @@ export interface ImageTree {
  */
 export async function openImageTree(source: Source, mirrors: Mirrors): Promise<ImageTree> {
   if (source.commit === null) return openFolder(mirrors.localGit.at(source.url), mirrors.cache);
-  if (source.version === null) return openLocalCommit(mirrors.localGit.at(source.url), source.commit);
+  if (source.version === null) {
+    return openLocalCommit(await repositoryAt(mirrors.localGit, source.url), source.commit);
+  }
   const { commit } = source;
   const mirror = await mirrors.get(source.url);
   await mirror.ensureCommit(commit);
@@ -58,7 +61,7 @@ function openLocalCommit(git: Git, commit: string): ImageTree {
   return {
     ...commitTree(commitFiles(objects, commit, where), where),
     ensureObjects: () => Promise.resolve({ fetchedBytes: 0 }),
-    store: async () => lfsStore(await gitFolderOf(git)),
+    store: () => repositoryStore(git),
     close: () => objects.close(),
   };
 }
@@ -96,7 +99,7 @@ function openFolder(git: Git, cache: string): ImageTree {
     where: folder,
     readFile: async (file, { maxBytes }) => {
       const { absolute, sizeBytes } = await plainFile(folder, file);
-      if (sizeBytes > maxBytes) throw fileTooLarge(file, folder, sizeBytes);
+      if (sizeBytes > maxBytes) throw fileTooLarge(file, folder, { sizeBytes, maxBytes });
       return readFile(absolute);
     },
     listFiles: async (inside) => {
@@ -140,7 +143,7 @@ async function wholeFile(
   if (found.sizeBytes > MAX_POINTER_BYTES || parseLfsPointer(await readFile(found.absolute)) === undefined) {
     return found;
   }
-  const stored = lfsStore(await gitFolderOf(git)).pathOf(oid);
+  const stored = (await repositoryStore(git)).pathOf(oid);
   const info = await stat(stored).catch(() => undefined);
   if (info === undefined) throw objectMissing(oid, folder);
   return { absolute: stored, sizeBytes: info.size };
@@ -175,14 +178,13 @@ function fileRefused(file: string, folder: string, problem: string): CollectiveE
   });
 }
 
-function fileTooLarge(file: string, folder: string, sizeBytes: number): CollectiveError {
-  return new CollectiveError(
-    "REPOSITORY_FILE_TOO_LARGE",
-    `${file} in ${folder} is too large: ${sizeBytes} bytes`,
-    {
-      data: { path: file, sizeBytes },
-    },
-  );
+function fileTooLarge(
+  file: string,
+  folder: string,
+  { sizeBytes, maxBytes }: { readonly sizeBytes: number; readonly maxBytes: number },
+): CollectiveError {
+  const message = `${file} in ${folder} is too large: it has ${sizeBytes} bytes, at most ${maxBytes} are read`;
+  return new CollectiveError("REPOSITORY_FILE_TOO_LARGE", message, { data: { path: file, sizeBytes } });
 }
 
 function notInLfs(file: string, where: string): CollectiveError {

@@ -3,10 +3,18 @@ import { z } from "zod";
 import { makeDiagnostic, type Diagnostic } from "../diagnostics.ts";
 import type { DiskBus, VmDescription } from "./machine-image.ts";
 import { repositoryPathProblem, withoutLeadingDot } from "../git/path.ts";
+import { diskName, diskNameProblem } from "./disk-name.ts";
 import { parseVmx } from "./vmx.ts";
 import { parseYamlDocument } from "./yaml-document.ts";
 
-export const MAX_VM_DESCRIPTION_BYTES = 64 * 1024;
+const MAX_YAML_BYTES = 64 * 1024;
+/** A `.vmx` may carry what a guest's first start reads, encoded (`guestinfo.ignition.config.data`). */
+const MAX_VMX_BYTES = 1024 * 1024;
+
+/** How large a VM description of that name may be. */
+export function maxVmDescriptionBytes(file: string): number {
+  return isVmx(file) ? MAX_VMX_BYTES : MAX_YAML_BYTES;
+}
 
 export interface VmDescriptionResult {
   /** Undefined when diagnostics has errors. */
@@ -16,18 +24,11 @@ export interface VmDescriptionResult {
 
 /** Parses a VM description; its name's ending decides between YAML and `.vmx`. `file` is what diagnostics show. */
 export function parseVmDescription(text: string, file: string): VmDescriptionResult {
-  return /\.vmx$/i.test(file) ? parseVmx(text, file) : parseVmYaml(text, file);
+  return isVmx(file) ? parseVmx(text, file) : parseVmYaml(text, file);
 }
 
-/** Folder of the chunk index of a program disk: `root.qcow2` has `disks/root.index`. */
-export function diskIndexPath(source: string): string {
-  return `disks/${diskName(source)}.index`;
-}
-
-/** `disks/root.qcow2` is `root`. */
-function diskName(source: string): string {
-  const base = source.slice(source.lastIndexOf("/") + 1);
-  return base.replace(/\.[A-Za-z0-9]+$/, "");
+function isVmx(file: string): boolean {
+  return /\.vmx$/i.test(file);
 }
 
 /** Device names a bus gives its disks. */
@@ -144,10 +145,9 @@ function duplicateDisks(
     seen.add(device);
     if (source === undefined) continue;
     const name = diskName(source);
-    if (!/^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$/.test(name)) {
-      const message = `the disk's file name ${JSON.stringify(name)} has characters other than letters, digits, . _ -`;
-      mistakes.push(mistake(message, ["disks", index, "source"]));
-    } else if (seen.has(`/${name}`)) {
+    const problem = diskNameProblem(source);
+    if (problem !== undefined) mistakes.push(mistake(problem, ["disks", index, "source"]));
+    else if (seen.has(`/${name}`)) {
       mistakes.push(mistake(`two disks are named ${name}`, ["disks", index, "source"]));
     }
     seen.add(`/${name}`);

@@ -9,20 +9,11 @@
  * device names: `datadisks` uses the same. Two keys of ours: `collective.ready` and `collective.parameters`.
  */
 import { hasErrors, type Diagnostic } from "../diagnostics.ts";
-import type { DiskBus, VmDescription } from "./machine-image.ts";
 import { repositoryPathProblem, withoutLeadingDot } from "../git/path.ts";
+import { diskName, diskNameProblem } from "./disk-name.ts";
+import type { DiskBus, VmDescription } from "./machine-image.ts";
+import { parseVmxSettings, type Report, type Setting, type Settings } from "./vmx-settings.ts";
 
-interface Setting {
-  readonly value: string;
-  readonly start: number;
-  readonly end: number;
-}
-
-type Settings = ReadonlyMap<string, Setting>;
-
-type Report = (message: string, place: Setting | undefined, severity?: "error" | "warning") => void;
-
-const MAX_LINES = 4000;
 const MAX_DISKS = 26;
 
 /** Parses a `.vmx`; `description` is undefined when diagnostics has errors. */
@@ -35,7 +26,9 @@ export function parseVmx(
     const span = { file, start: place?.start ?? 0, end: place?.end ?? 1 };
     diagnostics.push({ code: "VM_DESCRIPTION_INVALID", severity, message, span });
   };
-  const settings = parseSettings(text, report);
+  const settings = parseVmxSettings(text, report);
+  const encrypted = settings.get("encryption.data");
+  if (encrypted !== undefined) report("the machine is encrypted: what it is cannot be read", encrypted);
   const description: VmDescription = {
     arch: /^arm/i.test(settings.get("guestos")?.value ?? "") ? "aarch64" : "x86_64",
     memoryBytes: integer(settings, "memsize", { fallback: 256, max: 64 * 1024 * 1024 }, report) * 1024 * 1024,
@@ -53,20 +46,6 @@ export function parseVmx(
   return { description: failed ? undefined : description, diagnostics };
 }
 
-function parseSettings(text: string, report: Report): Settings {
-  const settings = new Map<string, Setting>();
-  let start = 0;
-  for (const line of text.split("\n").slice(0, MAX_LINES)) {
-    const place = { value: line, start, end: start + Math.max(1, line.length) };
-    start += line.length + 1;
-    if (/^\s*(#|$)/.test(line) || line.startsWith("\u{FEFF}#")) continue;
-    const match = /^\s*([A-Za-z0-9_.:]+)\s*=\s*"([^"]*)"\s*$/.exec(line);
-    if (match === null) report('expected `key = "value"`', place);
-    else settings.set((match[1] ?? "").toLowerCase(), { ...place, value: match[2] ?? "" });
-  }
-  return settings;
-}
-
 function integer(
   settings: Settings,
   key: string,
@@ -74,7 +53,7 @@ function integer(
   report: Report,
 ): number {
   const setting = settings.get(key);
-  if (setting === undefined) return fallback;
+  if (setting === undefined || setting.value === "") return fallback;
   const value = /^[0-9]{1,10}$/.test(setting.value) ? Number(setting.value) : 0;
   if (value >= 1 && value <= max) return value;
   report(`${key}: expected a number from 1 to ${max}`, setting);
@@ -103,33 +82,61 @@ function networkCard(settings: Settings): "virtio" | "e1000e" {
 }
 
 const BUS: Readonly<Record<string, DiskBus>> = { scsi: "scsi", ide: "ide", sata: "sata", nvme: "sata" };
+const DEVICE = /^((scsi|ide|sata|nvme)\d{1,2}):\d{1,2}$/;
 
 function findDisks(settings: Settings, report: Report): VmDescription["disks"] {
   const disks: VmDescription["disks"][number][] = [];
   const names = new Set<string>();
-  for (const [key, setting] of settings) {
-    const match = /^((scsi|ide|sata|nvme)\d{1,2}:\d{1,2})\.filename$/.exec(key);
-    const device = match?.[1];
-    if (device === undefined || !isDisk(settings, device)) continue;
-    const source = withoutLeadingDot(setting.value);
+  for (const device of presentDevices(settings)) {
+    const place = settings.get(`${device}.filename`) ?? settings.get(`${device}.present`);
+    if (place === undefined || !isDisk(settings, device, report)) continue;
+    const source = withoutLeadingDot(settings.get(`${device}.filename`)?.value ?? "");
     const problem = repositoryPathProblem(source);
-    const name = source.slice(source.lastIndexOf("/") + 1).replace(/\.[A-Za-z0-9]+$/, "");
-    if (problem !== undefined) report(`${device}: the path ${problem}`, setting);
-    else if (!/^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$/.test(name)) {
-      report(`${device}: the disk's file name has characters other than letters, digits, . _ -`, setting);
-    } else if (names.has(name)) report(`${device}: two disks are named ${name}`, setting);
-    if (match?.[2] === "nvme")
-      report(`${device}: NVMe disks are given to the machine as SATA`, setting, "warning");
+    const nameProblem = problem === undefined ? diskNameProblem(source) : `the path ${problem}`;
+    const name = diskName(source);
+    if (nameProblem !== undefined) report(`${device}: ${nameProblem}`, place);
+    else if (names.has(name)) report(`${device}: two disks are named ${name}`, place);
+    if (device.startsWith("nvme"))
+      report(`${device}: NVMe disks are given to the machine as SATA`, place, "warning");
     names.add(name);
-    disks.push({ device, bus: BUS[match?.[2] ?? ""] ?? "sata", source });
+    disks.push({ device, bus: BUS[DEVICE.exec(device)?.[2] ?? ""] ?? "sata", source });
   }
   if (disks.length > MAX_DISKS)
     report(`expected at most ${MAX_DISKS} disks, found ${disks.length}`, undefined);
   return disks.sort((a, b) => (a.device < b.device ? -1 : 1));
 }
 
-function isDisk(settings: Settings, device: string): boolean {
-  const isTrue = (value: string | undefined): boolean => value?.toLowerCase() !== "false";
-  const type = settings.get(`${device}.devicetype`)?.value.toLowerCase() ?? "disk";
-  return isTrue(settings.get(`${device}.present`)?.value) && (type === "disk" || type.endsWith("harddisk"));
+/** A device is there when it says so, and its controller does not say that it is absent. */
+function presentDevices(settings: Settings): string[] {
+  const isTrue = (key: string): boolean => /^(true|yes|on|1)$/i.test(settings.get(key)?.value.trim() ?? "");
+  return [...settings.keys()]
+    .flatMap((key) => (key.endsWith(".present") ? [key.slice(0, -".present".length)] : []))
+    .filter((device) => {
+      const controller = DEVICE.exec(device)?.[1];
+      if (controller === undefined || !isTrue(`${device}.present`)) return false;
+      return isTrue(`${controller}.present`) || !isSet(settings.get(`${controller}.present`));
+    });
+}
+
+function isSet(setting: Setting | undefined): boolean {
+  return setting !== undefined && setting.value !== "";
+}
+
+/** Drives for media, and devices of the machine VMware ran on that are no disks. */
+const NO_DISK = /cdrom|floppy|^scsi-passthru$|^generic$/;
+
+function isDisk(settings: Settings, device: string, report: Report): boolean {
+  const setting = settings.get(`${device}.devicetype`);
+  const type = setting?.value.toLowerCase() ?? "";
+  if (["", "disk", "plaindisk"].includes(type) || type.endsWith("harddisk")) return true;
+  if (NO_DISK.test(type)) return false;
+  const why =
+    type === "rawdisk" || type === "rdm"
+      ? "a disk of the machine VMware ran on, which no repository holds"
+      : "which is not known";
+  report(
+    `${device}: expected a disk in a file, found the type ${JSON.stringify(setting?.value)}, ${why}`,
+    setting,
+  );
+  return false;
 }

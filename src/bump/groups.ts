@@ -1,7 +1,7 @@
 /** Which updates go together: the groups of bump.yaml, else one group for each repository. */
 import { createHash } from "node:crypto";
 import type { Update } from "./find-updates.ts";
-import { matchesUrl } from "../site/policy.ts";
+import { matchesRepository } from "../git/repository-identity.ts";
 import type { BumpRules } from "./rules.ts";
 
 export interface UpdateGroup {
@@ -31,7 +31,7 @@ export function groupUpdates(
 
 function groupOf(update: Update, rules: BumpRules, names: ReadonlyMap<string, string>): string {
   const configured = (url: string): string | undefined =>
-    rules.groups.find(({ urls }) => urls.some((pattern) => matchesUrl(pattern, url)))?.name;
+    rules.groups.find(({ urls }) => urls.some((pattern) => matchesRepository(pattern, url)))?.name;
   const own = configured(update.url);
   if (own !== undefined) return own;
   const carrier = update.carriers[0];

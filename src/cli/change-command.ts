@@ -1,32 +1,39 @@
 /** `cui start` and `cui update` as commands: they differ in what they touch. */
 import type { Command } from "commander";
 import { CollectiveError } from "../errors.ts";
-import { changeNetwork, type ChangeResult } from "../manager/apply/change-network.ts";
+import { machineName } from "../network/paths.ts";
+import { ACTION_KINDS } from "../plan/action-kinds.ts";
+import type { Plan } from "../plan/plan.ts";
+import { confirm } from "./confirm.ts";
+import { changeNetwork, type ChangeResult, type HostsBefore } from "../manager/apply/change-network.ts";
 import { loadSiteAppliance } from "../manager/change/load-site-appliance.ts";
 import { summarizeActions } from "../manager/rollout/rollout-report.ts";
 import type { TimelineSummary } from "../manager/change/timeline.ts";
 import type { CliContext } from "./context.ts";
+import { addNewDataDiskOption, type NewDataDiskFlag } from "./new-data-disk.ts";
 import { gitOf } from "./git-of.ts";
 import { nameNetwork, openManager } from "./manager.ts";
 import { createProgressView } from "./render-progress.ts";
 
-interface Flags {
+interface Flags extends NewDataDiskFlag {
   readonly json?: boolean;
   readonly object?: string;
   readonly timeout: string;
   readonly takeOver?: boolean;
   readonly latest?: boolean;
+  readonly yes?: boolean;
 }
 
 const DEFAULT_TIMEOUT_SECONDS = "300";
 
 export function configureChange(command: Command, context: CliContext, kind: "start" | "update"): void {
-  command
+  addNewDataDiskOption(command)
     .argument("<cvl>", "the root file")
     .argument("[component]", "only this component and what lies below it")
     .option("--object <name>", "the root object, where the file has several")
     .option("--timeout <seconds>", "how long a guest may take to become ready", DEFAULT_TIMEOUT_SECONDS)
     .option("--take-over", "take the network from a manager on another machine that is certainly dead")
+    .option("--yes", "do not ask before machines or data are taken away")
     .option("--json", "print the result as JSON")
     .action(async (cvl: string, component: string | undefined, flags: Flags) => {
       await runChange(context, { kind, cvl, component, flags });
@@ -39,7 +46,7 @@ async function runChange(
 ): Promise<void> {
   const { kind, cvl, component, flags } = options;
   const readyMs = parseTimeout(flags.timeout);
-  const manager = await openManager(context);
+  const manager = await openManager(context, { writes: true });
   const network = nameNetwork(manager, { cwd: context.cwd, cvl, object: flags.object });
   const progress = createProgressView(context, { quiet: flags.json === true });
   try {
@@ -50,6 +57,7 @@ async function runChange(
       site: manager.site.folder,
       file: network.file,
       component,
+      newDataDisks: flags.newDataDisk,
       inventory: manager.site.inventory,
       loadAppliance: () =>
         loadSiteAppliance({
@@ -65,8 +73,9 @@ async function runChange(
       progress,
       limits: { readyMs },
       takeOver: flags.takeOver ?? false,
-      onDecided: async (plan) => {
+      onDecided: async (plan, hosts) => {
         for (const { message } of plan.warnings) context.warn(`warning: ${message}`);
+        await confirm(context, takenAway(plan, hosts), flags);
         await network.register({ onWait: context.warn });
       },
     });
@@ -76,6 +85,20 @@ async function runChange(
   } finally {
     await progress.close();
   }
+}
+
+/** What is gone, or put aside, afterwards. A replacement is not: its data stays. */
+function takenAway({ actions }: Plan, hosts: HostsBefore): readonly string[] {
+  return actions
+    .filter(({ kind, class: severity }) => severity === "data" || ACTION_KINDS[kind].isFinal === true)
+    .map((action) => {
+      const device = "device" in action ? ` ${action.device ?? ""} of` : "";
+      const why = action.reasons.map(({ text }) => text).join("; ");
+      const { component = "" } = action;
+      const host = hosts.get(component);
+      const where = host === undefined ? "" : ` on ${host}`;
+      return `${ACTION_KINDS[action.kind].words}${device} ${machineName(component)}${where}: ${why}`;
+    });
 }
 
 function report(context: CliContext, result: ChangeResult, command: { kind: string; cvl: string }): void {

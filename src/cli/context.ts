@@ -14,6 +14,10 @@ export interface CliContext {
   readonly print: (text: string) => void;
   /** A line on standard error; the newline is added. */
   readonly warn: (text: string) => void;
+  /** Asks a person on the terminal; undefined where nobody can be asked. */
+  readonly ask?: (question: string) => Promise<string>;
+  /** A line on a terminal that the next one replaces, `""` with nothing; undefined where nobody watches. */
+  readonly showStatus?: (text: string) => void;
 }
 
 /** What `configure` gets. */

@@ -1,13 +1,14 @@
 /** From the name of a CVL file on the command line to a linked program, for the verbs that need nothing but values. */
-import { createReadStream } from "node:fs";
+import type { FileHandle } from "node:fs/promises";
 import path from "node:path";
 import { decodeText } from "../cvl/parse/decode-text.ts";
+import { MAX_FILE_CHARACTERS } from "../cvl/limits.ts";
 import { link, type LinkResult } from "../cvl/link/link.ts";
 import type { SourceFile } from "../cvl/source.ts";
-import { MAX_FILE_CHARACTERS } from "../cvl/limits.ts";
 import { type Diagnostic, makeDiagnostic, renderDiagnostic, type TextOf } from "../diagnostics.ts";
 import { CollectiveError } from "../errors.ts";
 import type { CliContext } from "./context.ts";
+import { openRegularFile } from "../regular-file.ts";
 
 export interface ProgramFile extends LinkResult {
   readonly textOf: TextOf;
@@ -38,22 +39,24 @@ export async function readCvl(
   context: CliContext,
 ): Promise<{ readonly root: SourceFile; readonly diagnostics: readonly Diagnostic[] }> {
   const absolute = path.resolve(context.cwd, file);
-  const bytes = await readUpTo(absolute, MAX_FILE_CHARACTERS + 1).catch((cause: unknown) => {
-    throw new CollectiveError("INVALID_INPUT", `${file} cannot be read`, {
-      cause,
-      hint: cause instanceof Error ? cause.message : "is the name right?",
+  const bytes = await openRegularFile(absolute)
+    .then((handle) => readUpTo(handle, MAX_FILE_CHARACTERS + 1))
+    .catch((cause: unknown) => {
+      throw new CollectiveError("INVALID_INPUT", `${file} cannot be read`, {
+        cause,
+        hint: cause instanceof Error ? cause.message : "is the name right?",
+      });
     });
-  });
   const isTooLarge = bytes.length > MAX_FILE_CHARACTERS;
   const { text, diagnostics } = isTooLarge ? refuseSize(file) : decodeText(bytes, file);
   const source = { url: path.dirname(absolute), version: null, commit: null };
   return { root: { source, file: path.basename(absolute), displayName: file, text }, diagnostics };
 }
 
-/** The first `maxBytes` of a file that may be of any size, or a device that never ends. */
-async function readUpTo(file: string, maxBytes: number): Promise<Buffer> {
+/** The first `maxBytes` of a file that may be of any size; the handle is closed. */
+async function readUpTo(handle: FileHandle, maxBytes: number): Promise<Buffer> {
   const chunks: Buffer[] = [];
-  for await (const chunk of createReadStream(file, { end: maxBytes - 1 })) chunks.push(chunk as Buffer);
+  for await (const chunk of handle.createReadStream({ end: maxBytes - 1 })) chunks.push(chunk as Buffer);
   return Buffer.concat(chunks);
 }
 

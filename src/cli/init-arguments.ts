@@ -1,5 +1,6 @@
 /** The arguments of `cui init` as values: which template, and the names it is filled in with. */
 import path from "node:path";
+import { newSiteId } from "../site/site.ts";
 import { CollectiveError } from "../errors.ts";
 import { TEMPLATES, usesBase, type Template, type TemplateNames } from "../setup/template.ts";
 import type { ActionsRelease } from "../setup/workflow-pin.ts";
@@ -43,7 +44,7 @@ export function parseNames(template: Template, options: NameOptions): TemplateNa
     const message = `the name ${object} has a meaning already in the template ${template.name}`;
     throw new CollectiveError("USAGE", message, { hint: "name the appliance with --name" });
   }
-  return { object, file: toFileName(object), base };
+  return { object, file: toFileName(object), base, siteId: newSiteId() };
 }
 
 /** `owner/repo@v1`. @throws CollectiveError USAGE for another form. */

@@ -4,6 +4,7 @@ import packageJson from "../../package.json" with { type: "json" };
 import { nearestName } from "../cvl/nearest.ts";
 import { visible } from "../diagnostics.ts";
 import { CollectiveError } from "../errors.ts";
+import { asFileError } from "../file-errors.ts";
 import type { CliContext } from "./context.ts";
 import { VERBS } from "./verbs.ts";
 
@@ -71,7 +72,8 @@ function reportUnknownVerb(name: string, context: CliContext): number {
   return EXIT_USAGE;
 }
 
-function reportError(error: unknown, context: CliContext): number {
+function reportError(thrown: unknown, context: CliContext): number {
+  const error = asFileError(thrown) ?? thrown;
   if (error instanceof CommanderError) return error.exitCode === 0 ? 0 : EXIT_USAGE;
   if (error instanceof CollectiveError) {
     context.warn(`error ${error.code}: ${error.message}`);

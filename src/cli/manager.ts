@@ -1,7 +1,7 @@
 /** What the verbs of the cluster manager share: the site, the state, the network a root file stands for. */
 import { networkIdFor, registerNetwork, siteRelative } from "../site/network-id.ts";
 import { gitOf } from "./git-of.ts";
-import { findSite, type EditOptions, type Site } from "../site/site.ts";
+import { findSite, identifySite, type EditOptions, type Site } from "../site/site.ts";
 import { loadMacKey } from "../manager/change/sensitive.ts";
 import {
   openStateStore,
@@ -9,6 +9,7 @@ import {
   tidyStateStore,
   type StateStore,
 } from "../manager/records/state-store.ts";
+import { ownState } from "../manager/records/own-state.ts";
 import { shareObjects, type ShareObjects } from "../appliance/share-objects.ts";
 import { connectHost } from "../host/connect-host.ts";
 import { createTimeline, type Timeline } from "../manager/change/timeline.ts";
@@ -34,11 +35,19 @@ export interface NamedNetwork {
   register(options: EditOptions): Promise<void>;
 }
 
-/** Finds the site and opens the state at `$CUI_STATE`. */
-export async function openManager(context: CliContext): Promise<Manager> {
+/**
+ * Finds the site and opens its state at `$CUI_STATE`. With `writes` the site gets its id, where it has none yet.
+ * @throws CollectiveError UTILITY_NO_SITE, UTILITY_INVENTORY_INVALID; the state's calls STATE_OTHER_SITE.
+ */
+export async function openManager(
+  context: CliContext,
+  { writes }: { readonly writes?: boolean } = {},
+): Promise<Manager> {
   const timeline = createTimeline(context.startedAtMs);
   const stateDirectory = stateDirectoryOf(context.env);
-  const [site, store] = await Promise.all([findSite(context.cwd), openStateStore(stateDirectory)]);
+  const [found, opened] = await Promise.all([findSite(context.cwd), openStateStore(stateDirectory)]);
+  const site = writes === true ? await identifySite(found, { onWait: context.warn }) : found;
+  const store = ownState(opened, site.inventory.site);
   return {
     site,
     store,

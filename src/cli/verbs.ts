@@ -95,6 +95,11 @@ export const VERBS: readonly VerbEntry[] = [
     load: () => import("./verbs/publish.ts"),
   },
   {
+    name: "remove",
+    summary: "remove a stopped network; its data goes to the attic",
+    load: () => import("./verbs/remove.ts"),
+  },
+  {
     name: "runner",
     summary: "carry out what a site's protected branch says",
     load: () => import("./verbs/runner.ts"),

@@ -3,7 +3,7 @@ import * as crypto from "node:crypto";
 import { open, type FileHandle } from "node:fs/promises";
 import path from "node:path";
 import { run } from "../io.ts";
-import { openRawImage } from "./disk-image.ts";
+import { openRawImage } from "./image/disk-image.ts";
 import type { DiskIndex } from "./disk-index.ts";
 import { fetchInto, placesOf, writeAt, writeWhole, type ExportProgress } from "./export-disk.ts";
 import { CHUNK_BYTES, plainBytesAt } from "./format.ts";

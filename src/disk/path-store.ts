@@ -1,13 +1,14 @@
 /** Objects in a folder, laid out as Git LFS does: `ab/cd/<oid>` below `.git/lfs/objects`. */
 import { createHash } from "node:crypto";
 import { createReadStream } from "node:fs";
-import { constants, copyFile, mkdir, open, rename, rm, stat } from "node:fs/promises";
+import { constants, copyFile, mkdir, rename, rm, stat } from "node:fs/promises";
 import path from "node:path";
 import { CollectiveError } from "../errors.ts";
 import { parseOid, type ObjectReader, type ObjectStore, type Oid } from "./object-store.ts";
 import { corruptPack } from "./pack-format.ts";
 import { temporaryFile } from "./temporary-file.ts";
 import { wrapWriteErrors } from "./write-errors.ts";
+import { openRegularFile } from "../regular-file.ts";
 
 export interface PathStore extends ObjectStore {
   /** Where that object lies, or would lie. */
@@ -53,7 +54,7 @@ export function pathStore(root: string): PathStore {
 }
 
 async function openObject(oid: Oid, file: string): Promise<ObjectReader> {
-  const handle = await open(file, "r").catch((error: unknown) => {
+  const handle = await openRegularFile(file).catch((error: unknown) => {
     throw new CollectiveError(
       "DISK_PACK_MISSING",
       `the pack ${oid} is not in the store: there is no ${file}`,

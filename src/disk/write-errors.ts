@@ -1,19 +1,6 @@
 /** A full or read-only disk is the user's business, not a defect of the program. */
 import { CollectiveError } from "../errors.ts";
-
-const EXPECTED = new Set([
-  "ENOSPC",
-  "EDQUOT",
-  "EROFS",
-  "EACCES",
-  "EPERM",
-  "ENOENT",
-  "ENOTDIR",
-  "EISDIR",
-  "EFBIG",
-  "EEXIST",
-  "EIO",
-]);
+import { isFileErrorCode } from "../file-errors.ts";
 
 /**
  * Runs `work`, which writes `target`.
@@ -24,7 +11,7 @@ export async function wrapWriteErrors<Result>(target: string, work: () => Promis
     return await work();
   } catch (error) {
     if (!(error instanceof Error) || !("code" in error) || error instanceof CollectiveError) throw error;
-    if (typeof error.code !== "string" || !EXPECTED.has(error.code)) throw error;
+    if (!isFileErrorCode(error.code)) throw error;
     throw new CollectiveError("DISK_WRITE_FAILED", `cannot write ${target}: ${error.message}`, {
       data: { target, reason: error.code },
       hint:

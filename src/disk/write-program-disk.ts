@@ -2,7 +2,7 @@
 import * as crypto from "node:crypto";
 import { mkdir } from "node:fs/promises";
 import { withCodecPool, type CodecPool } from "./codec-pool.ts";
-import { openDiskImage, type DiskImage } from "./disk-image.ts";
+import { openDiskImage, type DiskImage } from "./image/disk-image.ts";
 import { recordsByDigest, type ChunkRecord, type DiskIndex, type PackReference } from "./disk-index.ts";
 import { CHUNK_BYTES } from "./format.ts";
 import type { ChunkDigest, Oid } from "./object-store.ts";

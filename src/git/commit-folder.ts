@@ -69,7 +69,7 @@ function folderOf({ files, top, commit }: OpenedCommit, inside: string): Omit<Co
 
 /** `rev` is the user's word; `--end-of-options` keeps it from being an option. */
 async function resolveRevision(git: Git, rev: string): Promise<{ top: string; commit: string }> {
-  const top = (await workTreeTop(git)) ?? (await bareRepository(git));
+  const top = git.isBare ? git.folder : ((await workTreeTop(git)) ?? (await bareRepository(git)));
   if (top === undefined) {
     throw new CollectiveError(
       "REPOSITORY_REVISION_MISSING",

@@ -1,4 +1,5 @@
 /** All files of one commit, listed at once. */
+import { CollectiveError } from "../errors.ts";
 import { startProgram } from "../io.ts";
 import type { Git } from "./git.ts";
 
@@ -36,6 +37,7 @@ export async function listCommit({
     for (const line of lines) files.push(...parseLine(line));
     if (files.length > maxFiles) {
       program.kill();
+      program.stdout.destroy(); // what nobody reads would keep it open
       await program.ended;
       return undefined;
     }
@@ -43,6 +45,38 @@ export async function listCommit({
   const error = await program.ended;
   if (error !== undefined) throw error;
   return files;
+}
+
+/** Bounds a listing where the caller has no bound of its own: a tree may hold itself over and over. */
+const MAX_FILES = 1_000_000;
+
+/**
+ * As listCommit, where a commit that cannot be listed cannot be judged.
+ * @param where names the commit in the message
+ * @throws CollectiveError REPOSITORY_TOO_MANY_FILES, and as listCommit
+ */
+export async function listWhole({
+  git,
+  commit,
+  where,
+  maxFiles = MAX_FILES,
+}: {
+  readonly git: Git;
+  readonly commit: string;
+  readonly where: string;
+  readonly maxFiles?: number;
+}): Promise<readonly ListedFile[]> {
+  const files = await listCommit({ git, commit, maxFiles });
+  if (files !== undefined) return files;
+  const count = maxFiles.toLocaleString("en");
+  throw new CollectiveError(
+    "REPOSITORY_TOO_MANY_FILES",
+    `${where} has more than ${count} files; no more are looked at`,
+    {
+      data: { commit, maxFiles },
+      hint: "take what is no part of the appliance out of it: `git rm -r --cached`, and name it in .gitignore",
+    },
+  );
 }
 
 /** `<mode> SP <type> SP <oid> SP+ <size or -> TAB <path>` */

@@ -6,3 +6,9 @@ export async function configValue(git: Git, name: string): Promise<string | unde
   const { stdout, exitCode } = await git.status({ args: ["config", "--get", name] });
   return exitCode === 0 ? stdout.replace(/\n$/, "") : undefined;
 }
+
+/** A boolean as git reads it: `yes`, `on`, `1`, a key without a value. @throws CollectiveError PROCESS_FAILED, in git's words, for what is none. */
+export async function configFlag(git: Git, name: string): Promise<boolean | undefined> {
+  const text = await git.run({ args: ["config", "--type=bool", "--get", name], allowedExitCodes: [0, 1] });
+  return text === "" ? undefined : text.trim() === "true";
+}

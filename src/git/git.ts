@@ -4,6 +4,8 @@
  * Reading goes through one `git cat-file --batch-command` a repository (objects.ts), writing and remotes through `run`.
  */
 import { run, runInherited, type Command } from "../io.ts";
+import { explainLock } from "./lock-files.ts";
+import type { TransferProgress } from "./progress.ts";
 import { tokenEnvironment } from "./tokens.ts";
 
 const HOOKS_OFF = "core.hooksPath=/dev/null";
@@ -72,19 +74,30 @@ export interface Git {
   readonly env: Environment;
   /** Aborting it ends the calls that are under way. */
   readonly signal: AbortSignal | undefined;
+  /** Told how far a long transfer is, for a person who waits for it; `undefined` at its end. */
+  readonly onProgress: OnTransfer | undefined;
   /** Runs git; resolves to its standard output. */
   run(call: GitCall): Promise<string>;
   /** Runs git where a non-zero exit is an answer (0, 1, 2 and 128 unless the call says others); resolves to output and status. */
   status(call: GitCall): Promise<{ readonly stdout: string; readonly exitCode: number }>;
   /** The command as data, for the caller that starts it itself. */
   command(call: GitCall): Command;
-  /** The same for another folder. */
+  /** Whether the folder is a bare repository that is named to git, not looked for. */
+  readonly isBare: boolean;
+  /** The same for another folder, where git looks for the repository by itself (unless it was named before). */
   at(folder: string): Git;
+  /**
+   * The same for a bare repository (or a `.git`) that we know of: named, so that `safe.bareRepository=explicit` of the user, who wants none
+   * to be found by chance, does not keep us from our own.
+   */
+  bare(folder: string): Git;
   /** The same with more variables: an index of its own, where a push keeps its objects until they are accepted. */
   with(env: Environment): Git;
   /** The same, ended by this signal as well. */
   until(signal: AbortSignal): Git;
 }
+
+export type OnTransfer = (url: string, progress: TransferProgress | undefined) => void;
 
 export interface GitCall {
   readonly args: readonly string[];
@@ -102,36 +115,50 @@ export function openGit(options: {
   readonly folder: string;
   readonly env: Environment;
   readonly signal?: AbortSignal | undefined;
+  readonly onProgress?: OnTransfer | undefined;
 }): Git {
-  const { folder, env, signal } = options;
-  return gitOf({ folder, env, signal, added: {} });
+  const { folder, env, signal, onProgress } = options;
+  return gitOf({ folder, env, signal, onProgress, added: {}, bareFolder: undefined });
 }
 
 interface Shared {
   readonly folder: string;
   readonly env: Environment;
   readonly signal: AbortSignal | undefined;
+  readonly onProgress: OnTransfer | undefined;
   /** Of `env`, what was added to the program's. */
   readonly added: Environment;
+  /** A bare repository that was named. */
+  readonly bareFolder: string | undefined;
 }
 
 function gitOf(shared: Shared): Git {
-  const { folder, env, signal, added } = shared;
+  const { folder, env, signal, onProgress, added } = shared;
+  const isBare = folder === shared.bareFolder;
   const callEnv = { ...env, ...SAFE_ENVIRONMENT, ...added, ...tokenEnvironment(env) };
-  const command: Git["command"] = (call) => commandOf({ folder, signal, callEnv }, call);
+  const explained = <Result>(ending: Promise<Result>): Promise<Result> =>
+    ending.catch(async (error: unknown) => {
+      throw await explainLock(error, folder);
+    });
+  const command: Git["command"] = (call) => commandOf({ folder, signal, callEnv, isBare }, call);
   return {
     folder,
+    isBare,
     env,
     signal,
+    onProgress,
     command,
-    run: (call) => run(command(call)),
+    run: (call) => explained(run(command(call))),
     status: (call) =>
-      run({
-        ...command(call),
-        allowedExitCodes: call.allowedExitCodes ?? [0, 1, 2, 128],
-        parse: (stdout, exitCode) => ({ stdout, exitCode }),
-      }),
+      explained(
+        run({
+          ...command(call),
+          allowedExitCodes: call.allowedExitCodes ?? [0, 1, 2, 128],
+          parse: (stdout, exitCode) => ({ stdout, exitCode }),
+        }),
+      ),
     at: (other) => gitOf({ ...shared, folder: other }),
+    bare: (other) => gitOf({ ...shared, folder: other, bareFolder: other }),
     until: (other) =>
       gitOf({ ...shared, signal: signal === undefined ? other : AbortSignal.any([signal, other]) }),
     with: (more) => gitOf({ ...shared, env: { ...env, ...more }, added: { ...added, ...more } }),
@@ -139,14 +166,25 @@ function gitOf(shared: Shared): Git {
 }
 
 function commandOf(
-  { folder, signal, callEnv }: { folder: string; signal: AbortSignal | undefined; callEnv: Environment },
+  {
+    folder,
+    signal,
+    callEnv,
+    isBare,
+  }: { folder: string; signal: AbortSignal | undefined; callEnv: Environment; isBare: boolean },
   call: GitCall,
 ): Command {
   const safe = SAFE_SETTINGS.filter((setting) => call.configuredHooks !== true || setting !== HOOKS_OFF);
   const settings = call.lfsFilters === true ? [...safe, ...LFS_FILTER_SETTINGS] : safe;
   return {
     file: "git",
-    args: ["-C", folder, ...settings.flatMap((setting) => ["-c", setting]), ...call.args],
+    args: [
+      "-C",
+      folder,
+      ...(isBare ? ["--git-dir=."] : []),
+      ...settings.flatMap((setting) => ["-c", setting]),
+      ...call.args,
+    ],
     env: { ...callEnv, ...call.env },
     ...(signal === undefined ? {} : { signal }),
     ...(call.input === undefined ? {} : { input: call.input }),

@@ -9,7 +9,8 @@
  * @see docs/decisions/0002-git-through-its-own-program.md
  */
 import { CollectiveError } from "../errors.ts";
-import { startProgram, type RunningProgram } from "../io.ts";
+import { startProgram, stderrOf, type RunningProgram } from "../io.ts";
+import { damaged, damageIn } from "./damage.ts";
 import type { Git } from "./git.ts";
 
 export interface ObjectInfo {
@@ -23,6 +24,8 @@ export interface GitObject extends ObjectInfo {
 }
 
 export interface GitObjects {
+  /** The repository. */
+  readonly folder: string;
   /** Resolves to undefined when there is no such object. */
   info(name: string): Promise<ObjectInfo | undefined>;
   /** The object with its content, whatever its size: ask `info` first where a stranger decides it. */
@@ -32,6 +35,7 @@ export interface GitObjects {
 }
 
 interface Request {
+  readonly name: string;
   readonly wantsContent: boolean;
   readonly resolve: (object: GitObject | undefined) => void;
   readonly reject: (error: unknown) => void;
@@ -43,7 +47,8 @@ const NAME = /^[A-Za-z0-9/._^{}-]+$/;
 const IDLE_MS = 250;
 
 /**
- * Opens a repository for reading; the git process starts with the first request, and again after it was idle.
+ * Opens a repository for reading; the git process starts with the first request, and again after it was idle. A damaged object ends it: its
+ * own request rejects with REPOSITORY_DAMAGED, those behind it are asked again.
  */
 export function openGitObjects(git: Git): GitObjects {
   const { folder } = git;
@@ -67,19 +72,29 @@ export function openGitObjects(git: Git): GitObjects {
     void started.ended.then((error) => {
       if (program !== started && program !== undefined) return;
       program = undefined;
-      for (const request of waiting.splice(0)) request.reject(error ?? readerClosed(folder));
+      const said = damageIn(stderrOf(error));
+      const [first, ...others] = waiting.splice(0);
+      first?.reject(said === undefined ? (error ?? readerClosed(folder)) : damaged(folder, said, error));
+      for (const request of others) {
+        if (said === undefined || closed) request.reject(error ?? readerClosed(folder));
+        else send(request);
+      }
     });
     return started;
+  };
+  const send = (request: Request): void => {
+    program ??= start();
+    waiting.push(request);
+    program.stdin.write(`${request.wantsContent ? "contents" : "info"} ${request.name}\n`);
   };
   const ask = (command: "info" | "contents", name: string): Promise<GitObject | undefined> =>
     new Promise((resolve, reject) => {
       if (closed) throw readerClosed(folder);
       if (!NAME.test(name)) throw new TypeError(`not an object name: ${JSON.stringify(name)}`);
-      program ??= start();
-      waiting.push({ wantsContent: command === "contents", resolve, reject });
-      program.stdin.write(`${command} ${name}\n`);
+      send({ name, wantsContent: command === "contents", resolve, reject });
     });
   return {
+    folder,
     info: (name) => ask("info", name),
     contents: (name) => ask("contents", name),
     close: async () => {

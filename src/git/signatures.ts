@@ -9,7 +9,7 @@ import path from "node:path";
 import { run } from "../io.ts";
 import type { Git } from "./git.ts";
 import { openGitObjects } from "./objects.ts";
-import { isCommitId } from "./commit-id.ts";
+import { isCommitId, type CommitId } from "./commit-id.ts";
 import { listRefs } from "./refs.ts";
 
 /** Where people put their signed tags: `refs/collective/approvals/<commit>/<anything>`. */
@@ -85,7 +85,7 @@ type SignedObject = { readonly name: string; readonly how: string } & (
   { readonly payload: string; readonly signature: string } | { readonly problem: string }
 );
 
-async function signedObjects(git: Git, commit: string): Promise<SignedObject[]> {
+async function signedObjects(git: Git, commit: CommitId): Promise<SignedObject[]> {
   const objects = openGitObjects(git);
   const readText = async (oid: string, type: string): Promise<string | undefined> => {
     const info = await objects.info(oid);
@@ -94,7 +94,7 @@ async function signedObjects(git: Git, commit: string): Promise<SignedObject[]> 
   };
   try {
     const found: SignedObject[] = [];
-    const own = splitCommit((await readText(commit, "commit")) ?? "");
+    const own = splitCommit((await readText(commit, "commit")) ?? "", commit);
     if (own !== undefined) found.push({ name: "the commit", how: "signed the commit", ...own });
     const tags = await listRefs(git, { pattern: `${APPROVAL_REFS}/${commit}/`, limit: MAX_TAGS });
     for (const { name: ref, oid } of tags) {
@@ -111,13 +111,17 @@ async function signedObjects(git: Git, commit: string): Promise<SignedObject[]> 
   }
 }
 
-/** A commit's signature is a header of it; what is signed is the commit without that header. */
-function splitCommit(text: string): { payload: string; signature: string } | undefined {
-  const header = /^gpgsig (-----BEGIN SSH SIGNATURE-----\n(?: .*\n)+)/m.exec(
-    text.slice(0, text.indexOf("\n\n") + 1),
-  );
+/**
+ * A commit's signature is a header of it, whose name tells how its repository names objects; what is signed is the commit without
+ * either of the two headers.
+ */
+function splitCommit(text: string, commit: CommitId): { payload: string; signature: string } | undefined {
+  const end = text.indexOf("\n\n") + 1;
+  const head = text.slice(0, end);
+  const own = commit.length === 64 ? "gpgsig-sha256" : "gpgsig";
+  const header = new RegExp(`^${own} (-----BEGIN SSH SIGNATURE-----\\n(?: .*\\n)+)`, "m").exec(head);
   if (header === null) return undefined;
-  const payload = text.slice(0, header.index) + text.slice(header.index + header[0].length);
+  const payload = head.replaceAll(/^gpgsig(?:-sha256)? .*\n(?: .*\n)*/gm, "") + text.slice(end);
   return { payload, signature: (header[1] ?? "").replaceAll("\n ", "\n") };
 }
 

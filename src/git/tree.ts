@@ -1,6 +1,7 @@
 /** Trees of a commit: walking to a path without ever following a symlink or entering a submodule. */
 import { CollectiveError } from "../errors.ts";
 import type { GitObjects } from "./objects.ts";
+import { damaged } from "./damage.ts";
 import { repositoryPathProblem } from "./path.ts";
 
 export interface TreeEntry {
@@ -17,6 +18,8 @@ export interface CommitFiles {
   listFolder(path: string): Promise<readonly TreeEntry[]>;
 }
 
+const TREE = "^{tree}";
+
 /** Trees are small; one this big is an attack or a mistake. */
 const MAX_TREE_BYTES = 16 * 1024 * 1024;
 
@@ -29,7 +32,7 @@ export function commitFiles(objects: GitObjects, commit: string, where: string):
     return known;
   };
   const walk = async (path: string): Promise<readonly TreeEntry[]> => {
-    let entries = await readTree(`${commit}^{tree}`);
+    let entries = await readTree(`${commit}${TREE}`);
     for (const [depth, name] of path === "" ? [] : path.split("/").entries()) {
       const entry = entries.find((candidate) => candidate.name === name);
       const prefix = path
@@ -65,20 +68,26 @@ async function readBlob(
   { path, maxBytes, where }: { path: string; maxBytes: number; where: string },
 ): Promise<Buffer> {
   const info = await objects.info(oid);
-  if (info === undefined) throw missing(path, where);
+  if (info === undefined) throw objectLost(objects, oid, { path, where });
   if (info.type !== "blob") throw refused(path, `is a git ${info.type}`, where);
   if (info.sizeBytes > maxBytes) throw tooLarge(path, info.sizeBytes, maxBytes, where);
   const object = await objects.contents(oid);
-  if (object === undefined) throw missing(path, where);
+  if (object === undefined) throw objectLost(objects, oid, { path, where });
   return object.content;
 }
 
 async function loadTree(objects: GitObjects, name: string, where: string): Promise<readonly TreeEntry[]> {
   const info = await objects.info(name);
-  if (info?.type !== "tree") throw missing("(its tree)", where);
+  if (info === undefined) {
+    const commit = name.endsWith(TREE) ? name.slice(0, -TREE.length) : undefined;
+    if (commit !== undefined && (await objects.info(commit)) === undefined)
+      throw missing("(its tree)", where);
+    throw objectLost(objects, name, { path: "(a folder)", where });
+  }
+  if (info.type !== "tree") throw missing("(its tree)", where);
   if (info.sizeBytes > MAX_TREE_BYTES) throw tooLarge("(a folder)", info.sizeBytes, MAX_TREE_BYTES, where);
   const object = await objects.contents(info.oid);
-  if (object === undefined) throw missing("(its tree)", where);
+  if (object === undefined) throw objectLost(objects, info.oid, { path: "(a folder)", where });
   return parseTree(object.content, info.oid.length / 2);
 }
 
@@ -105,6 +114,15 @@ function kindOfMode(mode: string): TreeEntry["kind"] {
   if (mode === "120000") return "symlink";
   if (mode === "160000") return "submodule";
   return "file";
+}
+
+/** A commit or a tree names it, so it should be there. */
+function objectLost(
+  { folder }: GitObjects,
+  name: string,
+  { path, where }: { readonly path: string; readonly where: string },
+): CollectiveError {
+  return damaged(folder, `it lacks ${name}, ${shown(path)} of ${where}`);
 }
 
 function checkPath(path: string, where: string): void {

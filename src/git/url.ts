@@ -1,5 +1,5 @@
 /**
- * URLs of repositories as an import writes them: which are understood, what a relative one means, what a policy allows.
+ * URLs of repositories as an import writes them: which are understood, what a relative one means.
  *
  *     https://host/path   ssh://[user@]host[:port]/path   user@host:path   http://host/path (with a warning)
  *     file:///path        /path                           ../path (relative to the importing repository's own URL)
@@ -7,7 +7,8 @@
  * Everything else is refused: other schemes, `ext::` and the like, what looks like an option, credentials in the URL.
  */
 
-import { makeDiagnostic, type Diagnostic } from "../diagnostics.ts";
+import { domainToASCII } from "node:url";
+import { makeDiagnostic, visible, type Diagnostic } from "../diagnostics.ts";
 import { CollectiveError } from "../errors.ts";
 
 export type UrlKind = "https" | "http" | "ssh" | "scp" | "file" | "path";
@@ -16,15 +17,6 @@ export interface RepositoryUrl {
   /** Normalised: no `.` and `..` parts, no trailing slash, host in lower case. The same repository gives the same text. */
   readonly url: string;
   readonly kind: UrlKind;
-}
-
-export interface UrlPolicy {
-  /** URL prefixes imports may come from; undefined allows all. */
-  readonly allow?: readonly string[] | undefined;
-  /** Refuse path and file URLs. */
-  readonly refusePaths?: boolean | undefined;
-  /** Refuse path and file URLs that lead out of this folder (absolute). */
-  readonly pathsBelow?: string | undefined;
 }
 
 const FORMS =
@@ -37,7 +29,7 @@ const MAX_URL_LENGTH = 2048;
  */
 export function resolveUrl(written: string, base: string): RepositoryUrl | Diagnostic {
   const problem = textProblem(written);
-  if (problem !== undefined) return refuse(problem);
+  if (problem !== undefined) return refuseUrl(problem);
   return absoluteUrl(written) ?? relativeUrl(written, base);
 }
 
@@ -47,31 +39,6 @@ export function requireUrl(written: string, base: string): RepositoryUrl {
   if (!isRefusedUrl(target)) return target;
   const { message, hint } = target;
   throw new CollectiveError("REPOSITORY_URL_REFUSED", message, { hint });
-}
-
-/** Whether policy lets `target` be fetched; undefined when it does. */
-export function policyProblem(target: RepositoryUrl, policy: UrlPolicy): Diagnostic | undefined {
-  if (policy.refusePaths === true && isLocal(target)) {
-    return refuse(`${target.url} is a path, which is not allowed here`, "import it by its https URL");
-  }
-  const outside = pathProblem(target, policy.pathsBelow);
-  if (outside !== undefined) return outside;
-  if (policy.allow === undefined) return undefined;
-  if (policy.allow.some((prefix) => hasPrefix(target, prefix))) return undefined;
-  return refuse(
-    `${target.url} begins with none of the prefixes that imports.allow lists`,
-    policy.allow.length === 0 ? "imports.allow is empty" : `allowed are ${policy.allow.join(", ")}`,
-  );
-}
-
-function pathProblem(target: RepositoryUrl, below: string | undefined): Diagnostic | undefined {
-  const folder = localFolder(target);
-  if (below === undefined || folder === undefined) return undefined;
-  if (folder.startsWith(below.endsWith("/") ? below : `${below}/`)) return undefined;
-  return refuse(
-    `${target.url} is a path outside the folder of this repository, which is not allowed here`,
-    "import it by its https URL, or by one relative to this repository (../Name)",
-  );
 }
 
 /** Whether the repository lies on this machine's file system. */
@@ -111,16 +78,15 @@ export function isRefusedUrl(result: RepositoryUrl | Diagnostic): result is Diag
   return "code" in result;
 }
 
-function refuse(message: string, hint = FORMS): Diagnostic {
+export function refuseUrl(message: string, hint = FORMS): Diagnostic {
   return makeDiagnostic("IMPORT_URL_REFUSED", message, undefined, { hint });
 }
 
 function textProblem(written: string): string | undefined {
   if (written === "") return "the URL is empty";
   if (written.length > MAX_URL_LENGTH) return `the URL is longer than ${MAX_URL_LENGTH} characters`;
-  if (/[\u0000-\u0020\u007f\\]/.test(written)) {
-    return "the URL has a space, a control character or a backslash";
-  }
+  if (/[\u0000-\u001f\u007f\\]/.test(written)) return "the URL has a control character or a backslash";
+  if (/^ | $/.test(written)) return "the URL begins or ends with a space";
   if (written.startsWith("-")) return `the URL ${written} looks like an option`;
   if (/^[A-Za-z0-9.+-]*::/.test(written)) return `the URL ${written} asks git to run a helper program`;
   return undefined;
@@ -133,40 +99,60 @@ function absoluteUrl(written: string): RepositoryUrl | Diagnostic | undefined {
   if (written.startsWith("/")) return pathUrl(written);
   const scp = /^([^/:@]+)@([^/:@]+):(.+)$/.exec(written);
   if (scp !== null) return scpUrl(written, scp[1] ?? "", scp[2] ?? "", scp[3] ?? "");
-  return /^[^/]*:/.test(written) ? refuse(`the URL ${written} is of no known form`) : undefined;
+  return /^[^/]*:/.test(written) ? refuseUrl(`the URL ${written} is of no known form`) : undefined;
 }
 
 function schemeUrl(written: string, scheme: string): RepositoryUrl | Diagnostic {
   if (scheme === "file") return fileUrl(written);
   if (scheme !== "https" && scheme !== "http" && scheme !== "ssh") {
-    return refuse(`the scheme ${scheme}:// is not allowed`);
+    return refuseUrl(`the scheme ${scheme}:// is not allowed`);
   }
   const parsed = URL.canParse(written) ? new URL(written) : undefined;
   if (parsed === undefined || parsed.hostname === "") {
-    return refuse(`the URL ${written} is malformed`);
+    return refuseUrl(`the URL ${written} is malformed`);
   }
-  const problem = remoteProblem(parsed, scheme);
+  const host = hostName(parsed.hostname);
+  const problem = remoteProblem(parsed, { scheme, host });
   if (problem !== undefined) return problem;
   const user = scheme === "ssh" && parsed.username !== "" ? `${parsed.username}@` : "";
-  const path = trimSlashes(parsed.pathname.replace(/\/{2,}/g, "/"));
-  return { url: `${scheme}://${user}${parsed.host.toLowerCase()}${path}`, kind: scheme };
+  const port = parsed.port === "" || (scheme === "ssh" && parsed.port === "22") ? "" : `:${parsed.port}`;
+  return { url: `${scheme}://${user}${host}${port}${normalPath(parsed.pathname)}`, kind: scheme };
 }
 
-function remoteProblem(parsed: URL, scheme: string): Diagnostic | undefined {
+/** In lower case, in ASCII, without the dot that ends a whole name. */
+function hostName(written: string): string {
+  const plain = isDecodable(written) ? decodeURIComponent(written) : written;
+  const host = /[^\u0000-\u007f]/.test(plain) ? domainToASCII(plain) : plain;
+  return host.toLowerCase().replace(/\.$/, "");
+}
+
+/** What needs no `%` is written without; the rest in upper case. */
+function normalPath(path: string): string {
+  const plain = path.replaceAll(/%[0-9a-f]{2}/gi, (code) => {
+    const character = String.fromCharCode(Number.parseInt(code.slice(1), 16));
+    return /[A-Za-z0-9._~-]/.test(character) ? character : code.toUpperCase();
+  });
+  return trimSlashes(plain.replace(/\/{2,}/g, "/"));
+}
+
+function remoteProblem(
+  parsed: URL,
+  { scheme, host }: { readonly scheme: string; readonly host: string },
+): Diagnostic | undefined {
   if (parsed.password !== "" || (scheme !== "ssh" && parsed.username !== "")) {
-    return refuse(
+    return refuseUrl(
       `the URL of ${parsed.host}${parsed.pathname} holds credentials`,
       "leave them to git's credential helper",
     );
   }
   if (parsed.search !== "" || parsed.hash !== "") {
-    return refuse(`the URL of ${parsed.host} has a query or a fragment`);
+    return refuseUrl(`the URL of ${parsed.host} has a query or a fragment`);
   }
   if (/%(2f|5c|0[0-9a-f]|1[0-9a-f]|7f)/i.test(parsed.pathname)) {
-    return refuse(`the URL of ${parsed.host} hides a separator in its path`);
+    return refuseUrl(`the URL of ${parsed.host} hides a separator in its path`);
   }
-  if (!isHost(parsed.hostname) || !/^([A-Za-z0-9_][A-Za-z0-9._-]*)?$/.test(parsed.username)) {
-    return refuse(`${parsed.hostname} is not the name of a host`);
+  if (!isHost(host) || !/^([A-Za-z0-9_][A-Za-z0-9._-]*)?$/.test(parsed.username)) {
+    return refuseUrl(`${parsed.hostname} is not the name of a host`);
   }
   return undefined;
 }
@@ -179,12 +165,12 @@ function fileUrl(written: string): RepositoryUrl | Diagnostic {
     parsed.pathname === "/" ||
     parsed.search + parsed.hash !== ""
   ) {
-    return refuse(`the URL ${written} is malformed`, "write file:///folder");
+    return refuseUrl(`the URL ${written} is malformed`, "write file:///folder");
   }
   if (/%(2f|00)/i.test(parsed.pathname) || !isDecodable(parsed.pathname)) {
-    return refuse(`the URL ${written} hides a separator in its path`, "write file:///folder");
+    return refuseUrl(`the URL ${written} hides a separator in its path`, "write file:///folder");
   }
-  return { url: `file://${trimSlashes(parsed.pathname.replace(/\/{2,}/g, "/"))}`, kind: "file" };
+  return { url: `file://${normalPath(parsed.pathname)}`, kind: "file" };
 }
 
 function isDecodable(text: string): boolean {
@@ -198,16 +184,17 @@ function isDecodable(text: string): boolean {
 
 function scpUrl(written: string, user: string, host: string, path: string): RepositoryUrl | Diagnostic {
   const parts = normalise(path);
+  const name = hostName(host);
   if (
     !/^[A-Za-z0-9_][A-Za-z0-9._-]*$/.test(user) ||
-    !isHost(host) ||
+    !isHost(name) ||
     parts === undefined ||
     path.startsWith("-")
   ) {
-    return refuse(`the URL ${written} is malformed`);
+    return refuseUrl(`the URL ${written} is malformed`);
   }
   return {
-    url: `${user}@${host.toLowerCase()}:${path.startsWith("/") ? "/" : ""}${parts.join("/")}`,
+    url: `${user}@${name}:${path.startsWith("/") ? "/" : ""}${parts.join("/")}`,
     kind: "scp",
   };
 }
@@ -215,7 +202,7 @@ function scpUrl(written: string, user: string, host: string, path: string): Repo
 function pathUrl(written: string): RepositoryUrl | Diagnostic {
   const parts = normalise(written);
   if (parts === undefined || parts.length === 0) {
-    return refuse(`the path ${written} leads nowhere`, "write the folder of a repository");
+    return refuseUrl(`the path ${written} leads nowhere`, "write the folder of a repository");
   }
   return { url: `/${parts.join("/")}`, kind: "path" };
 }
@@ -223,14 +210,17 @@ function pathUrl(written: string): RepositoryUrl | Diagnostic {
 function relativeUrl(written: string, base: string): RepositoryUrl | Diagnostic {
   const from = absoluteUrl(base);
   if (from === undefined || isRefusedUrl(from)) {
-    return refuse(`${written} is relative, and ${base} is no URL to start from`);
+    return refuseUrl(`${written} is relative, and ${base} is no URL to start from`);
   }
   const { root, path } = splitRoot(from);
   const parts = normalise(`${path}/${written}`);
   if (parts === undefined || parts.length === 0) {
-    return refuse(`${written} leads out of ${root === "/" ? base : root}`, `it is relative to ${base}`);
+    return refuseUrl(`${written} leads out of ${root === "/" ? base : root}`, `it is relative to ${base}`);
   }
-  return absoluteUrl(root + parts.join("/")) ?? refuse(`${written} leads nowhere`);
+  const found = root + parts.join("/");
+  const problem = textProblem(found);
+  if (problem !== undefined) return refuseUrl(`${written} is relative to ${visible(base)}: ${problem}`);
+  return absoluteUrl(found) ?? refuseUrl(`${written} leads nowhere`);
 }
 
 /** What a relative URL cannot leave, and the path below it. */
@@ -250,15 +240,6 @@ function normalise(path: string): string[] | undefined {
     else if (parts.pop() === undefined) return undefined;
   }
   return parts;
-}
-
-/** Whether `target` lies under `prefix`, at a path boundary: `https://h/acme` is no prefix of `https://h/acme-evil/x`. */
-function hasPrefix(target: RepositoryUrl, prefix: string): boolean {
-  const parsed = absoluteUrl(prefix);
-  const normal = parsed === undefined || isRefusedUrl(parsed) ? prefix : parsed.url;
-  if (normal === "") return false;
-  if (target.url === normal) return true;
-  return target.url.startsWith(/[/:]$/.test(normal) ? normal : `${normal}/`);
 }
 
 function isHost(host: string): boolean {

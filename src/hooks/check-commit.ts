@@ -20,7 +20,7 @@ export interface CheckCommitOptions {
   readonly numbers: ReadonlySet<number>;
   readonly commit: string;
   /** The repository's Git LFS objects. */
-  readonly store: PathStore;
+  readonly stores: readonly PathStore[];
   /** An import that cannot be fetched is a reason to refuse. */
   readonly importsRequired: boolean;
   /** Imports by path may lead nowhere else. */
@@ -31,7 +31,7 @@ const OF_A_BRANCH: readonly VersionRule[] = ["objects"];
 const OF_THE_DEFAULT_BRANCH: readonly VersionRule[] = ["withdrawn", ...OF_A_BRANCH];
 
 export async function checkCommit(options: CheckCommitOptions): Promise<readonly HookDiagnostic[]> {
-  const { push, ref, version, numbers, commit, store, pathsBelow } = options;
+  const { push, ref, version, numbers, commit, stores, pathsBelow } = options;
   const { git, objects, limits, mirrors } = push;
   const { folder } = git;
   const where = shortRef(ref);
@@ -43,7 +43,7 @@ export async function checkCommit(options: CheckCommitOptions): Promise<readonly
   const candidate = openCandidate({
     ...{ where, mirrors, git, objects, commit, version, numbers, listing },
     imports: { baseUrl: folder, fetch: false, ...(pathsBelow === undefined ? {} : { pathsBelow }) },
-    findMissing: async (pointers) => (await missingObjects(pointers, store)).map(objectMissing),
+    findMissing: async (pointers) => (await missingObjects(pointers, stores)).map(objectMissing),
   });
   const ofABranch = options.isDefaultBranch ? OF_THE_DEFAULT_BRANCH : OF_A_BRANCH;
   const rules = version === undefined ? ofABranch : ALL_RULES;

@@ -5,9 +5,8 @@
 import { makeDiagnostic, type Diagnostic } from "../diagnostics.ts";
 import { CollectiveError } from "../errors.ts";
 import type { Git } from "../git/git.ts";
-import { gitFolderOf } from "../git/folder.ts";
 import { openGitObjects, type GitObjects } from "../git/objects.ts";
-import { lfsStore } from "../lfs/local-store.ts";
+import { repositoryStore } from "../lfs/repository-store.ts";
 import { listNewPointers } from "../lfs/new-pointers.ts";
 import { versionOfRef } from "../appliance/versions.ts";
 import { withMirrors, type Mirrors } from "../appliance/mirrors.ts";
@@ -99,7 +98,7 @@ async function checkContent(
   }: { readonly version: number; readonly commit: string; readonly known: readonly string[] },
 ): Promise<readonly HookDiagnostic[]> {
   const where = `v${version}`;
-  const store = lfsStore(await gitFolderOf(git));
+  const store = await repositoryStore(git);
   const candidate = openCandidate({
     ...{ where, mirrors, git, objects, commit, version, imports: { fetch: false } },
     numbers: new Set(added.map((entry) => entry.version)),

@@ -8,7 +8,7 @@ import { CollectiveError } from "../errors.ts";
 import type { Environment, Git } from "../git/git.ts";
 import { gitFolderOf } from "../git/folder.ts";
 import { openGitObjects } from "../git/objects.ts";
-import { lfsStore } from "../lfs/local-store.ts";
+import { readableStores } from "../lfs/repository-store.ts";
 import { cacheFolder } from "../cache-folder.ts";
 import { withMirrors } from "../appliance/mirrors.ts";
 import { versionOfRef } from "../appliance/versions.ts";
@@ -21,7 +21,7 @@ import { limitSetting, readLimits } from "./receive-limits.ts";
 import type { ReceivedPush } from "./received-push.ts";
 import type { RefUpdate } from "./ref-updates.ts";
 import { checkVersions, type NewVersion } from "./version-rules.ts";
-import { configValue } from "../git/config.ts";
+import { configFlag, configValue } from "../git/config.ts";
 import { headBranch } from "../git/refs.ts";
 
 export interface CheckPushOptions {
@@ -45,7 +45,7 @@ const DEADLINE_MS = 240_000;
 export async function checkPush(hook: Git, options: CheckPushOptions): Promise<readonly HookDiagnostic[]> {
   const folder = await gitFolderOf(hook);
   const localEnv = quarantine(hook.env);
-  const git = hook.at(folder).with(localEnv);
+  const git = hook.bare(folder).with(localEnv);
   const limits = await readLimits(git);
   const startedAt = Date.now();
   const objects = openGitObjects(git);
@@ -126,7 +126,7 @@ async function checkTips(
   const numbers = new Set([...existing, ...added.map(({ version }) => version)]);
   const settings = {
     numbers,
-    store: lfsStore(push.git.folder),
+    stores: await readableStores(push.git),
     importsRequired: (await configValue(push.git, "cui.imports")) === "required",
     pathsBelow: await importPaths(push.git),
   };
@@ -152,7 +152,7 @@ async function checkTips(
 
 /** Imports by path may lead to repositories beside this one; `cui.importPaths` lets them lead anywhere. */
 async function importPaths(git: Git): Promise<string | undefined> {
-  return (await configValue(git, "cui.importPaths")) === "true" ? undefined : path.dirname(git.folder);
+  return (await configFlag(git, "cui.importPaths")) === true ? undefined : path.dirname(git.folder);
 }
 
 function tooManyVersions(count: number, limit: number): HookDiagnostic {

@@ -10,7 +10,8 @@ import { gitFolderOf } from "../git/folder.ts";
 import { LOCK_FILE } from "../appliance/lock.ts";
 import { withMirrors, type Mirrors } from "../appliance/mirrors.ts";
 import { PACKS_FOLDER } from "../publish/write-program-disks.ts";
-import { diskIndexPath, MAX_VM_DESCRIPTION_BYTES, parseVmDescription } from "../appliance/vm-description.ts";
+import { diskIndexPath } from "../appliance/disk-name.ts";
+import { maxVmDescriptionBytes, parseVmDescription } from "../appliance/vm-description.ts";
 import { inFilesOf, refusal, warning, type HookDiagnostic } from "./hook-diagnostic.ts";
 import type { Stage } from "./stage.ts";
 
@@ -122,7 +123,7 @@ async function readTexts(
     if (found?.isFile() !== true || found.size > MAX_FILE_CHARACTERS) continue;
     const text = await readFile(path.join(top, name), "utf8");
     hash.update(`${name}\0${text}\0`);
-    if (!isDescription || text.length > MAX_VM_DESCRIPTION_BYTES) continue;
+    if (!isDescription || text.length > maxVmDescriptionBytes(name)) continue;
     const { description } = parseVmDescription(text, name);
     for (const { source } of description?.disks ?? []) if (source !== undefined) images.add(source);
   }
@@ -197,7 +198,7 @@ async function stageStored(stage: Stage, shared: readonly string[]): Promise<rea
     ),
   );
   const paths = [...new Set(folders), ...present.flat().filter((file) => shared.includes(file))];
-  await stage.run({ args: ["add", "--all", "--", ...paths], lfsFilters: true });
+  await stage.run({ args: ["add", "--all", "--force", "--sparse", "--", ...paths], lfsFilters: true });
   return present
     .flat()
     .filter((file) => !shared.includes(file))

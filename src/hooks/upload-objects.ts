@@ -1,9 +1,9 @@
 /** git-lfs uploads a push's objects in a pre-push hook of its own; where that one is not what was kept, it is called here. */
-import { readFile } from "node:fs/promises";
 import path from "node:path";
 import { CollectiveError } from "../errors.ts";
 import { isRunnable } from "./kept-hook.ts";
 import { runGitLfs, type Git } from "../git/git.ts";
+import { readRegularFile } from "../regular-file.ts";
 
 export interface UploadOptions {
   /** The hook that was there before, which may be git-lfs's. */
@@ -28,6 +28,6 @@ export async function uploadObjects({ kept, git, args, input }: UploadOptions): 
 
 async function callsGitLfs(kept: string | undefined, folder: string): Promise<boolean> {
   if (kept === undefined || !(await isRunnable(path.resolve(folder, kept)))) return false;
-  const text = await readFile(path.resolve(folder, kept), "latin1").catch(() => "");
+  const text = await readRegularFile(path.resolve(folder, kept)).then(String, () => "");
   return /\bgit[ -]lfs\b[^\n]*\bpre-push\b/.test(text);
 }

@@ -9,24 +9,22 @@ import { openLibvirt } from "./libvirt.ts";
 import { describeBridge } from "./open-vswitch.ts";
 import { checkInMemory } from "./secret-files.ts";
 import { canConnect } from "./unix-socket.ts";
-
-export interface HostCheck {
-  readonly name: string;
-  /** `missing` makes the host unfit; `note` is worth knowing. */
-  readonly result: "ok" | "note" | "missing";
-  /** What was found, or what is wrong. */
-  readonly detail: string;
-  /** What to do about it. */
-  readonly hint?: string;
-}
+import { checkFolders } from "./check-folders.ts";
+import type { HostCheck } from "./host-check.ts";
 
 export interface CheckHostOptions {
   readonly libvirtUri: string;
   readonly bridge: string;
   readonly socket: string;
   readonly secretsDirectory: string;
+  /** Default `/var/lib/collective`. */
+  readonly directory?: string;
+  /** Default `/run/collective`. */
+  readonly runDirectory?: string;
   readonly acceleratorCache: string;
 }
+
+const DEFAULT_FOLDERS = { directory: "/var/lib/collective", runDirectory: "/run/collective" };
 
 /** Changes nothing on the host. */
 export async function checkHost(options: CheckHostOptions): Promise<readonly HostCheck[]> {
@@ -42,6 +40,7 @@ export async function checkHost(options: CheckHostOptions): Promise<readonly Hos
     checkAccelerator(options.acceleratorCache),
     checkMemory(),
     checkSecrets(options.secretsDirectory),
+    checkFolders(options.libvirtUri, { ...DEFAULT_FOLDERS, ...options }),
     checkSocket(options.socket),
   ]);
 }

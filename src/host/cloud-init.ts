@@ -1,8 +1,17 @@
 /** The NoCloud seed of a machine whose VM description says `parameters: cloud-init`. */
 import { createHash } from "node:crypto";
-import { stringify } from "yaml";
+import { stringify as stringifyYaml } from "yaml";
 import type { InterfaceSpec, MachineSpec } from "./host.ts";
 import { findParameter, renderParameterFile } from "./parameter-lines.ts";
+
+/** cloud-init reads YAML 1.1, where `on` is true and `52:54:00:12:34:56` a number: every string is quoted, keys as well. */
+function stringify(value: unknown): string {
+  return stringifyYaml(value, {
+    defaultStringType: "QUOTE_DOUBLE",
+    defaultKeyType: "QUOTE_DOUBLE",
+    lineWidth: 0,
+  });
+}
 
 /** Where the guest finds its set, in the format of fw_cfg. */
 const PARAMETER_FILE = "/run/collective/parameters";

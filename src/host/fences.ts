@@ -8,47 +8,75 @@ import type { Fence } from "./host.ts";
 import { networkFolder, type HostFolders } from "./machine-paths.ts";
 import { createSerializer } from "./serialize.ts";
 
-const fenceSchema = z.object({ format: z.literal(1), token: z.int().nonnegative() });
+const fenceSchema = z.object({
+  format: z.literal(1),
+  token: z.int().nonnegative(),
+  /** Absent until a manager that says its site has worked on the network. */
+  site: z.string().optional(),
+});
+
+type KnownFence = Pick<z.infer<typeof fenceSchema>, "token" | "site">;
 
 /** Checks a fence; a higher token is on disk before the call goes on. @throws CollectiveError HOST_FENCED */
 export type FenceCheck = (fence: Fence) => Promise<void>;
 
 export function createFenceCheck(folders: HostFolders): FenceCheck {
   const serialize = createSerializer();
-  const known = new Map<string, number>();
-  return ({ networkId, token }) =>
+  const known = new Map<string, KnownFence>();
+  return ({ networkId, token, site }) =>
     serialize(networkId, async () => {
       const file = path.join(networkFolder(folders, networkId), "fence.json");
-      const highest = known.get(networkId) ?? (await readToken(file));
-      if (token < highest) {
-        throw new CollectiveError(
-          "HOST_FENCED",
-          `this host obeys token ${highest} of ${networkId}, not ${token}`,
-          {
-            data: { networkId, highest, token },
-            hint: "another manager has taken this network over since; look at its state before going on",
-          },
-        );
-      }
-      if (token > highest) {
+      const last = known.get(networkId) ?? (await readFence(file));
+      if (last.site !== undefined && site !== undefined && site !== last.site)
+        throw otherSite({ networkId, site, owner: last.site });
+      if (token < last.token) throw fenced({ networkId, token, highest: last.token });
+      const next: KnownFence = { token, site: site ?? last.site };
+      if (token > last.token || next.site !== last.site) {
         await mkdir(path.dirname(file), { recursive: true });
-        await writeFileAtomically(file, JSON.stringify({ format: 1, token }));
+        await writeFileAtomically(file, JSON.stringify({ format: 1, ...next }));
       }
-      known.set(networkId, token);
+      known.set(networkId, next);
     });
 }
 
-/** -1 when the network is new here. A file that cannot be read is an error: guessing would let an old manager in. */
-async function readToken(file: string): Promise<number> {
+function fenced(data: { networkId: string; token: number; highest: number }): CollectiveError {
+  const { networkId, token, highest } = data;
+  return new CollectiveError(
+    "HOST_FENCED",
+    `this host obeys token ${highest} of ${networkId}, not ${token}`,
+    {
+      data,
+      hint: 'another manager has taken this network over since, or the state of this one was lost or is an old copy: docs/operations.md, "A lost state"',
+    },
+  );
+}
+
+function otherSite(data: { networkId: string; site: string; owner: string }): CollectiveError {
+  const { networkId, site, owner } = data;
+  return new CollectiveError(
+    "HOST_OTHER_SITE",
+    `the network ${networkId} on this host belongs to the site ${owner}, not to ${site}`,
+    {
+      data,
+      hint:
+        "work from that site's folder; where its utility.yaml was lost, `site: " +
+        owner +
+        "` in the new one says that it is the same",
+    },
+  );
+}
+
+/** Token -1 when the network is new here. A file that cannot be read is an error: guessing would let an old manager in. */
+async function readFence(file: string): Promise<KnownFence> {
   let text: string;
   try {
     text = await readFile(file, "utf8");
   } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === "ENOENT") return -1;
+    if ((error as NodeJS.ErrnoException).code === "ENOENT") return { token: -1 };
     throw error;
   }
   try {
-    return fenceSchema.parse(JSON.parse(text)).token;
+    return fenceSchema.parse(JSON.parse(text));
   } catch (error) {
     throw new CollectiveError(
       "HOST_FENCED",

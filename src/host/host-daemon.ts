@@ -1,11 +1,12 @@
 /** The host manager behind its unix socket, which only root can open. */
-import { chmod, mkdir, rm } from "node:fs/promises";
+import { chmod, rm } from "node:fs/promises";
 import net from "node:net";
 import path from "node:path";
 import { CollectiveError } from "../errors.ts";
 import { takeFileLock, type FileLock } from "../file-lock.ts";
 import type { HostManagerOptions } from "./host-context.ts";
 import { createHostManager } from "./host-manager.ts";
+import { makePassable } from "./passable-folder.ts";
 import { serveHost } from "./serve-host.ts";
 import { canConnect } from "./unix-socket.ts";
 
@@ -24,7 +25,7 @@ export interface HostDaemon {
  * @throws CollectiveError HOST_SOCKET_IN_USE when another host manager listens there.
  */
 export async function runHostDaemon(options: HostDaemonOptions): Promise<HostDaemon> {
-  await mkdir(path.dirname(options.socket), { recursive: true, mode: 0o711 });
+  await makePassable(path.dirname(options.socket));
   const lock = await takeSocketLock(options.socket);
   try {
     return await startDaemon(options, lock);

@@ -1,5 +1,4 @@
 /** The host manager itself: the contract of host.ts on libvirt, Open vSwitch and the host's disks. */
-import { mkdir } from "node:fs/promises";
 import { arch, cpus, totalmem } from "node:os";
 import { CollectiveError } from "../errors.ts";
 import type { MachineImage } from "../appliance/machine-image.ts";
@@ -7,7 +6,7 @@ import { createFenceCheck } from "./fences.ts";
 import { rememberRun, type HostContext, type HostManagerOptions } from "./host-context.ts";
 import {
   HOST_PROTOCOL,
-  type DataDiskSpec,
+  type DataDiskRequest,
   type Fence,
   type Host,
   type MachineId,
@@ -24,6 +23,7 @@ import { domainName, machineKey } from "./names.ts";
 import { describeBridge } from "./open-vswitch.ts";
 import { makeSecretsDirectory, replaceParameterLines } from "./secret-files.ts";
 import { withCheckedArguments } from "./schema.ts";
+import { makePassable } from "./passable-folder.ts";
 import { createSerializer } from "./serialize.ts";
 import { startMachine } from "./start-machine.ts";
 import { stopMachine } from "./stop-machine.ts";
@@ -33,8 +33,8 @@ const ENDED_EARLY: ReadyReport = { state: "failed", status: "the machine ended",
 
 /** Finds the machines that run again; those that wait for libvirt to come up are found by the first call. */
 export async function createHostManager(options: HostManagerOptions): Promise<Host> {
-  await mkdir(options.folders.directory, { recursive: true, mode: 0o711 });
-  await mkdir(options.folders.runDirectory, { recursive: true, mode: 0o711 });
+  await makePassable(options.folders.directory);
+  await makePassable(options.folders.runDirectory);
   await makeSecretsDirectory(options.folders.secretsDirectory);
   const context: HostContext = {
     ...options,
@@ -106,14 +106,14 @@ function describe({ name, accelerator, bridge }: HostContext): Awaited<ReturnTyp
 async function prepareImage(context: HostContext, image: MachineImage): Promise<{ fetchedBytes: number }> {
   await describeBridge(context);
   const directory = imagesFolder(context.folders);
-  await mkdir(directory, { recursive: true, mode: 0o711 });
+  await makePassable(directory, context.folders.directory);
   return context.fetchImage({ image, directory });
 }
 
 async function prepareDisks(
   context: HostContext,
   id: MachineId,
-  disks: readonly DataDiskSpec[],
+  disks: readonly DataDiskRequest[],
 ): Promise<void> {
   const name = domainName(id);
   const isRunning = context.runs.has(machineKey(id));

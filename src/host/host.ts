@@ -16,6 +16,8 @@ export interface Fence {
   /** Stable id of the network, from the site's utility.yaml: `[a-z0-9-]{1,36}`. */
   readonly networkId: string;
   readonly token: number;
+  /** The site the network belongs to, 12 hex digits: a host refuses it to another (HOST_OTHER_SITE). Absent: not told apart. */
+  readonly site?: string | undefined;
 }
 
 export interface MachineId {
@@ -44,11 +46,19 @@ export interface InterfaceSpec {
   readonly mac: string;
   /** Null: link-down, on no segment. */
   readonly port: SegmentPort | null;
+  /** What the utility gave it, so that the host can tell who uses an address. */
+  readonly ip?: string | undefined;
 }
 
 export interface DataDiskSpec {
   readonly device: string;
   readonly sizeBytes: number;
+}
+
+/** How a data disk is to be before its machine starts. */
+export interface DataDiskRequest extends DataDiskSpec {
+  /** False: it was made before, and one that is absent is an error (HOST_DISK_MISSING), never an empty disk. Default true. */
+  readonly isNew?: boolean | undefined;
 }
 
 /**
@@ -121,8 +131,8 @@ export interface Host {
    * thing asked of a host for a machine, so it refuses where none could run (HOST_BRIDGE_MISSING).
    */
   prepareImage(fence: Fence, image: MachineImage): Promise<{ readonly fetchedBytes: number }>;
-  /** Creates what is absent (sparse qcow2), grows what is smaller; refuses to shrink (HOST_DISK_SHRINK). */
-  prepareDataDisks(fence: Fence, id: MachineId, disks: readonly DataDiskSpec[]): Promise<void>;
+  /** Creates what is absent and new (sparse qcow2), grows what is smaller; refuses to shrink (HOST_DISK_SHRINK). */
+  prepareDataDisks(fence: Fence, id: MachineId, disks: readonly DataDiskRequest[]): Promise<void>;
   /**
    * Defines and starts the domain with its ports; resolves when the domain runs. The overlays are fresh, except where the
    * machine ended by itself or with its host and starts again on the same image. Running as asked already: no-op;

@@ -22,6 +22,13 @@ export interface Libvirt {
   /** The definitions of these domains, those that are gone meanwhile left out. */
   definitions(names: readonly string[]): Promise<readonly string[]>;
   version(): Promise<string>;
+  /** As whom QEMU runs; undefined where libvirt does not say. */
+  qemuUser(): Promise<QemuUser | undefined>;
+}
+
+export interface QemuUser {
+  readonly uid: number;
+  readonly gid: number;
 }
 
 export type DomainState = "running" | "paused" | "stopping" | "stopped";
@@ -45,6 +52,7 @@ export function openLibvirt(uri: string): Libvirt {
     state: async (name) => (await readStates(virsh)).get(name),
     states: () => readStates(virsh),
     definitions: (names) => readDefinitions(virsh, names),
+    qemuUser: async () => readQemuUser(await virsh(["capabilities"])),
     version: async () => /Running hypervisor: (.*)/.exec(await virsh(["version"]))?.[1] ?? "unknown",
   };
 }
@@ -119,6 +127,14 @@ const DOMAIN_STATES: readonly DomainState[] = [
   ...(["running", "running", "running", "paused"] as const),
   ...(["stopping", "stopped", "stopped", "paused"] as const),
 ];
+
+/** From the security model that changes owners, `+64055:+64055`. @see libvirt, "Driver capabilities", secmodel */
+function readQemuUser(capabilities: string): QemuUser | undefined {
+  const models = capabilities.match(/<secmodel>[^]*?<\/secmodel>/g) ?? [];
+  const owners = models.find((model) => model.includes("<model>dac</model>")) ?? "";
+  const [, uid, gid] = /<baselabel type=['"](?:kvm|qemu)['"]>\+?(\d+):\+?(\d+)</.exec(owners) ?? [];
+  return uid === undefined ? undefined : { uid: Number(uid), gid: Number(gid) };
+}
 
 /** One virsh for all of them: a start of virsh takes longer than its answer. */
 async function readDefinitions(virsh: Virsh, names: readonly string[]): Promise<readonly string[]> {

@@ -3,7 +3,7 @@ import { mkdir, open, readdir, rename, rm, stat } from "node:fs/promises";
 import path from "node:path";
 import { CollectiveError } from "../errors.ts";
 import { run, stderrOf } from "../io.ts";
-import type { DataDiskReport, DataDiskSpec, MachineId, MachineSpec } from "./host.ts";
+import type { DataDiskReport, DataDiskRequest, DataDiskSpec, MachineId, MachineSpec } from "./host.ts";
 import {
   atticFolder,
   bootFilePath,
@@ -14,6 +14,7 @@ import {
   machinePaths,
   type HostFolders,
 } from "./machine-paths.ts";
+import { makePassable } from "./passable-folder.ts";
 import { machineName } from "../network/paths.ts";
 
 const QCOW2_MAGIC = 0x514649fb;
@@ -43,15 +44,7 @@ export async function checkImageFiles(folders: HostFolders, { image, id }: Machi
 export async function checkDataDisks(folders: HostFolders, { id, dataDisks }: MachineSpec): Promise<void> {
   for (const { device } of dataDisks) {
     const file = machinePaths(folders, id).dataDisk(device);
-    if (await exists(file)) continue;
-    throw new CollectiveError(
-      "HOST_DISK_MISSING",
-      `the data disk ${device} of ${machineName(id.component)} is not on this host`,
-      {
-        data: { file },
-        hint: "it may lie on another host, or in the attic; cui status shows where",
-      },
-    );
+    if (!(await exists(file))) throw missingError(id, device, file);
   }
 }
 
@@ -80,26 +73,27 @@ export async function dropOverlays(folders: HostFolders, id: MachineId): Promise
 }
 
 /**
- * Creates and grows; all sizes are looked at before anything changes. `resizeRunning` grows a disk in use.
- * @throws CollectiveError HOST_DISK_SHRINK, HOST_DISK_FULL
+ * Creates and grows; all disks are looked at before anything changes. `resizeRunning` grows a disk in use.
+ * @throws CollectiveError HOST_DISK_MISSING for one that is absent and not new, HOST_DISK_SHRINK, HOST_DISK_FULL
  */
 export async function prepareDataDisks(
   folders: HostFolders,
   id: MachineId,
   options: {
-    readonly disks: readonly DataDiskSpec[];
+    readonly disks: readonly DataDiskRequest[];
     readonly resizeRunning: ((file: string, sizeBytes: number) => Promise<void>) | undefined;
   },
 ): Promise<void> {
   const paths = machinePaths(folders, id);
   const sizes = new Map<string, number | undefined>();
-  for (const { device, sizeBytes } of options.disks) {
+  for (const { device, sizeBytes, isNew = true } of options.disks) {
     const found = await virtualSize(paths.dataDisk(device));
+    if (found === undefined && !isNew) throw missingError(id, device, paths.dataDisk(device));
     if (found !== undefined && found > roundUp(sizeBytes))
       throw shrinkError(id, { device, sizeBytes }, found);
     sizes.set(device, found);
   }
-  await mkdir(paths.folder, { recursive: true });
+  await makePassable(paths.folder, folders.directory);
   for (const { device, sizeBytes } of options.disks) {
     const file = paths.dataDisk(device);
     const found = sizes.get(device);
@@ -231,6 +225,17 @@ export function diskFullError(cause: unknown): CollectiveError {
     cause,
     hint: "cui attic purge, or remove what else fills the host's /var/lib/collective",
   });
+}
+
+function missingError(id: MachineId, device: string, file: string): CollectiveError {
+  return new CollectiveError(
+    "HOST_DISK_MISSING",
+    `the data disk ${device} of ${machineName(id.component)} is not on this host: there is no ${file}`,
+    {
+      data: { file },
+      hint: "is its file system not mounted, or was it moved? it may also lie in the attic; nothing was made in its place",
+    },
+  );
 }
 
 function shrinkError(id: MachineId, disk: DataDiskSpec, found: number): CollectiveError {

@@ -23,6 +23,8 @@ const labelsSchema = z.object({
       name: z.string(),
       mac: z.string(),
       port: z.object({ tag: z.int().nullable() }).nullable(),
+      /** Absent in what the first releases wrote. */
+      ip: z.string().optional(),
     }),
   ),
   dataDisks: z.array(z.object({ device: z.string(), sizeBytes: z.number() })),
@@ -42,10 +44,11 @@ export function labelsOf(spec: MachineSpec, startedAt: string): MachineLabels {
     startedAt,
     ready: spec.image.description.ready,
     memoryBytes: spec.image.description.memoryBytes,
-    interfaces: spec.interfaces.map(({ name, mac, port }) => ({
+    interfaces: spec.interfaces.map(({ name, mac, port, ip }) => ({
       name,
       mac,
       port: port === null ? null : { tag: port.tag },
+      ...(ip === undefined ? {} : { ip }),
     })),
     dataDisks: spec.dataDisks.map(({ device, sizeBytes }) => ({ device, sizeBytes })),
   };
@@ -62,6 +65,6 @@ export function parseLabels(text: string): MachineLabels | undefined {
 
 function digestOfSpec({ image, dataDisks, interfaces }: MachineSpec): string {
   return createHash("sha256")
-    .update(JSON.stringify([image.digest, dataDisks, interfaces]))
+    .update(JSON.stringify([image.digest, dataDisks, interfaces.map(({ ip: _, ...rest }) => rest)]))
     .digest("hex");
 }

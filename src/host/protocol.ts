@@ -13,6 +13,7 @@ import {
 } from "vscode-jsonrpc/node";
 import { z } from "zod";
 import { CollectiveError, type ErrorCode, messageOf } from "../errors.ts";
+import { asFileError } from "../file-errors.ts";
 import { HOST_PROTOCOL } from "./host.ts";
 
 /** Protocol versions this release speaks. */
@@ -53,7 +54,8 @@ export function agreeOnProtocol(theirs: readonly number[]): number {
 }
 
 /** What goes over the wire; of an unexpected error only its message. */
-export function toResponseError(error: unknown): ResponseError<unknown> {
+export function toResponseError(thrown: unknown): ResponseError<unknown> {
+  const error = asFileError(thrown) ?? thrown;
   if (error instanceof CollectiveError) {
     const { code, hint, data } = error;
     return new ResponseError(APPLICATION_ERROR, error.message, { code, hint, data });

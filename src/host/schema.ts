@@ -17,10 +17,19 @@ const timeoutMs = z
   .max(24 * 3_600_000);
 const printable = z.string().regex(/^[\x20-\x7e]*$/);
 
-const fence = z.object({ networkId, token: z.int().nonnegative() });
+const fence = z.object({
+  networkId,
+  token: z.int().nonnegative(),
+  site: z
+    .string()
+    .regex(/^[0-9a-f]{12}$/)
+    .optional(),
+});
 const machineId = z.object({ networkId, component });
 const dataDisk = z.object({ device: deviceSchema, sizeBytes: sizeSchema }).readonly();
 const dataDisks = z.array(dataDisk).max(64).readonly();
+/** The first managers did not say what is new. */
+const dataDiskRequest = dataDisk.unwrap().extend({ isNew: z.boolean().optional() }).readonly();
 
 const parameterLines = z
   .array(
@@ -45,6 +54,7 @@ const spec = z.object({
         name: z.string().regex(/^[A-Za-z][A-Za-z0-9_]{0,63}$/),
         mac: z.string().regex(/^[0-9a-f][02468ace](:[0-9a-f]{2}){5}$/),
         port: z.object({ tag: tag.nullable() }).nullable(),
+        ip: z.ipv4().optional(),
       }),
     )
     .max(28),
@@ -57,7 +67,7 @@ export const hostCallSchemas = {
   describe: z.tuple([]),
   inventory: z.tuple([]),
   prepareImage: z.tuple([fence, machineImageSchema]),
-  prepareDataDisks: z.tuple([fence, machineId, dataDisks]),
+  prepareDataDisks: z.tuple([fence, machineId, z.array(dataDiskRequest).max(64).readonly()]),
   startMachine: z.tuple([fence, spec]),
   awaitReady: z.tuple([machineId, timeoutMs]),
   sendParameters: z.tuple([fence, machineId, parameterLines, timeoutMs]),
@@ -106,6 +116,7 @@ const interfaceReport = z
     name: z.string(),
     mac: z.string(),
     port: z.object({ tag: z.int().nullable() }).readonly().nullable(),
+    ip: z.string().optional(),
   })
   .readonly();
 

@@ -4,6 +4,7 @@ import { mkdir, readFile, rm, statfs, writeFile } from "node:fs/promises";
 import path from "node:path";
 import { CollectiveError } from "../errors.ts";
 import { run, writeFileAtomically } from "../io.ts";
+import { makePassable } from "./passable-folder.ts";
 import { renderSeedFiles } from "./cloud-init.ts";
 import type { MachineSpec } from "./host.ts";
 import type { MachinePaths } from "./machine-paths.ts";
@@ -15,7 +16,7 @@ const MEMORY_FILE_SYSTEMS = new Set([0x01021994 /* tmpfs */, 0x858458f6 /* ramfs
 /** @throws CollectiveError HOST_SECRETS_ON_DISK when `directory` does not lie in memory. */
 export async function makeSecretsDirectory(directory: string): Promise<void> {
   await checkInMemory(directory);
-  await mkdir(directory, { recursive: true, mode: 0o711 });
+  await makePassable(directory);
 }
 
 /** Looks at the folder, or where it would be made. @throws CollectiveError HOST_SECRETS_ON_DISK */
@@ -32,7 +33,7 @@ export async function checkInMemory(directory: string): Promise<void> {
 
 /** Writes the set the guest reads when it starts, as a fw_cfg file or a cloud-init seed, and for the channel. */
 export async function writeParameters(paths: MachinePaths, spec: MachineSpec): Promise<void> {
-  await mkdir(paths.secretsFolder, { recursive: true, mode: 0o711 });
+  await makePassable(paths.secretsFolder, path.dirname(paths.secretsFolder));
   await replaceParameterLines(paths, spec.parameterLines);
   if (spec.image.description.parameters === "cloud-init") await writeSeed(paths, spec);
 }

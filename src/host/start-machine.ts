@@ -1,5 +1,5 @@
 /** Starts one machine: everything is looked at first, what was made is removed when a later step fails. */
-import { mkdir, readFile, rm, statfs } from "node:fs/promises";
+import { readFile, rm, statfs } from "node:fs/promises";
 import { CollectiveError } from "../errors.ts";
 import { writeFileAtomically, stderrOf } from "../io.ts";
 import { renderDomain } from "./domain-xml.ts";
@@ -13,9 +13,10 @@ import {
   dropOverlays,
   makeOverlays,
 } from "./machine-disks.ts";
-import { machinePaths, type MachinePaths } from "./machine-paths.ts";
+import { machinePaths, type HostFolders, type MachinePaths } from "./machine-paths.ts";
 import { attachRun } from "./machine-run.ts";
 import { labelsOf, type MachineLabels } from "./machine-labels.ts";
+import { makePassable } from "./passable-folder.ts";
 import { readMachines, type FoundMachine } from "./machines.ts";
 import { domainName, machineKey, portName } from "./names.ts";
 import { describeBridge, labelPorts } from "./open-vswitch.ts";
@@ -80,7 +81,7 @@ async function startChecked(context: HostContext, start: Start): Promise<void> {
   const keepsOverlays = found?.labels.imageDigest === labels.imageDigest;
   await context.runs.get(machineKey(spec.id))?.close(); // of a run that ended by itself
   try {
-    await makeFolders(paths);
+    await makeFolders(context.folders, paths);
     await Promise.all([
       writeParameters(paths, spec),
       makeOverlays(context.folders, spec, !keepsOverlays),
@@ -111,10 +112,10 @@ function domainOptions(
 }
 
 /** QEMU may run as another user: it must be able to walk to what it is given, not to list it. */
-async function makeFolders(paths: MachinePaths): Promise<void> {
+async function makeFolders(folders: HostFolders, paths: MachinePaths): Promise<void> {
   await rm(paths.runFolder, { recursive: true, force: true });
-  await mkdir(paths.folder, { recursive: true, mode: 0o711 });
-  await mkdir(paths.runFolder, { recursive: true, mode: 0o711 });
+  await makePassable(paths.folder, folders.directory);
+  await makePassable(paths.runFolder, folders.runDirectory);
 }
 
 /** Data disks stay; overlays of a run that may go on later stay, too. */

@@ -1,6 +1,13 @@
-/** Requests to the server of one repository, with credentials when it asks for them: from git's helpers, only for its own address. */
-import { fillCredential, judgeCredential, type Credential } from "./credentials.ts";
+/** Requests to the server of one repository, with credentials when it asks for them: those git has, only for its own address. */
+import {
+  fillCredential,
+  judgeCredential,
+  knownCredential,
+  type Credential,
+  type CredentialRequest,
+} from "./credentials.ts";
 import type { Git } from "../git/git.ts";
+import type { UrlCredential } from "../git/reached-url.ts";
 import type { LfsEndpoint } from "./endpoint.ts";
 import { readText, replyError, type HttpReply, type LfsHttp } from "./http.ts";
 import { addressOf, unexpectedReply } from "./lfs-errors.ts";
@@ -14,6 +21,8 @@ export interface ApiOptions {
   readonly findEndpoint: () => Promise<LfsEndpoint>;
   /** Whose configuration names the helpers. */
   readonly git: Git;
+  /** What git would take from the repository's URL. */
+  readonly inUrl: UrlCredential | undefined;
   /** `http.extraHeader` of git. */
   readonly extraHeaders: Readonly<Record<string, string>>;
 }
@@ -40,8 +49,14 @@ export function openApi(options: ApiOptions): LfsApi {
 interface Session {
   readonly options: ApiOptions;
   endpoint: Promise<LfsEndpoint> | undefined;
-  /** Filled once for all who need it, for one origin. */
-  credential: { readonly origin: string; readonly filled: Promise<Credential | undefined> } | undefined;
+  /** Filled once for all who need it, for one origin: what git knows, and when that is refused, what its helpers say. */
+  credential:
+    | {
+        readonly origin: string;
+        readonly isFromHelpers: boolean;
+        readonly filled: Promise<Credential | undefined>;
+      }
+    | undefined;
   judged: boolean;
 }
 
@@ -57,19 +72,15 @@ async function endpointOf(session: Session): Promise<LfsEndpoint> {
 async function ask(session: Session, body: string): Promise<{ status: number; content: unknown }> {
   const endpoint = await endpointOf(session);
   let url = `${endpoint.url}/objects/batch`;
-  let credential = await knownCredential(session, url);
+  let credential = await currentCredential(session, url);
   let reply = await post(session, { url, body, headers: headersFor(session, endpoint, url, credential) });
-  if (isRefused(reply, credential)) {
+  while (isRefused(reply, credential)) {
     url = reply.url;
     if (credential !== undefined) await rejectCredential(session, credential, reply);
     const refusal = await replyError(reply);
-    credential = credential === undefined ? await fill(session, url) : undefined;
+    credential = await nextCredential(session, url, { refused: credential, endpoint });
     if (credential === undefined) throw refusal;
     reply = await post(session, { url, body, headers: headersFor(session, endpoint, url, credential) });
-    if (reply.status === 401) {
-      await rejectCredential(session, credential, reply);
-      throw await replyError(reply);
-    }
   }
   if (reply.status === 413) {
     reply.body.on("error", () => undefined).destroy();
@@ -108,19 +119,36 @@ function headersFor(
   };
 }
 
-async function knownCredential({ credential }: Session, url: string): Promise<Credential | undefined> {
+async function currentCredential({ credential }: Session, url: string): Promise<Credential | undefined> {
   return credential?.origin === new URL(url).origin ? credential.filled : undefined;
 }
 
-async function fill(session: Session, url: string): Promise<Credential | undefined> {
+/** One that was not refused yet; undefined when there is none. */
+async function nextCredential(
+  session: Session,
+  url: string,
+  { refused, endpoint }: { readonly refused: Credential | undefined; readonly endpoint: LfsEndpoint },
+): Promise<Credential | undefined> {
+  const { git, inUrl } = session.options;
   const { origin } = new URL(url);
-  if (session.credential?.origin !== origin) {
-    // Helpers know repositories, not endpoints below them.
-    const repository = url.replace(/(\.git)?\/info\/lfs\/.*$/, "");
-    session.credential = { origin, filled: fillCredential(session.options.git, repository) };
+  // Helpers know repositories, not endpoints below them.
+  const repository = url.replace(/(\.git)?\/info\/lfs\/.*$/, "");
+  const request = { url: repository, inUrl, isOwn: origin === new URL(endpoint.url).origin };
+  const { credential } = session;
+  if (credential?.origin !== origin) {
+    session.credential = { origin, isFromHelpers: false, filled: firstCredential(git, request) };
     session.judged = false;
+  } else if (refused !== undefined) {
+    if (refused.description !== undefined) return undefined;
+    if (!credential.isFromHelpers) {
+      session.credential = { origin, isFromHelpers: true, filled: fillCredential(git, request) };
+    }
   }
-  return session.credential.filled;
+  return session.credential?.filled;
+}
+
+async function firstCredential(git: Git, request: CredentialRequest): Promise<Credential | undefined> {
+  return (await knownCredential(git, request)) ?? fillCredential(git, request);
 }
 
 /** A credential that was not sent (the request was redirected to another address) was not refused. */
@@ -130,7 +158,7 @@ async function rejectCredential(session: Session, credential: Credential, reply:
 }
 
 async function judge(session: Session, credential: Credential, verdict: "approve" | "reject"): Promise<void> {
-  if (session.judged) return;
+  if (session.judged || credential.description === undefined) return;
   session.judged = true;
   await judgeCredential(session.options.git, credential, verdict);
 }

@@ -4,6 +4,7 @@ import pLimit from "p-limit";
 import type { ObjectStore, Oid } from "../disk/object-store.ts";
 import type { PathStore } from "../disk/path-store.ts";
 import type { Git } from "../git/git.ts";
+import { reachedUrl } from "../git/reached-url.ts";
 import { objectMissing } from "./local-store.ts";
 import type { LfsPointer } from "./pointer.ts";
 import { openApi, type LfsApi } from "./api.ts";
@@ -96,14 +97,17 @@ async function connect(
   { url, git, http: given }: LfsClientOptions,
   operation: "download" | "upload",
 ): Promise<Connection> {
-  const endpoint = await findEndpoint(url, operation);
+  const reached = await reachedUrl(git, url, operation === "upload" ? "push" : "fetch");
+  const address = reached.kind === "local" ? reached.folder : reached.url;
+  const endpoint = await findEndpoint(git, address, operation);
   const { extraHeaders, ...settings } = await gitHttpSettings(git, endpoint.url);
   const http: LfsHttp = openHttp({ ...settings, ...given });
   let first: typeof endpoint | undefined = endpoint;
   const api = openApi({
     ...{ http, git, extraHeaders },
+    inUrl: reached.kind === "http" ? reached.credential : undefined,
     findEndpoint: () => {
-      const found = first ?? findEndpoint(url, operation);
+      const found = first ?? findEndpoint(git, address, operation);
       first = undefined;
       return Promise.resolve(found);
     },

@@ -4,7 +4,9 @@
  */
 import { z } from "zod";
 import { CollectiveError } from "../errors.ts";
-import { run } from "../io.ts";
+import { run, type Command } from "../io.ts";
+import { configValue } from "../git/config.ts";
+import type { Git } from "../git/git.ts";
 import { requireUrl } from "../git/url.ts";
 import { unexpectedReply } from "./lfs-errors.ts";
 
@@ -23,7 +25,11 @@ const SSH_TIMEOUT_MS = 60_000;
  * @param url normalised (url.ts): https, http, ssh or `user@host:path`
  * @throws CollectiveError REPOSITORY_URL_REFUSED, LFS_UNREACHABLE, LFS_UNEXPECTED_REPLY
  */
-export async function findEndpoint(url: string, operation: "download" | "upload"): Promise<LfsEndpoint> {
+export async function findEndpoint(
+  git: Git,
+  url: string,
+  operation: "download" | "upload",
+): Promise<LfsEndpoint> {
   const parsed = requireUrl(url, "/");
   if (parsed.kind === "https" || parsed.kind === "http") return atUrl(parsed.url);
   const remote = sshRemote(parsed.url);
@@ -32,7 +38,7 @@ export async function findEndpoint(url: string, operation: "download" | "upload"
       hint: "a path needs none; write https://… or ssh://…",
     });
   }
-  return askSsh(remote, operation);
+  return askSsh(git, remote, operation);
 }
 
 function atUrl(url: string): LfsEndpoint {
@@ -69,14 +75,17 @@ const ANSWER = z.object({
   expires_at: z.string().optional(),
 });
 
-async function askSsh({ destination, port, path }: SshRemote, operation: string): Promise<LfsEndpoint> {
+async function askSsh(
+  git: Git,
+  { destination, port, path }: SshRemote,
+  operation: string,
+): Promise<LfsEndpoint> {
   const where = `git-lfs-authenticate at ${destination}`;
   const text = await run({
-    file: "ssh",
-    args: [
+    ...(await sshCommand(git, [
       ...["-oBatchMode=yes", ...(port === undefined ? [] : ["-p", port]), "--", destination],
       `git-lfs-authenticate ${quote(path)} ${operation}`,
-    ],
+    ])),
     timeoutMs: SSH_TIMEOUT_MS,
   }).catch((error: unknown) => {
     throw new CollectiveError("LFS_UNREACHABLE", `${where} failed`, {
@@ -95,6 +104,17 @@ async function askSsh({ destination, port, path }: SshRemote, operation: string)
     headers: data.header ?? {},
     expiresAtMs: expiryOf(data),
   };
+}
+
+/** As git calls ssh: by a command of the user's own, which is a line of shell, or by a program. */
+async function sshCommand(
+  git: Git,
+  args: readonly string[],
+): Promise<Pick<Command, "file" | "args" | "env">> {
+  const { env } = git;
+  const line = env["GIT_SSH_COMMAND"] ?? (await configValue(git, "core.sshCommand"));
+  if (line !== undefined) return { file: "sh", args: ["-c", `${line} "$@"`, "ssh", ...args], env };
+  return { file: env["GIT_SSH"] ?? "ssh", args, env };
 }
 
 /** `expires_in` (seconds) counts before `expires_at`: clocks differ. */

@@ -1,7 +1,8 @@
 /** git's own settings for an address (`http.*`), as far as they say how to connect. */
-import { readFile } from "node:fs/promises";
+import path from "node:path";
 import type { Git } from "../git/git.ts";
 import type { HttpSettings } from "./http.ts";
+import { readRegularFile } from "../regular-file.ts";
 
 export interface GitHttpSettings extends Pick<HttpSettings, "tls" | "proxy"> {
   /** `http.extraHeader`, for that address only. */
@@ -17,11 +18,12 @@ export async function gitHttpSettings(git: Git, url: string): Promise<GitHttpSet
     if (name !== "") settings.set(name, value);
   }
   const { GIT_SSL_CAINFO, GIT_SSL_NO_VERIFY } = git.env;
-  const caFile = GIT_SSL_CAINFO ?? settings.get("sslcainfo");
-  const isUnverified = GIT_SSL_NO_VERIFY !== undefined || settings.get("sslverify") === "false";
+  const fileOf = (name: string): string | undefined => expandHome(settings.get(name), git.env["HOME"]);
+  const caFile = GIT_SSL_CAINFO ?? fileOf("sslcainfo");
+  const isUnverified = GIT_SSL_NO_VERIFY !== undefined || (await isUnverifiedFor(git, url));
   const ca = await read(caFile);
-  const cert = await read(settings.get("sslcert"));
-  const key = await read(settings.get("sslkey"));
+  const cert = await read(fileOf("sslcert"));
+  const key = await read(fileOf("sslkey"));
   const proxy = settings.get("proxy");
   return {
     tls: {
@@ -35,8 +37,19 @@ export async function gitHttpSettings(git: Git, url: string): Promise<GitHttpSet
   };
 }
 
+/** As git reads its booleans. */
+async function isUnverifiedFor(git: Git, url: string): Promise<boolean> {
+  const args = ["config", "--type=bool", "--get-urlmatch", "http.sslVerify", url];
+  return (await git.run({ args, allowedExitCodes: [0, 1] })).trim() === "false";
+}
+
+/** git's paths may begin with `~/`. */
+function expandHome(file: string | undefined, home: string | undefined): string | undefined {
+  return home !== undefined && file?.startsWith("~/") === true ? path.join(home, file.slice(2)) : file;
+}
+
 async function read(file: string | undefined): Promise<string | undefined> {
-  return file === undefined || file === "" ? undefined : readFile(file, "utf8");
+  return file === undefined || file === "" ? undefined : readRegularFile(file).then(String);
 }
 
 function headerOf(line: string | undefined): Record<string, string> {

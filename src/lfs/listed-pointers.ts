@@ -31,15 +31,18 @@ export async function readPointers(
   return found.flat();
 }
 
-/** Objects that `store` lacks, or has in another size. */
+/** Objects that all of the stores lack, or have in another size. */
 export async function missingObjects(
   pointers: readonly PointerFile[],
-  store: PathStore,
+  stores: readonly PathStore[],
 ): Promise<readonly PointerFile[]> {
   const found = await Promise.all(
     pointers.map(async (pointer) => {
-      const file = await stat(store.pathOf(pointer.oid)).catch(() => undefined);
-      return file?.isFile() === true && file.size === pointer.sizeBytes ? [] : [pointer];
+      for (const store of stores) {
+        const file = await stat(store.pathOf(pointer.oid)).catch(() => undefined);
+        if (file?.isFile() === true && file.size === pointer.sizeBytes) return [];
+      }
+      return [pointer];
     }),
   );
   return found.flat();

@@ -13,7 +13,8 @@ export function lfsStore(gitFolder: string): PathStore {
 
 export interface CopyObjectsOptions {
   readonly oids: readonly Oid[];
-  readonly from: PathStore;
+  /** The first that has an object gives it. */
+  readonly from: readonly PathStore[];
   readonly to: PathStore;
   /** The repository they come from, named in errors. */
   readonly where: string;
@@ -27,13 +28,19 @@ export async function copyObjects({ oids, from, to, where }: CopyObjectsOptions)
   let bytes = 0;
   for (const oid of oids) {
     if (await to.has(oid)) continue;
-    if (!(await from.has(oid))) throw objectMissing(oid, where);
-    await to.add(oid, from.pathOf(oid));
+    const source = await firstWith(oid, from);
+    if (source === undefined) throw objectMissing(oid, where);
+    await to.add(oid, source.pathOf(oid));
     const reader = await to.open(oid);
     bytes += reader.sizeBytes;
     await reader.close();
   }
   return bytes;
+}
+
+async function firstWith(oid: Oid, stores: readonly PathStore[]): Promise<PathStore | undefined> {
+  for (const store of stores) if (await store.has(oid)) return store;
+  return undefined;
 }
 
 /** SHA-256 of a file and its size. */

@@ -52,6 +52,27 @@ export function isHostAddress(subnet: Subnet, address: number): boolean {
   );
 }
 
+/** Whether two blocks have an address in common: one then holds the other. */
+export function overlaps(a: Subnet, b: Subnet): boolean {
+  return contains(a, b.network) || contains(b, a.network);
+}
+
+/** Two that have an address in common, the earlier first; undefined when all lie apart. */
+export function findOverlap<Entry extends { readonly subnet: Subnet }>(
+  entries: readonly Entry[],
+): readonly [Entry, Entry] | undefined {
+  const sorted = [...entries].sort(
+    (a, b) => a.subnet.network - b.subnet.network || a.subnet.prefix - b.subnet.prefix,
+  );
+  // As long as none overlap, what a block overlaps is the one just before it.
+  const index = sorted.findIndex(({ subnet }, at) => {
+    const before = sorted[at - 1];
+    return before !== undefined && overlaps(before.subnet, subnet);
+  });
+  const [first, second] = [sorted[index - 1], sorted[index]];
+  return first === undefined || second === undefined ? undefined : [first, second];
+}
+
 /** `255.255.255.0` */
 export function netmaskOf(prefix: number): string {
   return formatAddress(2 ** 32 - subnetSize(prefix));

@@ -4,7 +4,7 @@ import { makeDiagnostic, type Diagnostic } from "../diagnostics.ts";
 import type { MachineDescription } from "../network/description.ts";
 import { formatBytes, formatOrigin } from "./format.ts";
 import type { ActionClass, DataDiskActionKind } from "./action-kinds.ts";
-import type { Reason } from "./plan.ts";
+import type { MissingDataDisk, PlanFacts, Reason } from "./plan.ts";
 import { machineName } from "../network/paths.ts";
 
 export interface DiskChange {
@@ -20,21 +20,32 @@ export interface DataDiskComparison {
   readonly reasons: readonly Reason[];
   /** Their spans are undefined: the message names the place. */
   readonly refusals: readonly Diagnostic[];
+  /** For a machine that is to be started: the disks it would not find. */
+  readonly missing: readonly Diagnostic[];
 }
 
 export function compareDataDisks(
   running: MachineDescription,
   wanted: MachineDescription,
+  facts: Pick<PlanFacts, "missingDataDisks" | "newDataDisks"> = {},
 ): DataDiskComparison {
   const place = formatOrigin(wanted.origins["datadisks"] ?? running.origins["datadisks"]);
   const at = (text: string): Reason => (place === undefined ? { text } : { text, place });
   const before = new Map(running.dataDisks.map((disk) => [disk.device, disk.sizeBytes]));
   const changes: DiskChange[] = [];
   const refusals: Diagnostic[] = [];
+  const missing: Diagnostic[] = [];
   for (const { device, sizeBytes } of wanted.dataDisks) {
     const old = before.get(device);
     before.delete(device);
-    if (old === undefined) {
+    const name = diskName(wanted.path, device);
+    const gone = old === undefined ? undefined : facts.missingDataDisks?.get(name);
+    if (gone !== undefined && facts.newDataDisks?.has(name) === true) {
+      const text = `data disk ${device} made anew, ${formatBytes(sizeBytes)}, empty: the one on ${gone.host} is gone`;
+      changes.push({ kind: "create-data-disk", device, class: "data", reasons: [at(text)] });
+    } else if (gone !== undefined) {
+      missing.push(refuseMissing(wanted, device, gone));
+    } else if (old === undefined) {
       const text = `data disk ${device} added, ${formatBytes(sizeBytes)}, empty`;
       changes.push({ kind: "create-data-disk", device, class: "none", reasons: [at(text)] });
     } else if (old < sizeBytes) {
@@ -48,7 +59,7 @@ export function compareDataDisks(
     const text = `data disk ${device} is no longer listed and goes to the attic`;
     changes.push({ kind: "detach-data-disk", device, class: "data", reasons: [at(text)] });
   }
-  return { changes, reasons: changes.flatMap((change) => change.reasons), refusals };
+  return { changes, reasons: changes.flatMap((change) => change.reasons), refusals, missing };
 }
 
 /** The data disks of a machine that is new; one that `existing` lists is there from before. */
@@ -70,6 +81,23 @@ export function newDataDisks(
 /** How facts name a data disk: `w:vdb`. */
 export function diskName(path: ComponentPath, device: string): string {
   return `${path}:${device}`;
+}
+
+function refuseMissing({ path }: MachineDescription, device: string, gone: MissingDataDisk): Diagnostic {
+  const where = gone.isHostKnown
+    ? `host ${gone.host}, which had it, has it no longer`
+    : `host ${gone.host}, which had it, is not in utility.yaml any more`;
+  const back = !gone.isHostKnown
+    ? `add ${gone.host} again with \`cui host add\``
+    : gone.attic === undefined
+      ? `bring its file back (is a file system not mounted?)`
+      : `the attic of ${gone.attic} has one of that name: bring that back`;
+  return makeDiagnostic(
+    "PLAN_DATA_DISK_MISSING",
+    `the data disk ${device} of ${machineName(path)} is missing: ${where}`,
+    undefined,
+    { hint: `${back}; only \`--new-data-disk ${diskName(path, device)}\` makes a new, empty one` },
+  );
 }
 
 function refuseShrinking(

@@ -11,7 +11,7 @@ import {
   versionReason,
 } from "./compare.ts";
 import { formatOrigin } from "./format.ts";
-import type { ActionClass, MachineActionKind } from "./action-kinds.ts";
+import { ACTION_KINDS, type ActionClass, type MachineActionKind } from "./action-kinds.ts";
 import type { PlanFacts, Reason, VersionStep } from "./plan.ts";
 
 export interface MachineChange {
@@ -76,7 +76,7 @@ function compareMachines(
   facts: PlanFacts,
 ): MachineChange | undefined {
   const image = compareImages(running, wanted);
-  const disks = compareDataDisks(running, wanted);
+  const disks = compareDataDisks(running, wanted, facts);
   const interfaces = [...compareInterfaces(running, wanted), ...disks.reasons];
   const parameters = compareParameters(running, wanted, facts.sensitiveChanged);
   const stopped = facts.stopped?.has(wanted.path) === true;
@@ -91,7 +91,6 @@ function compareMachines(
     ...compareRest(running, wanted),
   ];
   if (found.length === 0 && disks.refusals.length === 0) return undefined;
-  const base = { ...unchanged(running, wanted), disks: disks.changes, refusals: disks.refusals };
   const restart = interfaces.length > 0 || stopped;
   const [kind, actionClass] =
     image.length > 0
@@ -102,8 +101,11 @@ function compareMachines(
           ? (["send-parameters", "parameters"] as const)
           : (["note", "none"] as const);
   const takesStart = stopped && kind !== "note";
+  const starts = takesStart || ACTION_KINDS[kind].needsImage === true;
   return {
-    ...base,
+    ...unchanged(running, wanted),
+    disks: disks.changes,
+    refusals: [...disks.refusals, ...(starts ? disks.missing : [])],
     kind: takesStart ? "start" : kind,
     class: actionClass,
     reasons: limit(found),

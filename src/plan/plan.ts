@@ -33,6 +33,10 @@ export interface PlanFacts {
   readonly fullDataDisks?: ReadonlySet<string>;
   /** Data disks that are there although their machine is not described as running, `w:vdb`: none is created in their place. */
   readonly existingDataDisks?: ReadonlySet<string>;
+  /** Data disks that were there and are nowhere any more, `w:vdb`: never made anew unless `newDataDisks` says so. */
+  readonly missingDataDisks?: ReadonlyMap<string, MissingDataDisk>;
+  /** Missing data disks that the user asked for anew, empty. */
+  readonly newDataDisks?: ReadonlySet<string>;
   /** Sensitive parameters whose value changed, by full path, as their keyed MACs tell. */
   readonly sensitiveChanged?: ReadonlySet<string>;
   /** Machines of the running side that are stopped. */
@@ -44,6 +48,15 @@ export interface PlanFacts {
   readonly warnings?: readonly PlanWarning[];
   /** What goes into the input digest beside the images; see `digestInputs`. */
   readonly inputs?: PlanInputs;
+}
+
+export interface MissingDataDisk {
+  /** Where it was. */
+  readonly host: string;
+  /** False when that host is not listed any more. */
+  readonly isHostKnown: boolean;
+  /** The host whose attic has one of that name. */
+  readonly attic?: string;
 }
 
 /** What a plan is made from and CI can see as well as the manager: contents and versions, no paths of a machine. */

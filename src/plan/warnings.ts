@@ -28,6 +28,14 @@ export function collectWarnings(
       message: `${name(component)}: it runs a blacklisted version: ${cut(visible(why), 200)}`,
     });
   }
+  for (const [disk, { host }] of facts.missingDataDisks ?? []) {
+    const component = disk.slice(0, disk.lastIndexOf(":"));
+    const change = changes.get(component);
+    if (change !== undefined && ACTION_KINDS[change.kind].needsImage === true) continue;
+    const device = disk.slice(component.length + 1);
+    const message = `${name(component)}: its data disk ${device} is missing on ${host}`;
+    warnings.push({ component, message: `${message}, and it will not start again without it` });
+  }
   for (const change of changes.values()) {
     const message = describeNewOwner(change, name(change.path));
     if (message !== undefined) warnings.push({ component: change.path, message });

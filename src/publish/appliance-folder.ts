@@ -2,13 +2,15 @@
 import path from "node:path";
 import { evaluate } from "../cvl/evaluate/evaluate.ts";
 import type { Component, InstanceTree } from "../cvl/tree.ts";
-import { hasErrors, type Diagnostic, type TextOf } from "../diagnostics.ts";
+import { hasErrors, makeDiagnostic, type Diagnostic, type TextOf } from "../diagnostics.ts";
+import { CollectiveError } from "../errors.ts";
 import { openImageTree } from "../appliance/version-files.ts";
 import { imageRequestOf } from "../appliance/resolve-machine-images.ts";
 import { loadWith } from "../appliance/load.ts";
 import type { LoadedAppliance } from "../appliance/loaded-appliance.ts";
 import type { Mirrors } from "../appliance/mirrors.ts";
-import { diskIndexPath, MAX_VM_DESCRIPTION_BYTES, parseVmDescription } from "../appliance/vm-description.ts";
+import { diskIndexPath } from "../appliance/disk-name.ts";
+import { maxVmDescriptionBytes, parseVmDescription } from "../appliance/vm-description.ts";
 
 export interface ApplianceFolderOptions {
   /** The CVL file, relative to `cwd`. */
@@ -27,6 +29,8 @@ export interface ApplianceFolder {
   readonly tree: InstanceTree | undefined;
   readonly diagnostics: readonly Diagnostic[];
   readonly textOf: TextOf;
+  /** Descriptions of its machines, by their paths in the folder. */
+  readonly descriptions: readonly string[];
   /** Images of program disks, by their paths in the folder. */
   readonly programDisks: readonly string[];
   /** Images of data disks: never stored. */
@@ -54,6 +58,7 @@ export async function readApplianceFolder(
     programDisks: new Set<string>(),
     dataDisks: new Set<string>(),
     bootFiles: new Set<string>(),
+    descriptions: new Set<string>(),
   };
   let tree: InstanceTree | undefined;
   if (loaded.program !== undefined) {
@@ -75,6 +80,7 @@ export async function readApplianceFolder(
     programDisks: [...found.programDisks],
     dataDisks: [...found.dataDisks].filter((image) => !found.programDisks.has(image)),
     bootFiles: [...found.bootFiles],
+    descriptions: [...found.descriptions],
   };
 }
 
@@ -96,7 +102,7 @@ interface MachineOptions {
   readonly component: Component;
   readonly mirrors: Mirrors;
   readonly loaded: LoadedAppliance;
-  readonly found: Record<"programDisks" | "dataDisks" | "bootFiles", Set<string>>;
+  readonly found: Record<"programDisks" | "dataDisks" | "bootFiles" | "descriptions", Set<string>>;
 }
 
 async function readMachine({
@@ -109,12 +115,19 @@ async function readMachine({
   if (request === undefined || request.source.version !== null) return [];
   const tree = await openImageTree(request.source, mirrors);
   const content = await tree
-    .readFile(request.file, { maxBytes: MAX_VM_DESCRIPTION_BYTES })
-    .catch(() => undefined);
-  if (content === undefined) {
-    const message = `there is no VM description ${request.file} beside the CVL file`;
-    return [{ code: "VM_DESCRIPTION_MISSING", severity: "error", message, span: request.span }];
+    .readFile(request.file, { maxBytes: maxVmDescriptionBytes(request.file) })
+    .catch((error: unknown) => {
+      if (error instanceof CollectiveError && error.code.startsWith("REPOSITORY_FILE_")) return error;
+      throw error;
+    });
+  if (content instanceof CollectiveError) {
+    const isMissing = content.code === "REPOSITORY_FILE_MISSING";
+    const message = isMissing
+      ? `there is no VM description ${request.file} beside the CVL file`
+      : content.message;
+    return [makeDiagnostic("VM_DESCRIPTION_MISSING", message, request.span, { hint: content.hint })];
   }
+  found.descriptions.add(request.file);
   loaded.addText(request.file, content.toString("utf8"));
   const { description, diagnostics } = parseVmDescription(content.toString("utf8"), request.file);
   for (const { device, source } of description?.disks ?? []) {

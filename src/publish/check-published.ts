@@ -4,12 +4,12 @@ import type { Mirrors } from "../appliance/mirrors.ts";
 import { makeDiagnostic, type Diagnostic, type TextOf } from "../diagnostics.ts";
 import type { Oid } from "../disk/object-store.ts";
 import { CollectiveError } from "../errors.ts";
-import { listCommit } from "../git/commit-listing.ts";
+import { listWhole } from "../git/commit-listing.ts";
 import { openGitObjects } from "../git/objects.ts";
 import { isLocal, isRefusedUrl, parseUrl } from "../git/url.ts";
 import { readPointers, type PointerFile } from "../lfs/listed-pointers.ts";
 import { ALL_RULES, checkVersion } from "./check-version.ts";
-import { MAX_FILES, openCandidate, type CandidateNetwork } from "./version-candidate.ts";
+import { openCandidate, type CandidateNetwork } from "./version-candidate.ts";
 
 export interface CheckPublishedOptions {
   /** The caller's mirrors; that of `url` has the commit. */
@@ -57,10 +57,10 @@ export async function checkPublished(options: CheckPublishedOptions): Promise<Ch
 }
 
 /** Every Git LFS object a commit of a mirror has a pointer to. */
-export async function objectsOf({ git }: Mirror, commit: string): Promise<ReadonlySet<Oid>> {
+export async function objectsOf({ git, url }: Mirror, commit: string): Promise<ReadonlySet<Oid>> {
   const objects = openGitObjects(git);
   try {
-    const files = (await listCommit({ git, commit, maxFiles: MAX_FILES })) ?? [];
+    const files = await listWhole({ git, commit, where: `${url} at ${commit.slice(0, 12)}` });
     return new Set((await readPointers(objects, files)).map(({ oid }) => oid));
   } finally {
     await objects.close();

@@ -3,13 +3,14 @@
  * choose which rules they can afford at that moment; what one of them refuses, none accepts.
  */
 import type { MachineImage } from "../appliance/machine-image.ts";
-import { diskIndexPath, MAX_VM_DESCRIPTION_BYTES, parseVmDescription } from "../appliance/vm-description.ts";
+import { diskIndexPath } from "../appliance/disk-name.ts";
+import { maxVmDescriptionBytes, parseVmDescription } from "../appliance/vm-description.ts";
 import { MAX_WITHDRAWN_BYTES, parseWithdrawn, WITHDRAWN_FILE } from "../appliance/versions.ts";
 import { makeDiagnostic, type Diagnostic, type DiagnosticCode } from "../diagnostics.ts";
 import { decodeHeader } from "../disk/index-header.ts";
 import { CollectiveError } from "../errors.ts";
 import type { ListedFile } from "../git/commit-listing.ts";
-import { MAX_FILES, type VersionCandidate } from "./version-candidate.ts";
+import type { VersionCandidate } from "./version-candidate.ts";
 import { findGap } from "./version-number.ts";
 import { looksLikeDiskImage, MIN_IMAGE_BYTES, namedLikeDiskImage } from "./disk-image-blob.ts";
 import { PACKS_FOLDER } from "./write-program-disks.ts";
@@ -48,21 +49,12 @@ export async function checkVersion(
   candidate: VersionCandidate,
   rules: readonly VersionRule[],
 ): Promise<readonly Diagnostic[]> {
-  if (await candidate.hasTooManyFiles()) return [tooManyFiles()];
   const found = new Map<string, Diagnostic>();
   for (const name of ALL_RULES) {
     if (!rules.includes(name)) continue;
     for (const diagnostic of await RULES[name](candidate)) found.set(JSON.stringify(diagnostic), diagnostic);
   }
   return [...found.values()];
-}
-
-function tooManyFiles(): Diagnostic {
-  return mistake(
-    "VERSION_TOO_LARGE",
-    `it has more than ${MAX_FILES} files`,
-    "keep only the appliance in its repository",
-  );
 }
 
 function checkNumber({ version, numbers }: VersionCandidate): Promise<readonly Diagnostic[]> {
@@ -106,7 +98,7 @@ async function checkDescriptions(candidate: VersionCandidate): Promise<readonly 
   const diagnostics: Diagnostic[] = [];
   for (const { path: file, kind } of await candidate.listing()) {
     if (kind !== "file" || !/\.(vm\.yaml|vmx)$/.test(file) || !candidate.isChecked(file)) continue;
-    const limit = { file, maxBytes: MAX_VM_DESCRIPTION_BYTES };
+    const limit = { file, maxBytes: maxVmDescriptionBytes(file) };
     diagnostics.push(
       ...(await checkText(candidate, limit, (text) => parseVmDescription(text, file).diagnostics)),
     );

@@ -1,10 +1,10 @@
 /** A commit of what the folder holds, made aside: no branch, no tag and no index of the user's changes. */
 import { randomUUID } from "node:crypto";
-import { copyFile, stat, utimes } from "node:fs/promises";
+import { copyFile, lstat, stat, utimes } from "node:fs/promises";
 import path from "node:path";
 import type { Git } from "../git/git.ts";
-import { gitFolderOf } from "../git/folder.ts";
-import { configValue } from "../git/config.ts";
+import { indexFileOf, requireUnlocked } from "../git/index-file.ts";
+import { configFlag, configValue } from "../git/config.ts";
 import { treeOf } from "../git/history.ts";
 import { openGitObjects } from "../git/objects.ts";
 import { MAX_POINTER_BYTES, parseLfsPointer } from "../lfs/pointer.ts";
@@ -22,23 +22,31 @@ export interface BuildCommitOptions {
   readonly message: string;
   /** Files that are kept in Git LFS, also where git tracked them plainly before. */
   readonly inLfs: readonly string[];
+  /** What the version cannot do without, as far as it is there: it goes in also where the user's own patterns ignore it. */
+  readonly needed: readonly string[];
   /** Disk images that must not be in it, also where git tracked them before. */
   readonly keptOut: readonly string[];
 }
 
-/** The parent itself when the folder is just what it holds. */
+/** The parent itself when the folder is just what it holds. @throws CollectiveError REPOSITORY_LOCKED */
 export async function buildCommit({
   git,
   parent,
   message,
   inLfs,
+  needed,
   keptOut,
 }: BuildCommitOptions): Promise<BuiltCommit> {
-  const gitFolder = await gitFolderOf(git);
-  const indexFile = path.join(gitFolder, `cui-index-${randomUUID()}`);
+  const index = await indexFileOf(git);
+  await requireUnlocked(index);
+  const indexFile = path.join(path.dirname(index), `cui-index-${randomUUID()}`);
   const aside = git.with({ GIT_INDEX_FILE: indexFile });
-  await copyIndex(path.join(gitFolder, "index"), indexFile);
+  await copyIndex(index, indexFile);
   await aside.run({ args: ["add", "--all", "--", "."], lfsFilters: true });
+  const present = await presentFiles(git.folder, needed);
+  if (present.length > 0) {
+    await aside.run({ args: ["add", "--force", "--sparse", "--", ...present], lfsFilters: true });
+  }
   const plain = await plainFiles(aside, inLfs);
   if (plain.length > 0) await aside.run({ args: ["add", "--renormalize", "--", ...plain], lfsFilters: true });
   if (keptOut.length > 0) {
@@ -47,7 +55,7 @@ export async function buildCommit({
   const tree = (await aside.run({ args: ["write-tree"] })).trim();
   const parentTree = parent === undefined ? undefined : await treeOf(git, parent);
   if (parent !== undefined && parentTree === tree) return { commit: parent, tree, indexFile };
-  const signed = (await configValue(git, "commit.gpgSign")) === "true" ? ["-S"] : [];
+  const signed = (await configFlag(git, "commit.gpgSign")) === true ? ["-S"] : [];
   const parents = parent === undefined ? [] : ["-p", parent];
   const commit = await git.run({
     env: await identity(git),
@@ -55,6 +63,16 @@ export async function buildCommit({
     input: `${message}\n`,
   });
   return { commit: commit.trim(), tree, indexFile };
+}
+
+async function presentFiles(folder: string, files: readonly string[]): Promise<readonly string[]> {
+  const found = await Promise.all(
+    files.map(async (file) => {
+      const info = await lstat(path.join(folder, file)).catch(() => undefined);
+      return info === undefined ? [] : [file];
+    }),
+  );
+  return found.flat();
 }
 
 /** Those that the index holds as they are: a file that did not change is not filtered anew when its attributes did. */

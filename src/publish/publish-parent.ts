@@ -34,6 +34,7 @@ export async function findParent({ git, mirror, newest }: FindParentOptions): Pr
   const head = await findCommit(git, "HEAD");
   const branch = head === undefined ? await remoteBranch(mirror) : await currentBranch(git);
   const remoteTip = await mirror.branchTip(branch);
+  if (head === undefined) await refuseElsewhere(git, branch);
   if (remoteTip !== undefined) await bringCommit(git, mirror, `refs/heads/${branch}`);
   const common = { branch, head, remoteTip };
   if (head === undefined) return { ...common, commit: remoteTip, isFromRemote: true, isOneAhead: false };
@@ -68,6 +69,18 @@ async function remoteBranch(mirror: Mirror): Promise<string> {
 async function bringCommit(git: Git, mirror: Mirror, ref: string): Promise<void> {
   const args = ["fetch", "--quiet", "--no-tags", "--no-write-fetch-head", "--no-auto-maintenance", "--"];
   await git.run({ args: [...args, mirror.git.folder, ref] });
+}
+
+/** A linked work tree without a commit would take the branch from the one that has it checked out. */
+async function refuseElsewhere(git: Git, branch: string): Promise<void> {
+  const args = ["for-each-ref", "--format=%(worktreepath)", "--", `${BRANCHES}${branch}`];
+  const elsewhere = (await git.run({ args })).trim();
+  if (elsewhere === "") return;
+  throw new CollectiveError(
+    "REPOSITORY_PUBLISH_REFUSED",
+    `${branch} is checked out in ${elsewhere}, and ${git.folder} has no commit of its own`,
+    { hint: `publish from ${elsewhere}, or begin here with a branch that has a commit: \`git switch\`` },
+  );
 }
 
 /** A version the user tagged but never pushed is published as it is, or not at all. */

@@ -1,18 +1,19 @@
 /** Sends a version: its Git LFS objects first, then branch and tag at once; the folder's own refs follow only then. */
-import { rename } from "node:fs/promises";
-import path from "node:path";
 import type { Oid } from "../disk/object-store.ts";
 import type { PathStore } from "../disk/path-store.ts";
 import { makeDiagnostic, type Diagnostic } from "../diagnostics.ts";
 import { CollectiveError } from "../errors.ts";
 import type { Git } from "../git/git.ts";
-import { gitFolderOf } from "../git/folder.ts";
-import { copyObjects, lfsStore, objectMissing } from "../lfs/local-store.ts";
+import { indexFileOf, replaceIndex } from "../git/index-file.ts";
+import { repositoryAt } from "../git/folder.ts";
+import { copyObjects, objectMissing } from "../lfs/local-store.ts";
+import { ownStore, repositoryStore } from "../lfs/repository-store.ts";
 import type { Mirror } from "../appliance/mirror.ts";
 import type { BuiltCommit } from "./publish-commit.ts";
 import { listNewPointers } from "../lfs/new-pointers.ts";
 import type { Parent } from "./publish-parent.ts";
-import { isHttp, localFolder, type RepositoryUrl } from "../git/url.ts";
+import { reachedUrl } from "../git/reached-url.ts";
+import type { RepositoryUrl } from "../git/url.ts";
 import { push, type PushResult } from "../git/push.ts";
 import { configValue } from "../git/config.ts";
 import type { LfsPointer } from "../lfs/pointer.ts";
@@ -60,7 +61,7 @@ export async function recordLocally({
     ...(isOrigin ? [`refs/remotes/origin/${parent.branch}`] : []),
   ];
   await pointRefs(git, refs, built.commit);
-  await rename(built.indexFile, path.join(await gitFolderOf(git), "index"));
+  await replaceIndex(await indexFileOf(git), built.indexFile);
 }
 
 /** Objects that would have to be sent and are not in the folder's store. */
@@ -69,7 +70,7 @@ export async function findUnsendable({
   parent,
   commit,
 }: Pick<SendOptions, "git" | "parent" | "commit">): Promise<readonly Diagnostic[]> {
-  const store = lfsStore(await gitFolderOf(git));
+  const store = await repositoryStore(git);
   const missing: Diagnostic[] = [];
   for (const { oid } of await newObjects({ git, parent, commit })) {
     if (await store.has(oid)) continue;
@@ -94,12 +95,17 @@ function newObjects({
 async function sendObjects({ git, target, parent, commit }: SendOptions): Promise<number> {
   const oids = (await newObjects({ git, parent, commit })).map(({ oid }) => oid);
   if (oids.length === 0) return 0;
-  const from = lfsStore(await gitFolderOf(git));
-  const local = localFolder(target);
-  if (local !== undefined) {
-    return copyObjects({ oids, from, to: lfsStore(await gitFolderOf(git.at(local))), where: git.folder });
+  const from = await repositoryStore(git);
+  const reached = await reachedUrl(git, target.url, "push");
+  if (reached.kind === "local") {
+    return copyObjects({
+      oids,
+      from: [from],
+      to: await ownStore(await repositoryAt(git, reached.folder)),
+      where: git.folder,
+    });
   }
-  if (isHttp(target)) return uploadObjects({ url: target.url, git, oids, from });
+  if (reached.kind === "http") return uploadObjects({ url: target.url, git, oids, from });
   let bytes = 0;
   for (const oid of oids) {
     if (!(await from.has(oid))) throw objectMissing(oid, git.folder);

@@ -1,5 +1,5 @@
 /** `cui publish`: a working folder becomes the next version of an appliance repository, or nothing happens. */
-import { rm, writeFile } from "node:fs/promises";
+import { lstat, readdir, rm, writeFile } from "node:fs/promises";
 import path from "node:path";
 import { hasErrors, type Diagnostic, type TextOf } from "../diagnostics.ts";
 import type { WriteProgress } from "../disk/write-program-disk.ts";
@@ -7,17 +7,22 @@ import { CollectiveError } from "../errors.ts";
 import { withFileLock } from "../file-lock.ts";
 import { newestReachable, storeDisks } from "./add-disks.ts";
 import { readApplianceFolder, type ApplianceFolder } from "./appliance-folder.ts";
+import { damaged } from "../git/damage.ts";
 import type { Git } from "../git/git.ts";
-import { gitFolderOf, workTreeTop } from "../git/folder.ts";
+import { gitFolderOf, repositoryAt, workTreeTop } from "../git/folder.ts";
 import { openImageTree, type ImageTree } from "../appliance/version-files.ts";
 import type { Mirror } from "../appliance/mirror.ts";
 import { withMirrors, type Mirrors } from "../appliance/mirrors.ts";
-import type { AddedDisk } from "./write-program-disks.ts";
+import { PACKS_FOLDER, type AddedDisk } from "./write-program-disks.ts";
+import { LOCK_FILE } from "../appliance/lock.ts";
+import { diskIndexPath } from "../appliance/disk-name.ts";
 import { buildCommit, type BuiltCommit } from "./publish-commit.ts";
 import { behind, findParent, type Parent } from "./publish-parent.ts";
 import { recordLocally, sendVersion, findUnsendable } from "./publish-push.ts";
 import { initRepositoryFolder } from "./repository-folder.ts";
-import { requireUrl, type RepositoryUrl } from "../git/url.ts";
+import { objectFormatOf, type ObjectFormat } from "../git/object-format.ts";
+import { listRefs } from "../git/refs.ts";
+import { localFolder, requireUrl, type RepositoryUrl } from "../git/url.ts";
 import { MAX_WITHDRAWN_BYTES, WITHDRAWN_FILE, type Version } from "../appliance/versions.ts";
 import { ALL_RULES, checkVersion } from "./check-version.ts";
 import { openCandidate } from "./version-candidate.ts";
@@ -72,7 +77,7 @@ export async function publish(git: Git, options: PublishOptions): Promise<Publis
       const appliance = await readApplianceFolder(mirrors, { ...options, baseUrl });
       if (appliance.tree === undefined) return refused(appliance);
       const at = git.at(appliance.folder);
-      return inRepository({ git: at, target, onWait: options.onWait }, () =>
+      return inRepository({ git: at, target, mirror, onWait: options.onWait }, () =>
         publishFolder({ options, git: at, target, mirrors, mirror, appliance }),
       );
     },
@@ -83,18 +88,22 @@ export async function publish(git: Git, options: PublishOptions): Promise<Publis
 interface RepositoryOptions extends Pick<PublishOptions, "onWait"> {
   readonly git: Git;
   readonly target: RepositoryUrl;
+  readonly mirror: Mirror;
 }
 
 /** Makes the folder a repository where it is none, and removes it again when nothing was published. */
 async function inRepository(
-  { git, target, onWait }: RepositoryOptions,
+  { git, target, mirror, onWait }: RepositoryOptions,
   work: () => Promise<PublishReport>,
 ): Promise<PublishReport> {
   const { folder } = git;
   const top = await workTreeTop(git);
   const isNew = top === undefined || path.relative(top, folder) !== "";
+  if (isNew) await refuseUnreadable(git);
   if (isNew && top !== undefined) await refuseTrackedFolder(git, top);
-  if (isNew) await initRepositoryFolder(git, { origin: target.url });
+  const objectFormat = await publishedFormat(git, target, mirror);
+  if (isNew) await initRepositoryFolder(git, { origin: target.url, objectFormat });
+  else await refuseOtherFormat(git, target, objectFormat);
   const file = path.join(await gitFolderOf(git), "cui-publish.lock");
   let isPublished = false;
   try {
@@ -104,6 +113,31 @@ async function inRepository(
   } finally {
     if (isNew && !isPublished) await rm(path.join(folder, ".git"), { recursive: true, force: true });
   }
+}
+
+/** How the repository names objects; undefined where an empty one does not tell. */
+async function publishedFormat(
+  git: Git,
+  target: RepositoryUrl,
+  mirror: Mirror,
+): Promise<ObjectFormat | undefined> {
+  const local = localFolder(target);
+  if (local !== undefined) return objectFormatOf(await repositoryAt(git, local));
+  const isEmpty = (await listRefs(mirror.git, { pattern: "refs", limit: 1 })).length === 0;
+  return isEmpty ? undefined : objectFormatOf(mirror.git);
+}
+
+async function refuseOtherFormat(
+  git: Git,
+  target: RepositoryUrl,
+  wanted: ObjectFormat | undefined,
+): Promise<void> {
+  const found = await objectFormatOf(git);
+  if (wanted === undefined || found === undefined || wanted === found) return;
+  const message = `${target.url} names objects by ${wanted}, ${git.folder} by ${found}: git cannot push from one to the other`;
+  throw new CollectiveError("REPOSITORY_PUBLISH_REFUSED", message, {
+    hint: `publish from a clone of ${target.url}, or from the folder without its .git`,
+  });
 }
 
 interface FolderOptions {
@@ -134,6 +168,7 @@ async function publishFolder(context: FolderOptions): Promise<PublishReport> {
     parent: parent.commit,
     message: options.message ?? `Publish v${version}`,
     inLfs: appliance.bootFiles,
+    needed: await neededFiles(appliance, path.basename(options.cvl)),
     keptOut: [...appliance.programDisks, ...appliance.dataDisks],
   });
   try {
@@ -142,12 +177,25 @@ async function publishFolder(context: FolderOptions): Promise<PublishReport> {
     const checked = await checkBuilt(context, { built, parent, version, versions });
     if (hasErrors(checked.diagnostics)) return refused(checked);
     const sentBytes = await sendVersion({ git, target, mirror, parent, version, commit: built.commit });
-    await recordLocally({ git, target, parent, version, built });
+    await recordLocally({ git, target, parent, version, built }).catch((error: unknown) => {
+      throw notRecorded(error, version);
+    });
     const published = { url: target.url, version, commit: built.commit, disks, sentBytes };
     return { diagnostics: checked.diagnostics, textOf: checked.textOf, published };
   } finally {
     await rm(built.indexFile, { force: true });
   }
+}
+
+/** What makes the folder a version: none of it may be left out because a pattern of the user's own says so. */
+async function neededFiles(appliance: ApplianceFolder, cvl: string): Promise<readonly string[]> {
+  const { folder, programDisks, bootFiles, descriptions } = appliance;
+  const packs = programDisks.length === 0 ? [] : await readdir(path.join(folder, PACKS_FOLDER));
+  return [
+    ...[cvl, LOCK_FILE, WITHDRAWN_FILE, ".gitattributes", ...descriptions, ...bootFiles],
+    ...programDisks.map(diskIndexPath),
+    ...packs.filter((name) => /^[0-9a-f]{64}\.pack$/.test(name)).map((name) => `${PACKS_FOLDER}/${name}`),
+  ];
 }
 
 /** By the rules that the repository's hook and a release hold it to. */
@@ -173,6 +221,22 @@ async function checkBuilt(
   } finally {
     await objects.close();
   }
+}
+
+/** The version is out; the folder's own branch, tag and index follow when publishing is tried again. */
+function notRecorded(error: unknown, version: number): unknown {
+  if (!(error instanceof CollectiveError)) return error;
+  return new CollectiveError(
+    error.code,
+    `v${version} is published, but not recorded here: ${error.message}`,
+    {
+      data: error.data,
+      hint: [error.hint, "then publish again, which records it"]
+        .filter((part) => part !== undefined)
+        .join("; "),
+      cause: error,
+    },
+  );
 }
 
 function refused({ diagnostics, textOf }: Pick<ApplianceFolder, "diagnostics" | "textOf">): PublishReport {
@@ -226,6 +290,14 @@ async function refuseSame({ git, target, mirror, parent, newest, built }: SameOp
       hint: "change something first",
     },
   );
+}
+
+/** What git does not take for a repository (it is damaged, or somebody else's) is not made anew, and above all not removed. */
+async function refuseUnreadable(git: Git): Promise<void> {
+  const gitFolder = path.join(git.folder, ".git");
+  if ((await lstat(gitFolder).catch(() => undefined)) === undefined) return;
+  await git.run({ args: ["rev-parse", "--git-dir"] });
+  throw damaged(gitFolder, "git does not take it for a repository");
 }
 
 /** A folder that another repository keeps cannot be one itself. */

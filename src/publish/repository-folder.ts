@@ -1,14 +1,18 @@
 /** An appliance's working folder as a git repository: what git keeps how, what it ignores, what a plain `git push` sends. */
-import { mkdir, readFile, writeFile } from "node:fs/promises";
+import { mkdir, writeFile } from "node:fs/promises";
 import path from "node:path";
 import { writeFileAtomically } from "../io.ts";
 import type { Git } from "../git/git.ts";
 import { gitFolderOf } from "../git/folder.ts";
+import type { ObjectFormat } from "../git/object-format.ts";
 import { configValue } from "../git/config.ts";
+import { readRegularFile } from "../regular-file.ts";
 
 export interface InitFolderOptions {
   /** Sets `origin` where there is none: a URL or an absolute path. */
   readonly origin?: string;
+  /** How objects are named where the repository is made: as in the one it is published to; default the user's own. */
+  readonly objectFormat?: ObjectFormat | undefined;
 }
 
 /**
@@ -20,7 +24,10 @@ export async function initRepositoryFolder(git: Git, options: InitFolderOptions 
   await mkdir(folder, { recursive: true });
   const args = ["rev-parse", "--resolve-git-dir", path.join(folder, ".git")];
   if ((await git.status({ args })).exitCode !== 0) {
-    await git.run({ args: ["init", "--quiet", "--initial-branch=main", "--template=", "--", "."] });
+    const format = options.objectFormat === undefined ? [] : [`--object-format=${options.objectFormat}`];
+    await git.run({
+      args: ["init", "--quiet", "--initial-branch=main", "--template=", ...format, "--", "."],
+    });
   }
   await keepInLfs(folder, []);
   if (options.origin !== undefined && (await configValue(git, "remote.origin.url")) === undefined) {
@@ -110,8 +117,10 @@ async function appendLines(file: string, lines: readonly string[]): Promise<void
 }
 
 async function readText(file: string): Promise<string> {
-  return readFile(file, "utf8").catch((error: unknown) => {
-    if (error instanceof Error && "code" in error && error.code === "ENOENT") return "";
-    throw error;
-  });
+  return readRegularFile(file)
+    .then(String)
+    .catch((error: unknown) => {
+      if (error instanceof Error && "code" in error && error.code === "ENOENT") return "";
+      throw error;
+    });
 }

@@ -6,7 +6,7 @@ import type { Mirrors } from "../appliance/mirrors.ts";
 import { readCommittedRoot } from "../appliance/root-file.ts";
 import { hasErrors, makeDiagnostic, type Diagnostic, type TextOf } from "../diagnostics.ts";
 import { CollectiveError } from "../errors.ts";
-import { listCommit, type ListedFile } from "../git/commit-listing.ts";
+import { listWhole, type ListedFile } from "../git/commit-listing.ts";
 import { topFolderOf } from "../git/commit-folder.ts";
 import type { Git } from "../git/git.ts";
 import type { GitObjects } from "../git/objects.ts";
@@ -57,10 +57,8 @@ export interface VersionCandidate extends Pick<
 > {
   readonly objects: GitObjects;
   readonly files: CommitFiles;
-  /** All files, at any depth; none when there are too many. */
+  /** All files, at any depth. */
   listing(): Promise<readonly ListedFile[]>;
-  /** There are more than `MAX_FILES`: nothing can be said about them. */
-  hasTooManyFiles(): Promise<boolean>;
   /** Those that are Git LFS pointers. */
   pointers(): Promise<readonly PointerFile[]>;
   /** Every CVL file that is looked at. @throws CollectiveError as `readCommittedRoot`. */
@@ -73,22 +71,15 @@ export interface VersionCandidate extends Pick<
   addText(file: string, text: string): void;
 }
 
-/** Bounds a listing where the caller has not bounded it: a tree may hold itself over and over. */
-export const MAX_FILES = 1_000_000;
-
 export function openCandidate(options: CandidateOptions): VersionCandidate {
   const { objects, git, commit, mirrors } = options;
   const files = commitFiles(objects, commit, options.where);
   const isChecked = options.isChecked ?? (() => true);
   const texts = new Map<string, string>();
   let known: readonly CandidateRoot[] = [];
-  const listed = once(
-    async () => options.listing ?? (await listCommit({ git, commit, maxFiles: MAX_FILES })) ?? "too many",
+  const listing = once(
+    async () => options.listing ?? (await listWhole({ git, commit, where: options.where })),
   );
-  const listing = async () => {
-    const found = await listed();
-    return found === "too many" ? [] : found;
-  };
   const pointers = once(async () => readPointers(objects, await listing()));
   const roots = once(async () => {
     const found: CandidateRoot[] = [];
@@ -111,7 +102,6 @@ export function openCandidate(options: CandidateOptions): VersionCandidate {
     ...options,
     files,
     listing,
-    hasTooManyFiles: async () => (await listed()) === "too many",
     pointers,
     roots,
     networks,

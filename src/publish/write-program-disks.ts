@@ -1,5 +1,5 @@
 /** Turns the disk images of a working folder into index and packs, against the version before. */
-import { mkdir, readdir, readFile, rm, stat, writeFile } from "node:fs/promises";
+import { mkdir, readdir, rm, stat, writeFile } from "node:fs/promises";
 import path from "node:path";
 import type { DiskIndex } from "../disk/disk-index.ts";
 import { listPacks } from "../disk/forecast.ts";
@@ -10,7 +10,8 @@ import { CollectiveError } from "../errors.ts";
 import { readIndex } from "../appliance/read-disk-index.ts";
 import type { ImageTree } from "../appliance/version-files.ts";
 import { formatLfsPointer } from "../lfs/pointer.ts";
-import { diskIndexPath } from "../appliance/vm-description.ts";
+import { diskIndexPath } from "../appliance/disk-name.ts";
+import { readRegularFile } from "../regular-file.ts";
 
 export interface WriteDisksOptions {
   /** The appliance's folder. */
@@ -70,6 +71,7 @@ async function writeDisk(options: WriteDisksOptions, source: string): Promise<Di
   const { folder, previous, onProgress } = options;
   const before = await previousIndex(previous, source);
   if (await isPresent(path.join(folder, source))) {
+    await refuseEmpty(path.join(folder, source));
     const { index, addedBytes } = await writeProgramDisk({
       image: path.join(folder, source),
       packDirectory: path.join(folder, PACKS_FOLDER),
@@ -89,6 +91,15 @@ async function writeDisk(options: WriteDisksOptions, source: string): Promise<Di
   return { index: kept, addedBytes: 0, isUnchanged: true };
 }
 
+/** A disk without a byte can be described, but no machine starts from it: something went wrong when it was made. */
+async function refuseEmpty(image: string): Promise<void> {
+  if ((await stat(image)).size > 0) return;
+  throw new CollectiveError("DISK_IMAGE_UNSUPPORTED", `the disk image ${image} cannot be used: it is empty`, {
+    data: { file: image },
+    hint: "make the image again; an image that is absent leaves the disk as it was",
+  });
+}
+
 async function previousIndex(
   previous: ImageTree | undefined,
   source: string,
@@ -103,7 +114,7 @@ async function previousIndex(
 async function workingIndex(folder: string): Promise<DiskIndex | undefined> {
   const names = await readdir(folder).catch(() => []);
   if (names.length === 0) return undefined;
-  const files = names.map(async (name) => ({ name, bytes: await readFile(path.join(folder, name)) }));
+  const files = names.map(async (name) => ({ name, bytes: await readRegularFile(path.join(folder, name)) }));
   return decodeIndex(await Promise.all(files));
 }
 
@@ -117,8 +128,8 @@ async function writeIndexFolder(folder: string, index: DiskIndex): Promise<void>
   }
   for (const { name, bytes } of files) {
     const file = path.join(folder, name);
-    const before = await readFile(file).catch(() => undefined);
-    if (before?.equals(bytes) !== true) await writeFile(file, bytes);
+    const before = await readRegularFile(file).catch(() => rm(file, { recursive: true, force: true }));
+    if (!(before instanceof Buffer && before.equals(bytes))) await writeFile(file, bytes);
   }
 }
 

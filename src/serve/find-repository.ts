@@ -40,5 +40,5 @@ async function isBareRepository(root: string, folder: string): Promise<boolean> 
   const config = path.join(folder, "config");
   const { size } = await stat(config);
   if (size > MAX_CONFIG_BYTES) return false;
-  return /^\s*bare\s*=\s*true\s*$/im.test(await readFile(config, "utf8"));
+  return /^\s*bare\s*(?:=\s*"?(?:true|yes|on|1)"?\s*)?(?:[#;].*)?$/im.test(await readFile(config, "utf8"));
 }

@@ -6,11 +6,11 @@
  *       - { name: ci, sha256: 9f86d0…, rights: write }
  */
 import { createHash, randomBytes } from "node:crypto";
-import { readFile } from "node:fs/promises";
 import { parse, stringify } from "yaml";
 import { z } from "zod";
 import { CollectiveError, messageOf } from "../errors.ts";
 import { writeFileAtomically } from "../io.ts";
+import { readRegularFile } from "../regular-file.ts";
 
 export type TokenRights = "read" | "write";
 
@@ -46,13 +46,12 @@ const SCHEMA = z.strictObject({
  * @throws CollectiveError SERVE_TOKENS_INVALID
  */
 export async function readTokens(file: string): Promise<readonly TokenEntry[]> {
-  const text = await readFile(file, "utf8").catch((error: unknown) => {
+  const read = readRegularFile(file, { maxBytes: MAX_FILE_BYTES });
+  const bytes = await read.catch((error: unknown) => {
     if (error instanceof Error && "code" in error && error.code === "ENOENT") return undefined;
     throw invalid(file, messageOf(error), error);
   });
-  if (text === undefined) return [];
-  if (text.length > MAX_FILE_BYTES) throw invalid(file, "it is larger than 1 MiB");
-  return parseTokens(text, file);
+  return bytes === undefined ? [] : parseTokens(bytes.toString("utf8"), file);
 }
 
 /**
@@ -111,11 +110,11 @@ function parseTokens(text: string, file: string): readonly TokenEntry[] {
 }
 
 async function writeTokens(file: string, tokens: readonly TokenEntry[]): Promise<void> {
-  await writeFileAtomically(file, stringify({ format: 1, tokens }), { mode: 0o600 }).catch(
-    (error: unknown) => {
-      throw invalid(file, messageOf(error), error);
-    },
-  );
+  await writeFileAtomically(file, stringify({ format: 1, tokens }, { compat: "yaml-1.1" }), {
+    mode: 0o600,
+  }).catch((error: unknown) => {
+    throw invalid(file, messageOf(error), error);
+  });
 }
 
 function invalid(file: string, why: string, cause?: unknown): CollectiveError {

@@ -1,6 +1,6 @@
 /** `cui create`: a bare repository for one appliance. */
 import { randomUUID } from "node:crypto";
-import { mkdir, readdir, rename, rm } from "node:fs/promises";
+import { lstat, mkdir, readdir, rename, rm } from "node:fs/promises";
 import path from "node:path";
 import { CollectiveError } from "../errors.ts";
 import type { Git } from "../git/git.ts";
@@ -31,18 +31,25 @@ export async function createRepository(
   options: { readonly hooks?: HookProgram | undefined } = {},
 ): Promise<void> {
   const { folder } = git;
-  const content = await readdir(folder).catch((error: unknown) => {
+  const content = await readdir(folder).catch(async (error: unknown) => {
     if (error instanceof Error && "code" in error && error.code === "ENOENT") return [];
+    await lstat(folder).catch(() => {
+      throw error; // nothing is there: it is the way to it that fails
+    });
     throw exists(folder, error);
   });
   if (content.length > 0) throw exists(folder);
   await mkdir(path.dirname(folder), { recursive: true });
-  const unfinished = path.join(path.dirname(folder), `.${path.basename(folder)}.${randomUUID()}`);
+  const unfinished = path.join(
+    path.dirname(folder),
+    `.${path.basename(folder).slice(0, 40)}.${randomUUID()}`,
+  );
   try {
     const init = ["init", "--quiet", "--bare", "--initial-branch=main", "--template=", "--", unfinished];
     await git.at(path.dirname(folder)).run({ args: init });
-    await protectReceiving(git.at(unfinished));
-    if (options.hooks !== undefined) await installHooks(git.at(unfinished), SERVER_HOOKS, options.hooks);
+    const made = git.bare(unfinished);
+    await protectReceiving(made);
+    if (options.hooks !== undefined) await installHooks(made, SERVER_HOOKS, options.hooks);
     await rename(unfinished, folder);
   } finally {
     await rm(unfinished, { recursive: true, force: true });

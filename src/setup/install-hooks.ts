@@ -9,6 +9,7 @@ import { CollectiveError } from "../errors.ts";
 import { writeFileAtomically } from "../io.ts";
 import type { Git } from "../git/git.ts";
 import { packageFolder } from "./package-folder.ts";
+import { readRegularFile } from "../regular-file.ts";
 
 /** How `cui` is called: a JavaScript file and the Node.js that runs it, both absolute. */
 export interface HookProgram {
@@ -99,7 +100,10 @@ async function keep(hook: string): Promise<void> {
 /** Undefined where there is nothing; a link that leads nowhere is a hook git ignores. */
 async function readHook(file: string): Promise<string | undefined> {
   if ((await lstat(file).catch(() => undefined)) === undefined) return undefined;
-  return readFile(file, "latin1").catch(() => "");
+  return readRegularFile(file).then(
+    (bytes) => bytes.toString("latin1"),
+    () => "",
+  );
 }
 
 async function isExecutable(file: string): Promise<boolean> {

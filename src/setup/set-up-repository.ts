@@ -20,15 +20,18 @@ export async function setUpRepository(
   git: Git,
   program: HookProgram,
 ): Promise<InstalledHooks & { readonly names: readonly string[] }> {
-  const { exitCode } = await git.status({ args: ["rev-parse", "--git-dir"] });
-  if (exitCode !== 0) {
+  const args = ["rev-parse", "--git-dir"];
+  if ((await git.status({ args })).exitCode !== 0) {
+    const named = git.bare(git.folder);
+    // The user says that no bare repository is looked for; this one was named.
+    if (!git.isBare && (await named.status({ args })).exitCode === 0) return setUpRepository(named, program);
     throw new CollectiveError("REPOSITORY_MISSING", `${git.folder} is in no git repository`, {
       hint: "name a clone or a bare repository with --dir; `cui create <repository>` makes a new one",
     });
   }
-  const top = await workTreeTop(git);
+  const top = git.isBare ? undefined : await workTreeTop(git);
   if (top === undefined) {
-    const repository = git.at(await gitFolderOf(git));
+    const repository = git.bare(await gitFolderOf(git));
     await protectReceiving(repository);
     return { ...(await installHooks(repository, SERVER_HOOKS, program)), names: SERVER_HOOKS };
   }

@@ -1,6 +1,7 @@
 /**
  * Templates: folders under `templates/` that `cui init` copies. In file names and texts `@Name@` stands for the appliance's
- * name (AcmeOffice), `@name@` for it as a file name (acme-office), `@Base@` and `@base_url@` for what it derives from; a
+ * name (AcmeOffice), `@name@` for it as a file name (acme-office), `@Base@` and `@base_url@` for what it derives from, `@site_id@`
+ * for a site's own id; a
  * name that begins with `dot-` gets its dot back.
  */
 import { chmod, mkdir, readdir, readFile, rm, stat, writeFile } from "node:fs/promises";
@@ -47,6 +48,8 @@ export interface TemplateNames {
   /** Of files, `acme-office`. */
   readonly file: string;
   readonly base: { readonly object: string; readonly url: string };
+  /** Of a site: its own id. */
+  readonly siteId: string;
   /** The release of Collective's actions that workflows use; undefined: the mark of the templates stays. */
   readonly actions?: ActionsPin | undefined;
 }
@@ -155,12 +158,13 @@ async function copyFile(from: string, to: string, names: TemplateNames): Promise
   await chmod(to, (mode & 0o100) === 0 ? 0o644 : 0o755);
 }
 
-function fill(text: string, { object, file, base }: TemplateNames): string {
+function fill(text: string, { object, file, base, siteId }: TemplateNames): string {
   return text
     .replaceAll("@Name@", () => object)
     .replaceAll("@name@", () => file)
     .replaceAll("@Base@", () => base.object)
-    .replaceAll("@base_url@", () => base.url);
+    .replaceAll("@base_url@", () => base.url)
+    .replaceAll("@site_id@", () => siteId);
 }
 
 async function clear(directory: string, existed: boolean): Promise<void> {

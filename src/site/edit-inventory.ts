@@ -1,5 +1,5 @@
 /** Edits of utility.yaml that keep its comments and order: text in, text out. */
-import { YAMLSeq, isMap, isSeq, type Document } from "yaml";
+import { YAMLSeq, isMap, isScalar, isSeq, type Document } from "yaml";
 import { INVENTORY_FORMAT } from "./inventory.ts";
 import { parseInventoryDocument } from "./read-inventory.ts";
 
@@ -10,6 +10,16 @@ export interface NewHost {
   readonly memory?: string;
   readonly maxMachines?: number;
   readonly arch?: string;
+}
+
+/** Gives the site its id, where it has none. */
+export function addSiteId(text: string, id: string): string {
+  return edit(text, (document) => {
+    if (!isMap(document.contents) || document.has("site")) return;
+    const { items } = document.contents;
+    const format = items.findIndex(({ key }) => isScalar(key) && key.value === "format");
+    items.splice(format + 1, 0, document.createPair("site", id));
+  });
 }
 
 /** Adds a host, or replaces the one of that name. */
@@ -58,6 +68,14 @@ export function addNetwork(text: string, network: { id: string; file: string; ob
   return edit(text, (document) => {
     listOf(document, "networks").add(document.createNode(network, { flow: true }));
   });
+}
+
+/** A network that is not listed is none to remove. */
+export function removeNetworkEntry(text: string, id: string): string {
+  const index = indexOf(listOf(parseInventoryDocument(text), "networks"), "id", id);
+  return index === -1
+    ? text
+    : edit(text, (document) => void listOf(document, "networks").items.splice(index, 1));
 }
 
 function edit(text: string, change: (document: Document) => void): string {

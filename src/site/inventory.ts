@@ -63,6 +63,8 @@ export interface VersionRange {
 }
 
 export interface Inventory {
+  /** The site's own id, 12 hex digits, made once; undefined in a file that no command has edited yet. */
+  readonly site: string | undefined;
   readonly hosts: readonly InventoryHost[];
   /** Tags networks may get, ascending, each once. */
   readonly vlans: readonly number[];
@@ -180,6 +182,10 @@ const rollout = z.strictObject({
 export const inventorySchema = z
   .strictObject({
     format: z.literal(INVENTORY_FORMAT, `expected format ${INVENTORY_FORMAT}, the only one understood`),
+    site: z
+      .string()
+      .regex(/^[0-9a-f]{12}$/, "expected the 12 hex digits that cui made")
+      .optional(),
     hosts: z.array(host).max(MAX_LIST).nullish(),
     vlans: z.array(vlanRange).max(MAX_LIST).nullish(),
     external: externalSegment.nullish(),
@@ -232,6 +238,7 @@ export const EMPTY_INVENTORY: Inventory = toInventory({ format: INVENTORY_FORMAT
 export function toInventory(value: z.infer<typeof inventorySchema>): Inventory {
   const external = value.external ?? undefined;
   return {
+    site: value.site,
     hosts: (value.hosts ?? []).map((entry) => ({
       name: entry.name,
       address: entry.address,

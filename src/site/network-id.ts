@@ -49,7 +49,7 @@ export async function registerNetwork(
   await editSite(site.folder, edit, options);
 }
 
-/** Readable, and different for every file and object: `office-3f2a`. */
+/** Readable, and different for every site, file and object: `office-3f2a1c`. */
 function newId(inventory: Inventory, file: string, object: string | undefined): string {
   const stem = path.posix.basename(file).replace(/\.cvl$/i, "");
   const readable = (object ?? stem)
@@ -59,7 +59,7 @@ function newId(inventory: Inventory, file: string, object: string | undefined): 
     .slice(0, 24);
   for (let attempt = 0; ; attempt++) {
     const hash = createHash("sha256")
-      .update(`${file}\0${object ?? ""}\0${attempt}`)
+      .update([inventory.site ?? [], file, object ?? "", attempt].flat().join("\0"))
       .digest("hex")
       .slice(0, 6);
     const id = readable === "" ? hash : `${readable}-${hash}`;

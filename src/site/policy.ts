@@ -3,6 +3,7 @@ import type { ComponentPath } from "../cvl/tree.ts";
 import { canonicalJson } from "../plan/digest.ts";
 import { machinesBelow } from "../network/boot-order.ts";
 import type { NetworkDescription } from "../network/description.ts";
+import { matchesRepository } from "../git/repository-identity.ts";
 import type { BlacklistEntry, Inventory } from "./inventory.ts";
 
 /** What of an inventory decides about plans, as it goes into the input digest: the same in CI and on the manager. */
@@ -81,20 +82,8 @@ export function findListed(
 ): BlacklistEntry | undefined {
   return list.find(
     (entry) =>
-      matchesUrl(entry.url, url) &&
+      matchesRepository(entry.url, url) &&
       (entry.versions === undefined ||
         entry.versions.some((range) => version >= range.first && version <= range.last)),
   );
-}
-
-/** Whether a pattern names a repository: its URL, or a prefix that ends with `*`. */
-export function matchesUrl(pattern: string, url: string): boolean {
-  return pattern.endsWith("*")
-    ? url.startsWith(pattern.slice(0, -1))
-    : withoutSuffix(url) === withoutSuffix(pattern);
-}
-
-/** `…/DNS`, `…/DNS/` and `…/DNS.git` are one repository. */
-function withoutSuffix(url: string): string {
-  return url.replace(/\/+$/, "").replace(/\.git$/, "");
 }

@@ -40,9 +40,9 @@ export function parseInventory(text: string, file: string): ParsedInventory {
   };
 }
 
-/** The document with comments and order, for edits. */
+/** The document with comments and order, for edits; what is added is quoted where a YAML 1.1 reader would take it for no string. */
 export function parseInventoryDocument(text: string): Document {
-  return parseDocument(text, { lineCounter: new LineCounter(), prettyErrors: false });
+  return parseDocument(text, { lineCounter: new LineCounter(), prettyErrors: false, compat: "yaml-1.1" });
 }
 
 function syntaxDiagnostics(document: Document, file: string): Diagnostic[] {

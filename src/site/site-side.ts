@@ -2,6 +2,7 @@
 import { readdir } from "node:fs/promises";
 import path from "node:path";
 import { unlessCode } from "../errors.ts";
+import { repositoryAt } from "../git/folder.ts";
 import type { Git } from "../git/git.ts";
 import { openCommitFolder } from "../git/commit-folder.ts";
 import type { RootFile } from "../appliance/loaded-appliance.ts";
@@ -59,7 +60,7 @@ export async function openCommitSide(git: Git, rev: string): Promise<SiteSide> {
       const lockPath = path.join(folder, path.dirname(file), LOCK_FILE);
       return unlessCode("REPOSITORY_FILE_MISSING", readCommittedRoot(opened, { file, lockPath, ...options }));
     },
-    baseUrl: () => originUrl(git.at(opened.top)),
+    baseUrl: async () => originUrl(await repositoryAt(git, opened.top)),
     close: () => opened.close(),
   };
 }

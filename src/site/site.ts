@@ -1,12 +1,15 @@
 /** The site a command works in: found from the working folder upwards, as git does. */
-import { readFile, stat } from "node:fs/promises";
+import { randomBytes } from "node:crypto";
+import { stat } from "node:fs/promises";
 import path from "node:path";
 import { renderDiagnostic } from "../diagnostics.ts";
 import { CollectiveError } from "../errors.ts";
 import { withFileLock } from "../file-lock.ts";
 import { writeFileAtomically } from "../io.ts";
+import { addSiteId } from "./edit-inventory.ts";
 import { parseInventory } from "./read-inventory.ts";
 import type { Inventory } from "./inventory.ts";
+import { readRegularFile } from "../regular-file.ts";
 
 export const INVENTORY_FILE = "utility.yaml";
 
@@ -24,7 +27,10 @@ const LOCK_WAIT_MS = 60_000;
  */
 export async function findSite(cwd: string): Promise<Site> {
   const folder = await findSiteFolder(cwd);
-  return { folder, inventory: checkedInventory(await readFile(path.join(folder, INVENTORY_FILE), "utf8")) };
+  return {
+    folder,
+    inventory: checkedInventory(String(await readRegularFile(path.join(folder, INVENTORY_FILE)))),
+  };
 }
 
 export interface EditOptions {
@@ -35,7 +41,8 @@ export interface EditOptions {
 }
 
 /**
- * Replaces the text of utility.yaml by what `edit` makes of it; the result must be well-formed. One editor at a time.
+ * Replaces the text of utility.yaml by what `edit` makes of it, and gives the site an id where it has none; the result must be
+ * well-formed. One editor at a time.
  * @throws CollectiveError as findSite, and as withFileLock
  */
 export async function editSite(
@@ -53,12 +60,27 @@ export async function editSite(
     onWait,
   };
   return withFileLock(lock, async () => {
-    const before = await readFile(file, "utf8");
-    const after = edit(before, checkedInventory(before));
+    const before = String(await readRegularFile(file));
+    const known = checkedInventory(before);
+    const edited = edit(before, known);
+    const after = known.site === undefined ? addSiteId(edited, newSiteId()) : edited;
     const inventory = checkedInventory(after);
     if (after !== before) await writeFileAtomically(file, after);
     return { folder, inventory };
   });
+}
+
+/**
+ * Makes the site's id where it has none yet: before anything is written under it, so that every command has the same.
+ * @throws CollectiveError as editSite
+ */
+export async function identifySite(site: Site, options: EditOptions = {}): Promise<Site> {
+  return site.inventory.site === undefined ? editSite(site.folder, (text) => text, options) : site;
+}
+
+/** 48 random bits, as hex. */
+export function newSiteId(): string {
+  return randomBytes(6).toString("hex");
 }
 
 /** The nearest folder upwards that has a utility.yaml. @throws CollectiveError UTILITY_NO_SITE. */

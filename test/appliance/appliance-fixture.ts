@@ -2,7 +2,8 @@
 import { createHash, randomBytes } from "node:crypto";
 import { mkdirSync, writeFileSync } from "node:fs";
 import path from "node:path";
-import { writeFiles } from "../git/git-fixture.ts";
+import { openMirror, type Mirror } from "../../src/appliance/mirror.ts";
+import { gitAt, writeFiles } from "../git/git-fixture.ts";
 
 export const DNS_CVL = `CVL = "0.8";
 DNS extends VMAppliance {
@@ -51,4 +52,18 @@ export function writeAppliance(folder: string, disk: Buffer): void {
 
 export function sha256(content: Uint8Array): string {
   return createHash("sha256").update(content).digest("hex");
+}
+
+/** Opens a mirror for the length of `work`. */
+export async function withMirror<Result>(
+  url: string,
+  cache: string,
+  work: (mirror: Mirror) => Promise<Result>,
+): Promise<Result> {
+  const mirror = await openMirror(url, { git: gitAt(), cache });
+  try {
+    return await work(mirror);
+  } finally {
+    await mirror.close();
+  }
 }

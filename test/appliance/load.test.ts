@@ -1,5 +1,13 @@
 import { withMirrors } from "../../src/appliance/mirrors.ts";
-import { mkdirSync, readFileSync, renameSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
+import {
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from "node:fs";
 import path from "node:path";
 import { test } from "tap";
 import { evaluate } from "../../src/cvl/evaluate/evaluate.ts";
@@ -8,6 +16,7 @@ import { resolveImages } from "../../src/appliance/resolve-machine-images.ts";
 import { loadAppliance } from "../../src/appliance/load.ts";
 import type { LoadedAppliance, LoadOptions } from "../../src/appliance/loaded-appliance.ts";
 import { moveLock } from "../../src/appliance/move-lock.ts";
+import { parseUrl } from "../../src/git/url.ts";
 import { git, makeVersions, scratch, writeFiles, gitAt } from "../git/git-fixture.ts";
 
 const dns = (domain: string) => `DNS extends VMAppliance { var domain; domain = "${domain}"; }\n`;
@@ -409,4 +418,81 @@ test("vm is resolved in the repository and version of the file whose assignment 
     { code: "VM_DESCRIPTION_MISSING", message: /symlink/, span: { file: "n.cvl" } },
   ]);
   t.equal(diagnostics.length, 3, "the same mistake of two machines is reported once");
+});
+
+test("a lock knows a repository however its URL is written", async (t) => {
+  const { folder, cache } = scratch(t);
+  const dnsFolder = path.join(folder, "repos/DNS");
+  makeVersions(dnsFolder, [{ "DNS.cvl": dns("one") }]);
+  const cwd = path.join(folder, "site");
+  const spellings = [
+    "https://github.com/Acme/DNS",
+    "https://github.com/acme/dns.git",
+    "git@github.com:acme/DNS",
+    "ssh://git@ssh.github.com:443/acme/%44NS.git",
+    "https://github.com:443/acme/DNS/",
+  ];
+  const config = path.join(folder, "config");
+  writeFileSync(config, `[url "${dnsFolder}/"]\n\tinsteadOf = nothing\n`);
+  for (const url of spellings) {
+    const { url: normal } = parseUrl(url) as { url: string };
+    git(folder, "config", "--file", config, "--add", `url.${dnsFolder}.insteadOf`, normal);
+  }
+  const user = gitAt(folder, { GIT_CONFIG_GLOBAL: config });
+  const load = (url: string) => {
+    writeFiles(cwd, { "x.cvl": site(url) });
+    return loadAppliance(user, {
+      file: "x.cvl",
+      cwd,
+      cache,
+      versions: "locked",
+      writeLock: true,
+      allow: ["https://github.com/acme"],
+    });
+  };
+  for (const url of spellings) {
+    const loaded = await load(url);
+    t.same(codes(loaded.diagnostics), [], url);
+    t.equal(domainOf(loaded), "one", `${url}: the locked version`);
+    const lock = readFileSync(path.join(cwd, "cvl.lock"), "utf8");
+    t.equal(lock.match(/ url: /g)?.length, 1, `${url} takes the place of the entry before`);
+    t.match(lock, "version: 1\n");
+    if (url !== spellings[0]) continue;
+    writeFiles(dnsFolder, { "DNS.cvl": dns("two") });
+    git(dnsFolder, "commit", "--quiet", "--all", "--message", "two");
+    git(dnsFolder, "tag", "v2");
+  }
+  t.equal(
+    readdirSync(path.join(cache, "mirrors")).filter((name) => name.endsWith(".git")).length,
+    1,
+    "one mirror",
+  );
+  t.same(codes((await load("https://github.com/evil/DNS")).diagnostics), ["error IMPORT_URL_REFUSED"]);
+});
+
+test("withdrawn.yaml is found where HEAD names a branch that is not there", async (t) => {
+  const { folder, cache } = scratch(t);
+  const dnsFolder = path.join(folder, "DNS");
+  makeVersions(dnsFolder, [{ "DNS.cvl": dns("one") }, { "DNS.cvl": dns("two") }]);
+  writeFiles(dnsFolder, { "withdrawn.yaml": "format: 1\nwithdrawn:\n  - version: 2\n    why: bad\n" });
+  git(dnsFolder, "add", ".");
+  git(dnsFolder, "commit", "--quiet", "--message", "withdraw");
+  git(dnsFolder, "symbolic-ref", "HEAD", "refs/heads/gone");
+  writeFiles(folder, { "x.cvl": site(dnsFolder) });
+  const load = () =>
+    loadAppliance(gitAt(), { file: "x.cvl", cwd: folder, cache, versions: "newest", writeLock: false });
+  t.equal(domainOf(await load()), "one", "the only branch");
+  git(dnsFolder, "branch", "next", "v1");
+  t.equal(domainOf(await load()), "one", "main");
+  git(dnsFolder, "branch", "-m", "main", "trunk");
+  const unknown = await load();
+  t.equal(domainOf(unknown), "two");
+  t.match(unknown.diagnostics, [
+    {
+      code: "WITHDRAWN_INVALID",
+      severity: "warning",
+      message: /HEAD of .*DNS names no branch that is there/,
+      hint: /git symbolic-ref HEAD/,
+    },
+  ]);
 });

@@ -14,30 +14,18 @@ import { fileURLToPath } from "node:url";
 import { promisify } from "node:util";
 import { test } from "tap";
 import type { Oid } from "../../src/disk/object-store.ts";
+import { openGit } from "../../src/git/git.ts";
 import { openGitObjects } from "../../src/git/objects.ts";
+import type { TransferProgress } from "../../src/git/progress.ts";
 import { commitFiles } from "../../src/git/tree.ts";
 import { loadAppliance } from "../../src/appliance/load.ts";
-import { openMirror, type Mirror } from "../../src/appliance/mirror.ts";
+import { openMirror } from "../../src/appliance/mirror.ts";
 import { publish } from "../../src/publish/publish.ts";
 import { createRepository } from "../../src/setup/create.ts";
 import { initRepositoryFolder } from "../../src/publish/repository-folder.ts";
-import { makeDisk, sha256, writeAppliance } from "./appliance-fixture.ts";
+import { makeDisk, sha256, withMirror, writeAppliance } from "./appliance-fixture.ts";
 import { gitWith, serveHere } from "../serve/served.ts";
 import { git, gitSucceeds, makeVersions, scratch, writeFiles, gitAt } from "../git/git-fixture.ts";
-
-/** Opens a mirror for the length of `work`. */
-async function withMirror<Result>(
-  url: string,
-  cache: string,
-  work: (mirror: Mirror) => Promise<Result>,
-): Promise<Result> {
-  const mirror = await openMirror(url, { git: gitAt(), cache });
-  try {
-    return await work(mirror);
-  } finally {
-    await mirror.close();
-  }
-}
 
 const CHILD = "CUI_TEST_MIRROR_CHILD";
 
@@ -421,6 +409,42 @@ function defineTests(): void {
       );
     });
     t.same(readFileSync(path.join(store, good.slice(0, 2), good.slice(2, 4), good), "utf8"), "good");
+  });
+
+  test("a mirror tells how far its fetch is, and what it fetches is the same", async (t) => {
+    const { folder, cache } = scratch(t);
+    const from = path.join(folder, "DNS");
+    const empty = path.join(folder, "empty.git");
+    makeVersions(from, [Object.fromEntries(Array.from({ length: 50 }, (_, n) => [`f${n}`, `${n}`]))]);
+    const seen: TransferProgress[] = [];
+    let ended = 0;
+    const watching = openGit({
+      folder: ".",
+      env: process.env,
+      onProgress: (url, progress) => {
+        t.ok([from, empty].includes(url));
+        if (progress === undefined) ended += 1;
+        else seen.push(progress);
+      },
+    });
+    const mirror = await openMirror(from, { git: watching, cache });
+    t.teardown(() => mirror.close());
+    await mirror.fetch();
+    t.ok(seen.length > 0);
+    t.same(
+      (await mirror.versions()).map(({ version }) => version),
+      [1],
+    );
+    git(folder, "init", "--quiet", "--bare", empty);
+    const other = await openMirror(empty, { git: watching, cache });
+    t.teardown(() => other.close());
+    await other.fetch();
+    t.equal(await other.branchTip(), undefined);
+    t.equal(ended, 2);
+    const again = await openMirror(from, { git: watching, cache });
+    t.teardown(() => again.close());
+    await again.fetch();
+    t.equal(ended, 2, "the first fetch alone is watched");
   });
 }
 

@@ -1,6 +1,7 @@
 import { test } from "tap";
 import { lineAndColumn } from "../../src/diagnostics.ts";
-import { diskIndexPath, parseVmDescription } from "../../src/appliance/vm-description.ts";
+import { diskIndexPath } from "../../src/appliance/disk-name.ts";
+import { maxVmDescriptionBytes, parseVmDescription } from "../../src/appliance/vm-description.ts";
 
 const DNS = `# dns.vm.yaml
 format: 1
@@ -126,6 +127,7 @@ ide1:0.deviceType = "cdrom-image"
 ide1:0.fileName = "debian.iso"
 sata0:0.present = "FALSE"
 sata0:0.fileName = "old.vmdk"
+nvme0:0.present = "TRUE"
 nvme0:0.fileName = "fast.vmdk"
 ethernet0.present = "TRUE"
 ethernet0.virtualDev = "vmxnet3"
@@ -158,11 +160,93 @@ test("a .vmx is read as well; its disks keep their names", (t) => {
   t.end();
 });
 
+const ROOT = 'scsi0:0.present = "TRUE"\nscsi0:0.fileName = "root.vmdk"\n';
+
+test("a .vmx as VMware's programs and people leave it", (t) => {
+  for (const [what, text, sources] of [
+    [
+      "a drive without a medium",
+      `ide1:0.present = "TRUE"\nide1:0.deviceType = "cdrom-image"\nide1:0.fileName = \n${ROOT}`,
+    ],
+    [
+      "values without quotes",
+      "config.version = 4\nmemsize = 256\nscsi0:0.present = TRUE\nscsi0:0.fileName = root.vmdk\n",
+    ],
+    ["a name left over", `ide1:0.fileName = "auto detect"\n${ROOT}`],
+    ["an absent device", `ide1:0.present = FALSE\nide1:0.fileName = "gone.vmdk"\n${ROOT}`],
+    [
+      "a disk of an absent controller",
+      `scsi1.present = "FALSE"\nscsi1:0.present = "TRUE"\nscsi1:0.fileName = "gone.vmdk"\n${ROOT}`,
+    ],
+    ["a controller that says nothing", `scsi0.present = ""\n${ROOT}`],
+    ["odd keys", `guestinfo.cloud-init.x = "1"\nusb_xhci:4.present = "TRUE"\nguestinfo.a[0]/b = ""\n${ROOT}`],
+    ["comments", `#!/usr/bin/vmware\n  # text\nmemsize = "256" # MiB\nnumvcpus = 2 # of them\n${ROOT}`],
+    ["a mark and returns", `\u{FEFF}.encoding = "UTF-8"\r\n\r\n${ROOT.replaceAll("\n", "\r\n")}`],
+    ["no end of line", ROOT.trimEnd()],
+    ["quotes inside", `annotation = "say |22hi|22|0A"\n${ROOT}`],
+    ["empty numbers", `memsize = ""\nnumvcpus =\n${ROOT}`],
+    ["types of disks", `scsi0:0.deviceType = "scsi-hardDisk"\n${ROOT}`],
+    ["VMware's own name", ROOT.replace("root", "Virtual Disk"), ["Virtual Disk.vmdk"]],
+    ["other names", ROOT.replace("root", "Windows (2), größer"), ["Windows (2), größer.vmdk"]],
+  ] as const) {
+    const { description, diagnostics } = parseVmDescription(text, "x.vmx");
+    t.same(diagnostics, [], what);
+    t.same(
+      description?.disks.map(({ source }) => source),
+      sources ?? ["root.vmdk"],
+      what,
+    );
+  }
+  const guestinfo = `guestinfo.ignition.config.data = "${"A".repeat(900_000)}"\n${ROOT}`;
+  t.ok(guestinfo.length < maxVmDescriptionBytes("x.vmx"), "large settings of a guest fit");
+  t.equal(maxVmDescriptionBytes("x.vm.yaml"), 64 * 1024);
+  t.same(parseVmDescription(guestinfo, "x.vmx").diagnostics, []);
+  t.end();
+});
+
 test("mistakes in a .vmx are diagnostics at their lines", (t) => {
-  t.same(mistakes('memsize = "many"\nnumvcpus = 1\nide0:0.fileName = "../x.vmdk"\n', "x.vmx"), [
+  const disk = (source: string): string => `ide0:0.present = "TRUE"\nide0:0.fileName = "${source}"\n`;
+  t.same(mistakes(`memsize = "many"\nnumvcpus 1\n${disk("../x.vmdk")}`, "x.vmx"), [
     '2:1 VM_DESCRIPTION_INVALID expected `key = "value"`',
     "1:1 VM_DESCRIPTION_INVALID memsize: expected a number from 1 to 67108864",
-    "3:1 VM_DESCRIPTION_INVALID ide0:0: the path leaves its repository",
+    "4:1 VM_DESCRIPTION_INVALID ide0:0: the path leaves its repository",
+  ]);
+  t.same(mistakes(disk(""), "x.vmx"), ["2:1 VM_DESCRIPTION_INVALID ide0:0: the path is empty"]);
+  t.same(mistakes('ide0:0.present = "TRUE"\n', "x.vmx"), [
+    "1:1 VM_DESCRIPTION_INVALID ide0:0: the path is empty",
+  ]);
+  t.same(mistakes(`${disk("a.vmdk")}ide0:0.deviceType = "rawDisk"\n`, "x.vmx"), [
+    '3:1 VM_DESCRIPTION_INVALID ide0:0: expected a disk in a file, found the type "rawDisk", a disk of the machine VMware ran on, which no repository holds',
+  ]);
+  t.same(mistakes(`${disk("a.vmdk")}ide0:0.deviceType = "tape"\n`, "x.vmx"), [
+    '3:1 VM_DESCRIPTION_INVALID ide0:0: expected a disk in a file, found the type "tape", which is not known',
+  ]);
+  t.same(mistakes('encryption.keySafe = "x"\nencryption.data = "y"\n', "x.vmx"), [
+    "2:1 VM_DESCRIPTION_INVALID the machine is encrypted: what it is cannot be read",
+  ]);
+  t.same(mistakes(disk(`${"ä".repeat(40)}.vmdk`), "x.vmx"), [
+    "2:1 VM_DESCRIPTION_INVALID ide0:0: the disk's file name is too long (240 characters, encoded)",
+  ]);
+  t.equal(mistakes("x\n".repeat(100_000), "x.vmx").length, 100, "not more than anybody reads");
+  t.equal(mistakes(`a =${" ".repeat(900_000)}x"\n`, "x.vmx").length, 1, "a long line takes no time");
+  t.end();
+});
+
+test("disks whose names differ have different indexes", (t) => {
+  for (const [source, index] of [
+    ["root.qcow2", "disks/root.index"],
+    ["a/root.qcow2", "disks/root.index"],
+    ["root.tar.img", "disks/root.tar.index"],
+    ["Virtual Disk.vmdk", "disks/Virtual%20Disk.index"],
+    ["Virtual%20Disk.vmdk", "disks/Virtual%2520Disk.index"],
+    ["-x.img", "disks/%2Dx.index"],
+    ["a*?[b].img", "disks/a%2A%3F%5Bb%5D.index"],
+    ["größer.vmdk", "disks/gr%C3%B6%C3%9Fer.index"],
+  ] as const) {
+    t.equal(diskIndexPath(source), index);
+  }
+  t.same(mistakes("format: 1\nmemory: 1\ndisks:\n  - {device: vda, source: .img}\n"), [
+    "4:27 VM_DESCRIPTION_INVALID the disk's file has no name before its ending",
   ]);
   t.end();
 });

@@ -1,4 +1,6 @@
-import { mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { spawn } from "node:child_process";
+import { once } from "node:events";
+import { closeSync, existsSync, mkdirSync, openSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { createServer, type Server } from "node:net";
 import { tmpdir } from "node:os";
 import { mkdtempSync } from "node:fs";
@@ -9,12 +11,19 @@ import { serveHost } from "../../src/host/serve-host.ts";
 import { createMemoryHost, type MemoryHost } from "../manager/memory-host.ts";
 import { git } from "../git/git-fixture.ts";
 
+const CUI = path.resolve("dist/cui.js");
+
 interface Shell {
   readonly folder: string;
   readonly site: string;
   readonly hosts: readonly MemoryHost[];
-  /** Runs one command line in the site. */
-  cui(line: string, env?: Record<string, string>): Promise<{ status: number; out: string; err: string }>;
+  /** Runs one command line, in the site unless it says another folder. */
+  readonly cui: (
+    line: string,
+    env?: Record<string, string>,
+    cwd?: string,
+    answer?: string,
+  ) => Promise<{ status: number; out: string; err: string }>;
 }
 
 const VM = `format: 1
@@ -69,13 +78,14 @@ async function openShell(t: Test): Promise<Shell> {
     folder,
     site,
     hosts,
-    cui: async (line, env = {}) => {
+    cui: async (line, env = {}, cwd = site, answer?: string) => {
       const out: string[] = [];
       const err: string[] = [];
       const status = await runCli(line.split(" "), {
-        cwd: site,
+        cwd,
         env: { CUI_STATE: path.join(folder, "state.git"), ...env },
         isTerminal: false,
+        ...(answer === undefined ? {} : { ask: () => Promise.resolve(answer) }),
         print: (text) => void out.push(text),
         warn: (text) => void err.push(text),
       });
@@ -96,6 +106,21 @@ async function publish(shell: Shell, name: string, content: string): Promise<voi
   const created = await shell.cui(`create ${repository}`, env);
   const published = await shell.cui(`publish ${repository} ${path.join(work, `${name}.cvl`)}`, env);
   if (published.status !== 0) throw new Error(created.err + published.err);
+}
+
+/** A host, tags and public addresses. */
+async function addResources(
+  shell: Shell,
+  cui: (line: string) => ReturnType<Shell["cui"]> = shell.cui,
+): Promise<void> {
+  for (const line of [
+    `host add h1 unix:${shell.folder}/h1.sock`,
+    "vlan add 100-109",
+    "address add 203.0.113.10-203.0.113.20 --subnet 203.0.113.0/24 --gateway 203.0.113.1 --vlan 900",
+  ]) {
+    const { status, err } = await cui(line);
+    if (status !== 0) throw new Error(`cui ${line}: ${err}`);
+  }
 }
 
 function listen(host: MemoryHost, socketPath: string): Promise<Server> {
@@ -225,6 +250,87 @@ test("from an empty site to a running, updated and stopped network", async (t) =
   t.notOk(git(path.join(shell.folder, "state.git"), "log", "-p", "main").includes("hunter2"));
 });
 
+test("two sites with files of one name on the same hosts never meet", async (t) => {
+  const shell = await openShell(t);
+  for (const name of ["DNS", "Firewall", "Web"]) await publish(shell, name, `${name} one`);
+  const second = path.join(shell.folder, "second");
+  mkdirSync(second);
+  writeFileSync(path.join(second, "utility.yaml"), "format: 1\n");
+  writeFileSync(path.join(second, "office.cvl"), OFFICE.replace(/.*(Web w;|w\.).*\n/g, ""));
+  const inFirst = (line: string): ReturnType<Shell["cui"]> => shell.cui(line, SECRET);
+  const inSecond = (line: string, state: string): ReturnType<Shell["cui"]> =>
+    shell.cui(line, { ...SECRET, CUI_STATE: path.join(shell.folder, state) }, second);
+  await addResources(shell, inFirst);
+  await addResources(shell, (line) => inSecond(line, "second.git"));
+  t.equal((await inFirst("start office.cvl")).status, 0);
+  const running = shell.hosts.flatMap((host) => host.running());
+  for (const line of [
+    "update office.cvl",
+    "start office.cvl",
+    "stop office.cvl",
+    "status",
+    "plan office.cvl",
+    "vlan list",
+  ]) {
+    const shared = await inSecond(line, "state.git");
+    t.match([shared.status, shared.err], [1, /STATE_OTHER_SITE: .*belongs to the site/], line);
+  }
+  const alone = await inSecond("update office.cvl", "second.git");
+  t.match([alone.status, alone.err], [1, /UTILITY_NOT_RUNNING/]);
+  t.same(
+    shell.hosts.flatMap((host) => host.running()),
+    running,
+    "what the first site runs goes on running",
+  );
+  const started = await inSecond("start office.cvl", "second.git");
+  t.equal(started.status, 0, started.err);
+  t.equal(shell.hosts.flatMap((host) => host.running()).length, running.length + 2);
+  t.match(
+    (await inSecond("status", "second.git")).out,
+    /10\.0\.101\./,
+    "with a tag and addresses of its own",
+  );
+});
+
+test("a reader that goes away does not cut a start in half", async (t) => {
+  const shell = await openShell(t);
+  for (const name of ["DNS", "Firewall", "Web"]) await publish(shell, name, `${name} one`);
+  await addResources(shell);
+  const env = { ...process.env, ...SECRET, CUI_STATE: path.join(shell.folder, "state.git") };
+  const child = spawn(process.execPath, [CUI, "start", "office.cvl"], { cwd: shell.site, env });
+  for (const stream of [child.stdout, child.stderr]) {
+    stream.once("data", () => stream.destroy());
+  }
+  const [status] = (await once(child, "exit")) as [number | null];
+  t.equal(status, 0);
+  t.equal(shell.hosts.flatMap((host) => host.running()).length, 3);
+});
+
+test(
+  "a full disk behind standard output is one line, and the work is done",
+  { skip: existsSync("/dev/full") ? false : "no /dev/full" },
+  async (t) => {
+    const shell = await openShell(t);
+    const full = openSync("/dev/full", "w");
+    t.teardown(() => {
+      closeSync(full);
+    });
+    const child = spawn(process.execPath, [CUI, "vlan", "add", "100-109"], {
+      cwd: shell.site,
+      stdio: ["ignore", full, "pipe"],
+    });
+    const said: Buffer[] = [];
+    child.stderr?.on("data", (chunk: Buffer) => void said.push(chunk));
+    const [status] = (await once(child, "close")) as [number | null];
+    t.equal(status, 1);
+    t.match(
+      Buffer.concat(said).toString(),
+      /^error: standard output cannot be written: [^\n]*ENOSPC[^\n]*\n$/,
+    );
+    t.match(readFileSync(path.join(shell.site, "utility.yaml"), "utf8"), /100-109/);
+  },
+);
+
 test("bad words are usage, missing things one clear error", async (t) => {
   const shell = await openShell(t);
   const cases: [string, number, RegExp][] = [
@@ -250,10 +356,53 @@ test("bad words are usage, missing things one clear error", async (t) => {
     t.equal(result.status, status, `cui ${line}: ${result.err}`);
     t.match(result.err, message, `cui ${line}`);
   }
-  t.equal(readFileSync(path.join(shell.site, "utility.yaml"), "utf8"), "# our site\nformat: 1\n");
+  t.match(
+    readFileSync(path.join(shell.site, "utility.yaml"), "utf8"),
+    /^# our site\nformat: 1\nsite: \S{12,14}\n$/,
+    "the site has got its id, and nothing else",
+  );
   for (const verb of ["start", "stop", "update", "status", "plan", "console", "vlan", "address", "host"]) {
     const { status, out } = await shell.cui(`${verb} --help`);
     t.equal(status, 0);
     t.match(out, /Examples?:\n {2}(cui|CUI)/, verb);
   }
+});
+
+test("what takes machines or data away is confirmed; a network is removed and can come back", async (t) => {
+  const shell = await openShell(t);
+  for (const name of ["DNS", "Firewall", "Web"]) await publish(shell, name, `${name} one`);
+  await addResources(shell);
+  t.equal((await shell.cui("start office.cvl", SECRET)).status, 0);
+  const running = (): string[] => shell.hosts.flatMap((host) => host.running());
+  const all = running();
+
+  const cvl = path.join(shell.site, "office.cvl");
+  writeFileSync(cvl, OFFICE.replace(/.*(Web w;|w\.).*\n/g, ""));
+  const unasked = await shell.cui("update office.cvl", SECRET);
+  t.match(
+    [unasked.status, unasked.err],
+    [1, /UTILITY_NOT_CONFIRMED[^]*remove w on h1: no longer declared[^]*--yes/],
+  );
+  const denied = await shell.cui("update office.cvl", SECRET, shell.site, "no");
+  t.match(
+    [denied.status, denied.err],
+    [1, /remove w on h1: no longer declared[^]*UTILITY_NOT_CONFIRMED: nothing was changed/],
+  );
+  t.same(running(), all);
+  t.equal((await shell.cui("update office.cvl", SECRET, shell.site, "yes")).status, 0);
+  t.equal(running().length, 2);
+
+  const early = await shell.cui("remove office.cvl --yes");
+  t.match([early.status, early.err], [1, /UTILITY_NETWORK_RUNNING: office\.cvl runs: d \(ready on h1\), f/]);
+  const alone = await shell.cui("remove office.cvl");
+  t.match([alone.status, alone.err], [1, /UTILITY_NOT_CONFIRMED[^]*remove office\.cvl: d, f; its tags/]);
+  const removed = await shell.cui("remove office.cvl --stop --yes --json");
+  t.match([removed.status, JSON.parse(removed.out)], [0, { machines: ["d", "f"] }]);
+  t.same(running(), []);
+  t.equal((await shell.cui("status")).out, "nothing was started yet");
+  t.match((await shell.cui("vlan list")).out, /10 of 10 tags are free/);
+  t.notMatch(readFileSync(path.join(shell.site, "utility.yaml"), "utf8"), /file: office\.cvl/);
+  t.match((await shell.cui("remove office.cvl --yes")).err, /UTILITY_NETWORK_UNKNOWN/);
+  const again = await shell.cui("start office.cvl", SECRET);
+  t.equal(again.status, 0, `hosts remember the tokens of a network that was removed: ${again.err}`);
 });

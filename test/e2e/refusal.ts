@@ -29,7 +29,8 @@ export async function refusesWithout(
     await rm(site, { recursive: true, force: true });
     await cp(office.at("AcmeOffice"), site, { recursive: true });
     await change(path.join(site, "AcmeOffice.cvl"), cvl, t);
-    await change(path.join(site, "utility.yaml"), inventory, t);
+    const ofThisSite = inventory && ((text: string) => withSiteOf(text, inventory(text)));
+    await change(path.join(site, "utility.yaml"), ofThisSite, t);
     if (cvl !== undefined) await rm(path.join(site, "cvl.lock"), { force: true });
     const before = known ?? (await whatIsThere(office));
     const { code: status, stderr } = await office.tryCui(["start", "AcmeOffice.cvl"], { cwd: site });
@@ -44,6 +45,12 @@ export async function refusesWithout(
     t.same(after, before, "state and hosts are as they were");
   });
   return after;
+}
+
+/** It stays the same site, whatever else its inventory says. */
+function withSiteOf(before: string, after: string): string {
+  const line = /^site: .*\n/m.exec(before)?.[0] ?? "";
+  return after.includes(line) ? after : after.replace("format: 1\n", `format: 1\n${line}`);
 }
 
 async function change(file: string, edit: ((text: string) => string) | undefined, t: Test): Promise<void> {

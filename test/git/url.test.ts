@@ -1,5 +1,6 @@
 import { test } from "tap";
-import { isRefusedUrl, localFolder, parseUrl, policyProblem, resolveUrl } from "../../src/git/url.ts";
+import { policyProblem } from "../../src/git/url-policy.ts";
+import { isRefusedUrl, localFolder, parseUrl, resolveUrl } from "../../src/git/url.ts";
 
 const HTTPS = "https://example.org/appliances/Groupware";
 
@@ -30,12 +31,19 @@ test("a relative URL starts from the importing repository's own URL, of every fo
     ["../DNS.git", "git@example.org:acme/Groupware.git", "git@example.org:acme/DNS.git"],
     ["../DNS", "git@example.org:Groupware", "git@example.org:DNS"],
     ["../DNS", "git@example.org:/srv/Groupware", "git@example.org:/srv/DNS"],
-    ["../DNS", "ssh://git@example.org:22/srv/Groupware", "ssh://git@example.org:22/srv/DNS"],
+    ["../DNS", "ssh://git@example.org:22/srv/Groupware", "ssh://git@example.org/srv/DNS"],
+    ["../DNS", "/home/jane doe/Groupware", "/home/jane doe/DNS"],
+    ["../my DNS", "file:///home/jane%20doe/G", "file:///home/jane%20doe/my%20DNS"],
+    ["../my DNS", HTTPS, "https://example.org/appliances/my%20DNS"],
+    ["../my DNS", "git@example.org:acme/G", "git@example.org:acme/my DNS"],
     ["../DNS", "file:///srv/Groupware", "file:///srv/DNS"],
     ["../DNS", "/srv/Groupware", "/srv/DNS"],
   ];
   for (const [written, base, url] of cases)
     t.match(resolveUrl(written, base), { url }, `${written} from ${base}`);
+  t.match(resolveUrl("../x", "/a\tb/c"), {
+    message: "../x is relative to /a b/c: the URL has a control character or a backslash",
+  });
   for (const base of [HTTPS, "git@example.org:a/b", "file:///a/b", "/a/b", "ssh://h/a/b"]) {
     t.ok(isRefusedUrl(resolveUrl("../../../x", base)), `out of ${base}`);
   }
@@ -45,10 +53,13 @@ test("a relative URL starts from the importing repository's own URL, of every fo
 test("what is option-like, runs a helper, hides a separator or holds credentials is refused", (t) => {
   const refused = [
     ["", "empty"],
-    ["--upload-pack=touch /tmp/x", "space"],
+    ["--upload-pack=touch /tmp/x", "option"],
     ["--upload-pack=x", "option"],
     ["-u", "option"],
-    ["ext::sh -c x", "space"],
+    ["ext::sh -c x", "helper"],
+    [" https://example.org/x", "begins or ends with a space"],
+    ["../x ", "begins or ends with a space"],
+    ["https://a b.example.org/x", "malformed"],
     ["ext::sh", "helper"],
     ["fd::3", "helper"],
     ["::x", "helper"],

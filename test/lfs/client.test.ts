@@ -528,13 +528,15 @@ t.test("uploads: a link that ran out is renewed once, what the server cannot tak
 });
 
 t.test("where the server is: beside the repository, or where ssh says; .lfsconfig has no say", async (t) => {
-  t.match(await findEndpoint("https://host/a/b", "download"), {
+  t.match(await findEndpoint(gitAt(), "https://host/a/b", "download"), {
     url: "https://host/a/b.git/info/lfs",
     headers: {},
   });
-  t.match(await findEndpoint("https://host/b.git", "download"), { url: "https://host/b.git/info/lfs" });
-  await t.rejects(findEndpoint("/srv/git", "download"), { code: "REPOSITORY_URL_REFUSED" });
-  await t.rejects(findEndpoint("ext::sh", "download"), { code: "REPOSITORY_URL_REFUSED" });
+  t.match(await findEndpoint(gitAt(), "https://host/b.git", "download"), {
+    url: "https://host/b.git/info/lfs",
+  });
+  await t.rejects(findEndpoint(gitAt(), "/srv/git", "download"), { code: "REPOSITORY_URL_REFUSED" });
+  await t.rejects(findEndpoint(gitAt(), "ext::sh", "download"), { code: "REPOSITORY_URL_REFUSED" });
   const folder = t.testdir({});
   const answer = {
     href: "https://lfs.example.org/x/",
@@ -550,24 +552,24 @@ t.test("where the server is: beside the repository, or where ssh says; .lfsconfi
   const before = process.env["PATH"] ?? "";
   process.env["PATH"] = `${folder}:${before}`;
   t.teardown(() => (process.env["PATH"] = before));
-  const found = await findEndpoint("git@host:it's/DNS", "upload");
+  const found = await findEndpoint(gitAt(), "git@host:it's/DNS", "upload");
   t.match(found, { url: "https://lfs.example.org/x", headers: answer.header });
   t.ok(found.expiresAtMs! > Date.now() + 50_000);
   t.equal(
     readFileSync(path.join(folder, "args"), "utf8"),
     "-oBatchMode=yes\n--\ngit@host\ngit-lfs-authenticate 'it'\\''s/DNS' upload\n",
   );
-  await findEndpoint("ssh://git@host:2222/srv/DNS", "download");
+  await findEndpoint(gitAt(), "ssh://git@host:2222/srv/DNS", "download");
   t.equal(
     readFileSync(path.join(folder, "args"), "utf8"),
     "-oBatchMode=yes\n-p\n2222\n--\ngit@host\ngit-lfs-authenticate /srv/DNS download\n",
   );
   for (const text of ["no JSON", '{"href":"file:///x"}']) {
     writeFileSync(path.join(folder, "answer"), text);
-    await t.rejects(findEndpoint("git@host:x", "download"), { code: "LFS_UNEXPECTED_REPLY" });
+    await t.rejects(findEndpoint(gitAt(), "git@host:x", "download"), { code: "LFS_UNEXPECTED_REPLY" });
   }
   writeFileSync(path.join(folder, "ssh"), "#!/bin/sh\nexit 255\n");
-  await t.rejects(findEndpoint("git@host:x", "download"), { code: "LFS_UNREACHABLE" });
+  await t.rejects(findEndpoint(gitAt(), "git@host:x", "download"), { code: "LFS_UNREACHABLE" });
 });
 
 t.test("a token's variable names one address", (t) => {

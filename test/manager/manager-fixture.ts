@@ -116,6 +116,7 @@ export async function createManager(
 
 export function sampleInventory(names: readonly string[]): Inventory {
   return {
+    site: undefined,
     hosts: names.map((name) => ({
       name,
       address: `unix:/${name}`,

@@ -79,11 +79,16 @@ export function createMemoryHost(options: MemoryHostOptions): MemoryHost {
   const images = new Set<string>();
   const starts = new Map<string, Map<string, number>>();
   const tokens = new Map<string, number>();
+  const sites = new Map<string, string>();
 
   const fenced = (fence: Fence, id?: MachineId): void => {
     if (id !== undefined && id.networkId !== fence.networkId) {
       throw hostError("HOST_REQUEST_INVALID", "the fence is of another network");
     }
+    const owner = sites.get(fence.networkId) ?? fence.site;
+    if (owner !== undefined && fence.site !== undefined && owner !== fence.site)
+      throw hostError("HOST_OTHER_SITE", `${fence.networkId} belongs to ${owner}, not ${fence.site}`);
+    if (owner !== undefined) sites.set(fence.networkId, owner);
     const highest = tokens.get(fence.networkId) ?? 0;
     if (fence.token < highest)
       throw hostError("HOST_FENCED", `token ${fence.token} is lower than ${highest}`);
@@ -132,6 +137,10 @@ export function createMemoryHost(options: MemoryHostOptions): MemoryHost {
     },
     prepareDataDisks: async (fence, id, wanted) => {
       fenced(fence, id);
+      const lost = wanted.find(({ device, isNew = true }) => !isNew && findDisk(id, device) === -1);
+      if (lost !== undefined) throw hostError("HOST_DISK_MISSING", `${lost.device} is not there`);
+      const failure = failures.get(`disks ${id.component}`);
+      if (failure !== undefined) throw failure;
       for (const { device, sizeBytes } of wanted) {
         const index = findDisk(id, device);
         const found = disks[index];

@@ -9,6 +9,7 @@ export function createMemoryStore(): MemoryStore {
   let snapshot: StateSnapshot = { revision: null, files: new Map() };
   const messages: string[] = [];
   return {
+    directory: "memory",
     messages,
     read: () => Promise.resolve(snapshot),
     update: async (change) => {

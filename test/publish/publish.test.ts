@@ -283,6 +283,16 @@ function defineTests(): void {
       await t.rejects(publish(gitAt(), { repository, cvl: "DNS.cvl", cwd: work, cache }), {
         code: "REPOSITORY_DISK_MISSING",
       });
+      for (const [content, message] of [
+        ["", /root\.img cannot be used: it is empty/],
+        ["<!DOCTYPE html>\n", /root\.img cannot be used: it is a web page/],
+      ] as const) {
+        writeFileSync(path.join(work, "root.img"), content);
+        await t.rejects(publish(gitAt(), { repository, cvl: "DNS.cvl", cwd: work, cache }), {
+          code: "DISK_IMAGE_UNSUPPORTED",
+          message,
+        });
+      }
       writeFileSync(path.join(work, "root.img"), disk);
       const kernel = readFileSync(path.join(work, "vmlinuz"));
       rmSync(path.join(work, "vmlinuz"));

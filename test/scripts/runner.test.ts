@@ -6,7 +6,7 @@ import t, { type Test } from "tap";
 import { longestFirst } from "../../scripts/test/choose.ts";
 import { machineChanges, readMachine } from "../../scripts/test/machine.ts";
 import { readRecord, writeRecord } from "../../scripts/test/record.ts";
-import { countTests, fileLine, runReport } from "../../scripts/test/report.ts";
+import { countTests, fileLines, runReport } from "../../scripts/test/report.ts";
 import { failedTests, type FileResult } from "../../scripts/test/results.ts";
 import { runFile, type RunFileOptions } from "../../scripts/test/run-file.ts";
 
@@ -60,7 +60,10 @@ console.error("said on the way");
   t.match(throws, { message: "boom", at: /\.test\.mjs:5$/ });
   t.match(result.assertions, { failed: 4 });
   t.match(result.output, /said on the way/);
-  t.match(fileLine(result), /^FAILED +\d+\.\d s {2}test\/written\.test\.ts \(3 of 6 failed\)$/);
+  t.match(
+    fileLines(result),
+    /^FAILED +\d+\.\d s {2}test\/written\.test\.ts \(3 of 6 failed\)\n.*\.test\.mjs:4 /,
+  );
 });
 
 t.test("a program that failed is shown with its exit code and what it said last", async (t) => {

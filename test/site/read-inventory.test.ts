@@ -1,5 +1,7 @@
 import { mkdir, readdir, readFile, rm, symlink, writeFile } from "node:fs/promises";
 import { test } from "tap";
+import { parse } from "yaml";
+import { formatLock } from "../../src/appliance/lock.ts";
 import { lineAndColumn } from "../../src/diagnostics.ts";
 import { takeFileLock } from "../../src/file-lock.ts";
 import {
@@ -155,6 +157,25 @@ test("edits keep comments and order", (t) => {
   t.same(parseInventory(addVlans("format: 1\nvlans: []\n", "5"), "u").inventory?.vlans, [5]);
   const replaced = addHost(FULL, { name: "h1", address: "unix:/new" });
   t.same(parseInventory(replaced, "u").inventory?.hosts[0]?.address, "unix:/new");
+  t.end();
+});
+
+test("what is written is the same for a reader of YAML 1.1", (t) => {
+  let text = addHost("format: 1\n", { name: "on", address: "local", memory: "1GiB" });
+  text = addNetwork(text, { id: "12e3", file: "y", object: "No" });
+  const inventory = parse(text, { version: "1.1" }) as {
+    readonly hosts: readonly unknown[];
+    readonly networks: readonly unknown[];
+  };
+  t.match(inventory.hosts[0], { name: "on" });
+  t.match(inventory.networks[0], { id: "12e3", file: "y", object: "No" });
+  const lock = formatLock({
+    format: 1,
+    imports: [{ url: "off", pin: "*", version: 3, commit: "1".repeat(40), tree: "1_0" }],
+  });
+  t.match(parse(lock, { version: "1.1" }), {
+    imports: [{ url: "off", commit: "1".repeat(40), tree: "1_0" }],
+  });
   t.end();
 });
 

@@ -212,7 +212,7 @@ function qemuArguments(scratch: string, options: GuestOptions): string[] {
     ...["-machine", "q35,accel=tcg", "-m", String(options.memoryMib ?? 128), "-nodefaults", "-display", "none"],
     "-no-reboot",
     ...["-kernel", path.join(options.folder, "vmlinuz"), "-initrd", path.join(options.folder, "initrd.img")],
-    ...["-append", `console=ttyS0 root=/dev/vda quiet ${options.append ?? ""}`],
+    ...["-append", `console=ttyS0 root=/dev/vda no_timer_check quiet ${options.append ?? ""}`],
     ...disks.flatMap((disk) => ["-drive", `file=${disk.file},format=${disk.format},if=virtio,cache=unsafe`]),
     ...(options.parameters === undefined
       ? []

@@ -1,5 +1,5 @@
 /** `cui disk add|show|verify|export`: the program disks of a working folder and of published versions. */
-import { readdir, readFile, stat } from "node:fs/promises";
+import { readdir, stat } from "node:fs/promises";
 import path from "node:path";
 import type { Command } from "commander";
 import { renderDiagnostic } from "../../diagnostics.ts";
@@ -21,6 +21,7 @@ import type { Git } from "../../git/git.ts";
 import type { CliContext } from "../context.ts";
 import { onlyCvlFile } from "../cvl-files.ts";
 import { gitOf } from "../git-of.ts";
+import { readRegularFile } from "../../regular-file.ts";
 
 export function configure(command: Command, context: CliContext): void {
   command.addHelpText("after", "\nExample:\n  cui disk add && git add . && git commit -m 'New disk'\n");
@@ -71,9 +72,11 @@ function configureShow(command: Command, context: CliContext): void {
     .addHelpText("after", "\nExample:\n  cui disk show /srv/appliances/DNS 3\n")
     .action(async (repository: string | undefined, version: number | undefined, options: ShowOptions) => {
       if (options.textconv !== undefined) {
-        const file = await readFile(path.resolve(context.cwd, options.textconv)).catch((error: unknown) => {
-          throw new CollectiveError("USAGE", `cannot read ${options.textconv ?? ""}`, { cause: error });
-        });
+        const file = await readRegularFile(path.resolve(context.cwd, options.textconv)).catch(
+          (error: unknown) => {
+            throw new CollectiveError("USAGE", `cannot read ${options.textconv ?? ""}`, { cause: error });
+          },
+        );
         context.print(textconv(file).trimEnd());
         return;
       }
@@ -272,7 +275,9 @@ function versionOptions(
 async function readIndexFolder(folder: string): Promise<DiskIndex> {
   const names = await readdir(folder);
   return decodeIndex(
-    await Promise.all(names.map(async (name) => ({ name, bytes: await readFile(path.join(folder, name)) }))),
+    await Promise.all(
+      names.map(async (name) => ({ name, bytes: await readRegularFile(path.join(folder, name)) })),
+    ),
   );
 }
 

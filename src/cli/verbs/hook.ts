@@ -2,9 +2,11 @@
 import path from "node:path";
 import type { Command } from "commander";
 import { CollectiveError, messageOf } from "../../errors.ts";
+import { asFileError } from "../../file-errors.ts";
 import { runKeptHook } from "../../hooks/kept-hook.ts";
 import { renderHookDiagnostics, type HookDiagnostic } from "../../hooks/hook-diagnostic.ts";
 import type { RefUpdate } from "../../hooks/ref-updates.ts";
+import type { Git } from "../../git/git.ts";
 import type { CliContext } from "../context.ts";
 import { gitOf } from "../git-of.ts";
 import { readStandardInput } from "../standard-input.ts";
@@ -91,7 +93,7 @@ function configurePreReceive(command: Command, context: CliContext): void {
       const { parseReceived } = await import("../../hooks/ref-updates.ts");
       const input = await readStandardInput();
       const checked = await orRefusal("push", () =>
-        checkPush(gitOf(context), { updates: updatesOf(parseReceived(input)) }),
+        checkPush(receivingGit(context), { updates: updatesOf(parseReceived(input)) }),
       );
       judge("push", checked, context);
       await runKeptHook({ file: kept, cwd: context.cwd, args: [], input });
@@ -112,7 +114,7 @@ function configurePostReceive(command: Command, context: CliContext): void {
         context.warn(`warning: ${messageOf(error)}`);
       }
       try {
-        const decision = await decideRollout(gitOf(context), updatesOf(parseReceived(input)));
+        const decision = await decideRollout(receivingGit(context), updatesOf(parseReceived(input)));
         if (decision === undefined || context.program === undefined) return;
         const log = await startRollout(gitOf(context), context.program);
         context.warn(`Rolling out ${decision.branch} at ${decision.commit.slice(0, 12)}; see ${log}`);
@@ -123,6 +125,12 @@ function configurePostReceive(command: Command, context: CliContext): void {
       }
     },
   );
+}
+
+/** The repository that git runs a hook of a push for. */
+function receivingGit(context: CliContext): Git {
+  const folder = path.resolve(context.cwd, context.env["GIT_DIR"] ?? ".");
+  return gitOf(context).bare(folder);
 }
 
 /** @throws CollectiveError USAGE when standard input held something else. */
@@ -139,6 +147,8 @@ async function orRefusal<Result>(what: string, work: () => Promise<Result>): Pro
     return await work();
   } catch (error) {
     if (error instanceof CollectiveError) throw error;
+    const told = asFileError(error);
+    if (told !== undefined) throw told;
     const message = messageOf(error);
     throw new CollectiveError("HOOK_REFUSED", `the ${what} could not be checked: ${message}`, {
       cause: error,

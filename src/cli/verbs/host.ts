@@ -3,7 +3,8 @@ import { hostname } from "node:os";
 import { Option, type Command } from "commander";
 import { CollectiveError } from "../../errors.ts";
 import { acceleratorCache, findAccelerator, type Accelerator } from "../../host/accelerator.ts";
-import { checkHost, type HostCheck } from "../../host/check-host.ts";
+import { checkHost } from "../../host/check-host.ts";
+import type { HostCheck } from "../../host/host-check.ts";
 import { runHostDaemon } from "../../host/host-daemon.ts";
 import { relayToSocket } from "../../host/relay.ts";
 import { cacheFolder } from "../../cache-folder.ts";
@@ -42,8 +43,6 @@ interface ServeOptions {
 function configureServe(command: Command, context: CliContext): void {
   addParts(command.command("serve").description("run the host manager until it is told to end"))
     .option("--name <name>", "what this host is called", hostname())
-    .option("--directory <folder>", "where disks are kept", "/var/lib/collective")
-    .option("--run-directory <folder>", "where machines' sockets are", "/run/collective")
     .addOption(
       new Option("--accelerator <which>", "kvm, tcg, or find out by booting something")
         .choices(["kvm", "tcg", "probe"])
@@ -82,6 +81,7 @@ function configureCheck(command: Command, context: CliContext): void {
     .action(async (options: CheckOptions) => {
       const checks = await checkHost({
         ...{ libvirtUri: options.libvirt, bridge: options.bridge, socket: options.socket },
+        ...{ directory: options.directory, runDirectory: options.runDirectory },
         ...{
           secretsDirectory: options.secretsDirectory,
           acceleratorCache: acceleratorCache(cacheFolder(context.env)),
@@ -94,7 +94,7 @@ function configureCheck(command: Command, context: CliContext): void {
     });
 }
 
-interface CheckOptions extends Pick<ServeOptions, "socket" | "bridge" | "libvirt" | "secretsDirectory"> {
+interface CheckOptions extends Omit<ServeOptions, "name" | "accelerator"> {
   readonly json?: true;
 }
 
@@ -102,6 +102,8 @@ function addParts(command: Command): Command {
   return command
     .option("--socket <path>", "the host manager's socket", SOCKET)
     .option("--bridge <name>", "the Open vSwitch integration bridge", "br-int")
+    .option("--directory <folder>", "where disks are kept", "/var/lib/collective")
+    .option("--run-directory <folder>", "where machines' sockets are", "/run/collective")
     .option("--libvirt <uri>", "libvirt's address", "qemu:///system")
     .option("--secrets-directory <folder>", "a folder in memory, for parameters", SECRETS);
 }

@@ -10,16 +10,17 @@ import { previewNetwork, type ImagePair } from "../../manager/change/preview-net
 import { withMirrors, type Mirrors } from "../../appliance/mirrors.ts";
 import type { CliContext } from "../context.ts";
 import { gitOf } from "../git-of.ts";
+import { addNewDataDiskOption, type NewDataDiskFlag } from "../new-data-disk.ts";
 import { nameNetwork, openManager } from "../manager.ts";
 
-interface Flags {
+interface Flags extends NewDataDiskFlag {
   readonly json?: boolean;
   readonly out?: string;
   readonly object?: string;
 }
 
 export function configure(command: Command, context: CliContext): void {
-  command
+  addNewDataDiskOption(command)
     .argument("<cvl>", "the root file")
     .argument("[component]", "only this component and what lies below it")
     .option("--object <name>", "the root object, where the file has several")
@@ -35,6 +36,7 @@ export function configure(command: Command, context: CliContext): void {
         ...manager,
         networkId,
         component,
+        newDataDisks: flags.newDataDisk,
         inventory,
         env: context.env,
         countBytes: (pairs) => withMirrors(git, (mirrors) => countBytes(mirrors, pairs)),

@@ -1,12 +1,12 @@
 /** `cui serve <folder>`: git and Git LFS over HTTP; `cui serve token`: who may read and write. */
-import { readFile } from "node:fs/promises";
 import { isIPv4 } from "node:net";
 import path from "node:path";
 import { Option, type Command } from "commander";
-import { CollectiveError } from "../../errors.ts";
+import { CollectiveError, messageOf } from "../../errors.ts";
 import { serveRepositories } from "../../serve/server.ts";
 import { addToken, readTokens, removeToken, type TokenRights } from "../../serve/token-file.ts";
 import type { CliContext } from "../context.ts";
+import { readRegularFile } from "../../regular-file.ts";
 
 interface ServeFlags {
   readonly listen: string;
@@ -123,8 +123,8 @@ async function readTls(
 ): Promise<{ readonly cert: string; readonly key: string } | undefined> {
   if (tlsCert === undefined || tlsKey === undefined) return undefined;
   const read = (file: string): Promise<string> =>
-    readFile(resolved(file), "utf8").catch((error: unknown) => {
-      throw new CollectiveError("SERVE_TLS_INVALID", `cannot read ${file}`, {
+    readRegularFile(resolved(file)).then(String, (error: unknown) => {
+      throw new CollectiveError("SERVE_TLS_INVALID", `cannot read ${file}: ${messageOf(error)}`, {
         hint: "--tls-cert and --tls-key name PEM files",
         cause: error,
       });

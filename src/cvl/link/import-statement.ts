@@ -100,7 +100,7 @@ function findUrlProblem(url: string): string | undefined {
   if (url.length > MAX_URL_LENGTH) return `is longer than ${MAX_URL_LENGTH} characters`;
   if (url.startsWith("-")) return "begins with `-`, as an option does";
   if (/^[A-Za-z0-9+.-]*::/.test(url)) return "names a git remote helper, which would run a program";
-  if (/[\0-\x20\x7f]/.test(url)) return "has a space or a control character";
+  if (/[\0-\x1f\x7f]|^ | $/.test(url)) return "has a control character, or a space at an end";
   const scheme = /^([A-Za-z][A-Za-z0-9+.-]*):\/\//.exec(url)?.[1]?.toLowerCase();
   if (scheme !== undefined && !SCHEMES.includes(scheme))
     return `has a scheme that is not one of ${SCHEMES.join(", ")}`;

@@ -57,7 +57,8 @@ export async function runRunner(options: RunnerOptions): Promise<PassResult> {
 
 /** Where a site's repository is, as a person writes it: a URL, or a path that is made absolute. Refused as by `resolveUrl`. */
 export function siteUrlOf(text: string, cwd: string): RepositoryUrl | Diagnostic {
-  const isPath = !/^[A-Za-z][A-Za-z0-9+.-]*:\/\/|^[^/@]+@[^/:]+:/.test(text);
+  // `ext::…` is no name of a folder, but what asks git to run a program: resolveUrl refuses it.
+  const isPath = !/^[A-Za-z][A-Za-z0-9+.-]*:\/\/|^[^/@]+@[^/:]+:|^[A-Za-z0-9.+-]*::/.test(text);
   return resolveUrl(isPath ? path.resolve(cwd, text) : text, "/");
 }
 

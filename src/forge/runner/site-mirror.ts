@@ -5,6 +5,8 @@
 import { mkdir, rename, rm, stat, writeFile } from "node:fs/promises";
 import path from "node:path";
 import { CollectiveError, unlessCode } from "../../errors.ts";
+import { withFileLock } from "../../file-lock.ts";
+import { overDeadLocks } from "../../git/lock-files.ts";
 import type { Git } from "../../git/git.ts";
 import { findCommit } from "../../git/history.ts";
 import { APPROVAL_REFS } from "../../git/signatures.ts";
@@ -30,19 +32,26 @@ const MOST_PREVIEWED = 50;
 
 /** Opens the mirror of `url` in `folder`, and makes it when there is none. */
 export async function openSiteMirror(at: Git, folder: string, url: string): Promise<SiteMirror> {
-  const git = at.at(path.join(folder, "site.git"));
+  const git = at.bare(path.join(folder, "site.git"));
   await ensureRepository(git);
-  await git.run({ args: ["config", "remote.origin.url", url] });
+  const overLocks = <Result>(work: () => Promise<Result>): Promise<Result> =>
+    overDeadLocks(
+      { folder: git.folder, exclusively: (removing) => withFileLock(lockOf(git), removing) },
+      work,
+    );
+  await overLocks(() => git.run({ args: ["config", "remote.origin.url", url] }));
   const tried = new Set<string>();
   const fetchRefs = (refspecs: readonly string[]): Promise<string> =>
-    git.run({
-      timeoutMs: FETCH_TIMEOUT_MS,
-      args: [
-        ...["-c", "fetch.fsckObjects=true", "fetch", "--quiet", "--no-tags", "--prune", "--force"],
-        ...["--no-write-fetch-head", "--no-recurse-submodules", "--no-auto-maintenance", "--"],
-        ...[url, ...refspecs],
-      ],
-    });
+    overLocks(() =>
+      git.run({
+        timeoutMs: FETCH_TIMEOUT_MS,
+        args: [
+          ...["-c", "fetch.fsckObjects=true", "fetch", "--quiet", "--no-tags", "--prune", "--force"],
+          ...["--no-write-fetch-head", "--no-recurse-submodules", "--no-auto-maintenance", "--"],
+          ...[url, ...refspecs],
+        ],
+      }),
+    );
   return {
     git,
     url,
@@ -77,6 +86,10 @@ export async function openSiteMirror(at: Git, folder: string, url: string): Prom
   };
 }
 
+function lockOf({ folder, signal }: Git): Parameters<typeof withFileLock>[0] {
+  return { file: `${folder}.lock`, purpose: "removing a lock file of git", signal };
+}
+
 async function ensureRepository(git: Git): Promise<void> {
   const { folder: repository } = git;
   if ((await stat(path.join(repository, "HEAD")).catch(() => undefined)) !== undefined) return;
@@ -91,6 +104,7 @@ async function ensureRepository(git: Git): Promise<void> {
 }
 
 function unreachable(url: string, branch: string, error: unknown): CollectiveError {
+  if (error instanceof CollectiveError && error.code === "REPOSITORY_LOCKED") return error;
   const stderr = stderrOf(error);
   if (stderr.includes(`couldn't find remote ref refs/heads/${branch}`)) return branchMissing(url, branch);
   const said = stderr.split("\n").find((line) => /^(fatal|error|remote|ssh):/.test(line));

@@ -1,10 +1,11 @@
 /** The folder of local images of a host: names, and the index and origin kept beside each image. */
 import { randomUUID } from "node:crypto";
-import { mkdir, readdir, readFile, rename, rm, stat, writeFile } from "node:fs/promises";
+import { mkdir, readdir, rename, rm, stat, writeFile } from "node:fs/promises";
 import path from "node:path";
 import { recordsByDigest, type DiskIndex } from "../../disk/disk-index.ts";
 import { decodeIndex, encodeIndex } from "../../disk/index-files.ts";
 import type { BootFile, ProgramDisk } from "../../appliance/machine-image.ts";
+import { readRegularFile } from "../../regular-file.ts";
 
 /** Where a program disk lies, raw, under its index digest. */
 export function diskFile(directory: string, disk: Pick<ProgramDisk, "indexDigest">): string {
@@ -73,9 +74,12 @@ export async function findBase(options: {
 /** Undefined for another repository's image, or when what was kept is no longer whole. */
 async function readKeptIndex(folder: string, url: string): Promise<DiskIndex | undefined> {
   try {
-    if ((await readFile(path.join(folder, ORIGIN_FILE), "utf8")) !== `${url}\n`) return undefined;
+    if (String(await readRegularFile(path.join(folder, ORIGIN_FILE))) !== `${url}\n`) return undefined;
     const names = await readdir(folder);
-    const files = names.map(async (name) => ({ name, bytes: await readFile(path.join(folder, name)) }));
+    const files = names.map(async (name) => ({
+      name,
+      bytes: await readRegularFile(path.join(folder, name)),
+    }));
     return decodeIndex(await Promise.all(files));
   } catch {
     return undefined;

@@ -33,6 +33,9 @@ unix_sock_group = "root"
 unix_sock_rw_perms = "0700"
 `;
 
+/** As in the unit of docs/operations.md. */
+const GIVE_MEMORY_BACK = { MALLOC_MMAP_THRESHOLD_: "131072", MALLOC_TRIM_THRESHOLD_: "131072" };
+
 /** Hidden, because libvirt would take as long again to probe it. */
 const QEMU_FOR_OTHER_MACHINES = "/usr/bin/qemu-system-i386";
 
@@ -65,7 +68,13 @@ export async function startHostManager(
   ];
   const command = inNamespaces(host.init.pid, { file: "setsid", args: ["--fork", file, ...args, ...serve] });
   const logFile = path.join(host.directory, "host.log");
-  const starter = await startBackground({ ...command, cwd: "/", logFile, stdin: "ignore" });
+  const starter = await startBackground({
+    ...command,
+    cwd: "/",
+    env: GIVE_MEMORY_BACK,
+    logFile,
+    stdin: "ignore",
+  });
   await starter.ended;
 }
 

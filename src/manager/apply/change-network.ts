@@ -12,7 +12,8 @@ import { decide, type Decision } from "../change/decide.ts";
 import type { Inventory } from "../../site/inventory.ts";
 import { beginJournal } from "../records/journal.ts";
 import { acquireLease, type Lease } from "../records/lease.ts";
-import { DEFAULT_LIMITS, type Limits, type Operation } from "../change/operation.ts";
+import { DEFAULT_LIMITS, siteOf, type Limits, type Operation } from "../change/operation.ts";
+import { requireState } from "../change/require-state.ts";
 import { prepareImages } from "./prepare-images.ts";
 import type { Progress } from "../change/progress.ts";
 import { releaseRemoved } from "../change/release-removed.ts";
@@ -40,6 +41,8 @@ export interface ChangeOptions {
   readonly site: string;
   readonly file: string;
   readonly component?: ComponentPath | undefined;
+  /** Missing data disks to make anew, empty, `w:vdb`. */
+  readonly newDataDisks?: ReadonlySet<string> | undefined;
   readonly inventory: Inventory;
   /** Loads the root file; runs beside the look at the hosts. */
   readonly loadAppliance: () => Promise<Appliance>;
@@ -54,8 +57,11 @@ export interface ChangeOptions {
   readonly limits?: Partial<Limits>;
   readonly takeOver?: boolean;
   /** Called when everything was decided and nothing done yet; a rejection ends it there. */
-  readonly onDecided?: (plan: Plan) => Promise<void>;
+  readonly onDecided?: (plan: Plan, hosts: HostsBefore) => Promise<void>;
 }
+
+/** Where each machine is, or was last: its data stays there. */
+export type HostsBefore = ReadonlyMap<ComponentPath, string>;
 
 export interface ChangeResult {
   readonly networkId: string;
@@ -136,10 +142,11 @@ async function changeWith(change: Change): Promise<ChangeResult> {
 /** Images are on the hosts before the state says that anything will change: what goes wrong until then leaves no trace. */
 async function decideAndReserve(change: Change): Promise<{ decision: Decision; operation: Operation }> {
   const { networkId, lease, observedHosts, timeline, store } = change;
-  const fence = { networkId, token: lease.token };
+  const fence = { networkId, token: lease.token, ...siteOf(change.inventory) };
   for (let attempt = 0; attempt < MAX_DECISIONS; attempt++) {
     const snapshot = await store.read();
     const state = readNetwork(snapshot, networkId);
+    requireState({ networkId, state, observedHosts, store });
     const observed = observeNetwork(networkId, state, observedHosts);
     requireKnown(change, observed);
     const decision = await timeline.measure("decide", () =>
@@ -148,7 +155,7 @@ async function decideAndReserve(change: Change): Promise<{ decision: Decision; o
       ),
     );
     await prepareImages({ ...change, fence, decision });
-    await change.onDecided?.(decision.plan);
+    await change.onDecided?.(decision.plan, hostsBefore(observed));
     const records = settledRecords(state, observed);
     try {
       const journal = await timeline.measure("reserve", () =>
@@ -181,6 +188,10 @@ async function decideAndReserve(change: Change): Promise<{ decision: Decision; o
   throw new CollectiveError("STATE_CONFLICT", "other networks changed what is free again and again", {
     hint: "run the command again",
   });
+}
+
+function hostsBefore({ machines }: ObservedNetwork): HostsBefore {
+  return new Map([...machines].map(([component, { host }]) => [component, host]));
 }
 
 const OUTDATED = new Error("decided on an outdated state");

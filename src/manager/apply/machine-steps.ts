@@ -23,17 +23,21 @@ export async function startMachine(
   const current = operation.records.get(component)?.current ?? null;
   const record: MachineRecord = { component, host: goal.host, phase: "starting", current, next };
   await begin(operation, step, record);
-  await guarded(
-    operation,
-    { step, record: { ...record, phase: "failed", current: next, next: null } },
-    async () => {
-      if (next !== adopted) {
-        await stopLeftovers(operation, component);
-        await bringUp(operation, goal.host, next, goal.parameterLines);
-      }
-      await awaitReady(operation, goal.host, component);
-    },
-  );
+  const failure = (last: Incarnation | null): { step: string; record: MachineRecord } => {
+    const known = { current: last, next: last === null ? next : null };
+    return { step, record: { ...record, phase: "failed", ...known } };
+  };
+  if (next !== adopted) {
+    // `current` stays until the disks are made: those that never were must not be missed later.
+    await guarded(operation, failure(current), async () => {
+      await stopLeftovers(operation, component);
+      await prepareDisks(operation, goal.host, { incarnation: next, newDevices: goal.newDevices });
+    });
+  }
+  await guarded(operation, failure(next), async () => {
+    if (next !== adopted) await bringUp(operation, goal.host, next, goal.parameterLines);
+    await awaitReady(operation, goal.host, component);
+  });
   end(operation, step, { ...record, phase: "running", current: next, next: null });
 }
 
@@ -48,14 +52,17 @@ export async function replaceMachine(
   const current = goal.previous?.incarnation ?? operation.records.get(component)?.current ?? null;
   const record: MachineRecord = { component, host: goal.host, phase: "starting", current, next };
   await begin(operation, step, record);
+  let last = current;
   try {
     await stopOn(operation, goal.host, component);
     await stopLeftovers(operation, component);
+    await prepareDisks(operation, goal.host, { incarnation: next, newDevices: goal.newDevices });
+    last = next;
     await bringUp(operation, goal.host, next, goal.parameterLines);
     await awaitReady(operation, goal.host, component);
   } catch (error) {
     if (isFatal(error)) throw error;
-    await rollBack(operation, { step, record, goal, error });
+    await rollBack(operation, { step, record: { ...record, current: last }, goal, error });
   }
   end(operation, step, { ...record, phase: "running", current: next, next: null });
 }
@@ -134,18 +141,31 @@ export async function removeMachine(
   operation.writes.push(written);
 }
 
+async function prepareDisks(
+  operation: Operation,
+  hostName: string,
+  wanted: { readonly incarnation: Incarnation; readonly newDevices: ReadonlySet<string> },
+): Promise<void> {
+  const { path, dataDisks } = wanted.incarnation.description;
+  if (dataDisks.length === 0) return;
+  const host = hostOf(operation, hostName, path);
+  const disks = dataDisks.map((disk) => ({ ...disk, isNew: wanted.newDevices.has(disk.device) }));
+  await operation.timeline.measure(`disks ${path}`, () =>
+    host.prepareDataDisks(operation.fence, idOf(operation, path), disks),
+  );
+}
+
 async function bringUp(
   operation: Operation,
   hostName: string,
   incarnation: Incarnation,
   lines: readonly string[],
 ): Promise<void> {
-  const { path, dataDisks } = incarnation.description;
+  const { path } = incarnation.description;
   const host = hostOf(operation, hostName, path);
-  await operation.timeline.measure(`start ${path}`, async () => {
-    if (dataDisks.length > 0) await host.prepareDataDisks(operation.fence, idOf(operation, path), dataDisks);
-    await host.startMachine(operation.fence, machineSpec(operation, incarnation, lines));
-  });
+  await operation.timeline.measure(`start ${path}`, () =>
+    host.startMachine(operation.fence, machineSpec(operation, incarnation, lines)),
+  );
 }
 
 async function awaitReady(operation: Operation, hostName: string, component: ComponentPath): Promise<void> {
@@ -198,16 +218,12 @@ async function rollBack(
   const message = messageOf(error);
   const { previous } = goal;
   if (previous === undefined) {
-    await failed(operation, step, message, {
-      ...record,
-      phase: "failed",
-      current: goal.incarnation,
-      next: null,
-    });
+    await failed(operation, step, message, { ...record, phase: "failed", next: null });
     throw error;
   }
   try {
     await stopOn(operation, goal.host, component);
+    await prepareDisks(operation, goal.host, { ...previous, newDevices: new Set() });
     await bringUp(operation, goal.host, previous.incarnation, previous.parameterLines);
     await awaitReady(operation, goal.host, component);
   } catch (second) {

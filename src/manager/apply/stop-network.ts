@@ -4,29 +4,20 @@ import { CollectiveError } from "../../errors.ts";
 import { isWithin, machineName } from "../../network/paths.ts";
 import { planStop } from "../../plan/diff-networks.ts";
 import type { Action, Plan } from "../../plan/plan.ts";
-import type { StateStore } from "../records/state-store.ts";
 import { observeNetwork, type ObservedNetwork } from "../observe/observe-network.ts";
 import { applyActions, requireAllDone, type ActionOutcome } from "./apply.ts";
-import type { Inventory } from "../../site/inventory.ts";
-import { beginJournal } from "../records/journal.ts";
-import { acquireLease, type Lease } from "../records/lease.ts";
-import { DEFAULT_LIMITS, type Limits, type Operation } from "../change/operation.ts";
-import type { Progress } from "../change/progress.ts";
+import {
+  beginOperation,
+  underLease,
+  type HeldNetwork,
+  type NetworkOperationOptions,
+} from "./network-operation.ts";
 import { describeRunning, readNetwork, type NetworkState } from "../records/state.ts";
-import { requireHost, observeHosts, type ConnectHost, type ObservedHosts } from "../observe/observe-hosts.ts";
-import { createTimeline, type Timeline, type TimelineSummary } from "../change/timeline.ts";
+import { requireHost, type ObservedHosts } from "../observe/observe-hosts.ts";
+import type { TimelineSummary } from "../change/timeline.ts";
 
-export interface StopOptions {
-  readonly networkId: string;
-  readonly file: string;
+export interface StopOptions extends NetworkOperationOptions {
   readonly component?: ComponentPath | undefined;
-  readonly inventory: Inventory;
-  readonly store: StateStore;
-  readonly connect: ConnectHost;
-  readonly progress: Progress;
-  readonly timeline?: Timeline;
-  readonly limits?: Partial<Limits>;
-  readonly takeOver?: boolean;
 }
 
 export interface StopResult {
@@ -39,59 +30,29 @@ export interface StopResult {
 /** @throws CollectiveError UTILITY_NETWORK_UNKNOWN, UTILITY_UNKNOWN_COMPONENT, UTILITY_HOST_UNREACHABLE before anything is stopped. */
 export async function stopNetwork(options: StopOptions): Promise<StopResult> {
   const { store, networkId, component } = options;
-  const timeline = options.timeline ?? createTimeline();
   requireKnown(options, readNetwork(await store.read(), networkId));
-  const lease = await acquireLease({
-    store,
-    networkId,
-    command: `stop ${options.file}${component === undefined ? "" : ` ${component}`}`,
-    takeOver: options.takeOver ?? false,
-  });
-  let observedHosts: ObservedHosts | undefined;
-  try {
-    observedHosts = await timeline.measure("hosts", () =>
-      observeHosts(options.inventory.hosts, options.connect),
-    );
-    return await stopWith(options, { lease, observedHosts, timeline });
-  } finally {
-    await Promise.allSettled([lease.release(), observedHosts?.close()]);
-  }
+  const command = `stop ${options.file}${component === undefined ? "" : ` ${component}`}`;
+  return underLease(options, command, (held) => stopWith(options, held));
 }
 
-async function stopWith(
-  options: StopOptions,
-  parts: { lease: Lease; observedHosts: ObservedHosts; timeline: Timeline },
-): Promise<StopResult> {
+async function stopWith(options: StopOptions, held: HeldNetwork): Promise<StopResult> {
   const { networkId } = options;
-  const { lease, observedHosts, timeline } = parts;
+  const { observedHosts, lease } = held;
   const state = requireKnown(options, readNetwork(await options.store.read(), networkId));
   const observed = observeNetwork(networkId, state, observedHosts);
   const actions = chooseActions(options, { state, observed });
   for (const { component } of actions)
     requireReachable({ component: component ?? "", observedHosts, observed });
-  const journal = await beginJournal({
-    lease,
-    operation: "stop",
-    change: () => ({ message: `${networkId}: stop begins (${actions.length} actions)`, files: new Map() }),
-  });
-  const operation: Operation = {
-    fence: { networkId, token: lease.token },
-    journal,
-    observedHosts,
+  const operation = await beginOperation(options, held, {
+    name: "stop",
+    count: actions.length,
+    state,
     observed,
-    allocation: state.record.allocation,
-    goals: new Map(),
-    records: new Map(state.machines),
-    timeline,
-    progress: options.progress,
-    limits: { ...DEFAULT_LIMITS, ...options.limits },
-    warnings: [],
-    writes: [],
-  };
+  });
   const outcomes = await applyActions(operation, actions);
   await Promise.all([...operation.writes, lease.release()]);
   requireAllDone(outcomes);
-  return { networkId, outcomes, warnings: operation.warnings, timeline: timeline.summary() };
+  return { networkId, outcomes, warnings: operation.warnings, timeline: held.timeline.summary() };
 }
 
 /** Every machine the state does not hold for stopped, and every domain nobody knows, in the order of a stop. */

@@ -110,11 +110,20 @@ function makeGoals(
         description,
         sensitive: kind === "note" ? { ...before?.sensitive, ...macs } : macs,
       },
+      newDevices: newDevices(plan, component),
       parameterLines: kind === "note" ? [] : parameterLines(description, wanted.tree),
       previous: before === null ? undefined : previousOf(before, wanted),
     });
   }
   return goals;
+}
+
+function newDevices({ actions }: Plan, component: ComponentPath): ReadonlySet<string> {
+  return new Set(
+    actions.flatMap((action) =>
+      action.kind === "create-data-disk" && action.component === component ? [action.device] : [],
+    ),
+  );
 }
 
 /** The lines of what ran before; undefined when it had a value that cannot be made any more. */

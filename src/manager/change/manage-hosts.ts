@@ -11,9 +11,9 @@ import {
   setExternal,
   type NewHost,
 } from "../../site/edit-inventory.ts";
-import type { Inventory } from "../../site/inventory.ts";
+import type { Inventory, InventoryHost } from "../../site/inventory.ts";
 import { editSite, type EditOptions, type Site } from "../../site/site.ts";
-import { observeHosts, type ConnectHost } from "../observe/observe-hosts.ts";
+import { withObservedHosts, type ConnectHost, type ObservedHosts } from "../observe/observe-hosts.ts";
 import { machinesOn } from "../records/usage.ts";
 
 const MIB = 1024 ** 2;
@@ -91,26 +91,26 @@ export async function listSiteHosts(
   inventory: Inventory,
   connect: ConnectHost,
 ): Promise<readonly HostListing[]> {
-  const observedHosts = await observeHosts(inventory.hosts, connect);
-  try {
-    return inventory.hosts.map((entry): HostListing => {
-      const reached = observedHosts.reached.get(entry.name);
-      const running = reached?.inventory.machines.filter((machine) => machine.state !== "stopped");
-      return {
-        name: entry.name,
-        address: entry.address,
-        arch: entry.arch ?? reached?.description.arch ?? null,
-        accelerator: reached?.description.accelerator ?? null,
-        memoryBytes: entry.memoryBytes ?? reached?.description.memoryBytes ?? null,
-        usedBytes: running?.reduce((sum, machine) => sum + machine.memoryBytes, 0) ?? null,
-        machines: running?.length ?? null,
-        maxMachines: entry.maxMachines,
-        problem: observedHosts.missed.get(entry.name)?.error.message ?? null,
-      };
-    });
-  } finally {
-    await observedHosts.close();
-  }
+  return withObservedHosts(inventory.hosts, connect, async (observing) => {
+    const observedHosts = await observing;
+    return inventory.hosts.map((entry) => listingOf(entry, observedHosts));
+  });
+}
+
+function listingOf(entry: InventoryHost, observedHosts: ObservedHosts): HostListing {
+  const reached = observedHosts.reached.get(entry.name);
+  const running = reached?.inventory.machines.filter((machine) => machine.state !== "stopped");
+  return {
+    name: entry.name,
+    address: entry.address,
+    arch: entry.arch ?? reached?.description.arch ?? null,
+    accelerator: reached?.description.accelerator ?? null,
+    memoryBytes: entry.memoryBytes ?? reached?.description.memoryBytes ?? null,
+    usedBytes: running?.reduce((sum, machine) => sum + machine.memoryBytes, 0) ?? null,
+    machines: running?.length ?? null,
+    maxMachines: entry.maxMachines,
+    problem: observedHosts.missed.get(entry.name)?.error.message ?? null,
+  };
 }
 
 async function describe(connect: ConnectHost, address: string): Promise<HostDescription> {

@@ -3,6 +3,7 @@ import type { ComponentPath } from "../../cvl/tree.ts";
 import { CollectiveError } from "../../errors.ts";
 import type { Fence, InterfaceSpec, MachineSpec } from "../../host/host.ts";
 import type { MachineDescription } from "../../network/description.ts";
+import type { Inventory } from "../../site/inventory.ts";
 import type { ObservedNetwork } from "../observe/observe-network.ts";
 import { interfacePath, type NetworkAllocation } from "../records/allocation.ts";
 import type { Journal } from "../records/journal.ts";
@@ -15,6 +16,8 @@ import type { Timeline } from "./timeline.ts";
 export interface MachineGoal {
   readonly host: string;
   readonly incarnation: Incarnation;
+  /** Data disks that are not there yet; any other that its host does not find is an error. */
+  readonly newDevices: ReadonlySet<string>;
   /** Clear: handed to the host, never kept or shown. */
   readonly parameterLines: readonly string[];
   /** What it is rolled back to when it does not become ready; undefined for a machine that did not run. */
@@ -52,6 +55,11 @@ export interface Operation {
   readonly writes: Promise<void>[];
 }
 
+/** Of a fence. */
+export function siteOf({ site }: Inventory): Pick<Fence, "site"> {
+  return site === undefined ? {} : { site };
+}
+
 export function machineSpec(
   operation: Pick<Operation, "fence" | "allocation">,
   incarnation: Incarnation,
@@ -84,6 +92,12 @@ function interfaceSpecs(description: MachineDescription, allocation: NetworkAllo
         hint: "run `cui update` to allocate it anew",
       });
     }
-    return { name, mac, port: port === null ? null : { tag: port.tag } };
+    const ip = allocation.interfaces[path]?.ip;
+    return {
+      name,
+      mac,
+      port: port === null ? null : { tag: port.tag },
+      ...(ip == null ? {} : { ip }),
+    };
   });
 }

@@ -5,13 +5,16 @@ import type { MachineDescription, NetworkDescription } from "../../network/descr
 import { refuseNestedNetworks } from "../../network/missing.ts";
 import { isWithin } from "../../network/paths.ts";
 import { diffNetworks, mostSevere } from "../../plan/diff-networks.ts";
+import { diskName } from "../../plan/data-disk-changes.ts";
 import { digestPlan } from "../../plan/digest.ts";
 import type { Action, Plan, PlanFacts } from "../../plan/plan.ts";
 import { restrictPlan } from "../../plan/restrict-plan.ts";
 import type { Inventory } from "../../site/inventory.ts";
 import { blacklistFacts } from "../../site/policy.ts";
-import { isServing, type ObservedNetwork } from "../observe/observe-network.ts";
+import { missingDataDisks } from "../observe/missing-data-disks.ts";
+import { isServing, type ObservedMachine, type ObservedNetwork } from "../observe/observe-network.ts";
 import type { ObservedHosts } from "../observe/observe-hosts.ts";
+import { joinTaken, requireUnshared, usedOnHosts } from "../observe/used-on-hosts.ts";
 import { allocate } from "../placement/allocate.ts";
 import { assignedValues } from "../placement/assigned-values.ts";
 import { interfacePath, NOTHING_ALLOCATED, type NetworkAllocation } from "../records/allocation.ts";
@@ -25,6 +28,8 @@ export interface ChangeQuestion {
   readonly networkId: string;
   /** Only this component and what lies below it. */
   readonly component: ComponentPath | undefined;
+  /** Data disks to make anew, empty, `w:vdb`: they must be missing. */
+  readonly newDataDisks?: ReadonlySet<string> | undefined;
   readonly appliance: Appliance;
   readonly inventory: Inventory;
   readonly state: NetworkState | undefined;
@@ -63,12 +68,14 @@ export function evaluateKept({ appliance, inventory, state }: ChangeQuestion): E
   return appliance.evaluate({ assigned: assignedValues({ allocation, inventory, description: undefined }) });
 }
 
-/** Takes addresses and tags that are free, in memory alone. @throws CollectiveError UTILITY_UNKNOWN_COMPONENT, and as `allocate`. */
+/** Takes addresses and tags that are free, in memory alone. @throws CollectiveError UTILITY_UNKNOWN_COMPONENT, UTILITY_IN_USE, and as `allocate`. */
 export function evaluateWanted(question: ChangeQuestion, first: Evaluated): Wanted {
-  const { networkId, appliance, inventory, state, snapshot } = question;
+  const { networkId, appliance, inventory, state, snapshot, observedHosts } = question;
   requireComponent(first.network, question.component);
   const kept = state?.record.allocation ?? NOTHING_ALLOCATED;
-  const taken = takenByOthers(snapshot, networkId);
+  const used = usedOnHosts(networkId, observedHosts, inventory);
+  requireUnshared(kept, used);
+  const taken = joinTaken(takenByOthers(snapshot, networkId), used);
   const allocation = allocate({ networkId, description: first.network, kept, taken, inventory });
   const supplied = suppliedSecrets(first.network, question.env);
   const evaluated = evaluateWhole({ appliance, allocation, inventory, supplied });
@@ -133,7 +140,7 @@ function runningSide(
   const stopped = new Set<ComponentPath>();
   const sensitiveChanged = new Set<string>();
   for (const machine of observed.machines.values()) {
-    const incarnation = machine.runs ?? machine.record.current;
+    const incarnation = machine.runs ?? machine.record.current ?? removedBeforeItRan(machine, wanted);
     if (incarnation === null) continue;
     machines.push(incarnation.description);
     if (!isServing(machine)) stopped.add(machine.component);
@@ -143,12 +150,15 @@ function runningSide(
   }
   const disks = [...observedHosts.reached.values()].flatMap(({ inventory }) => inventory.dataDisks);
   const existing = disks.filter((disk) => !disk.inAttic && disk.id.networkId === networkId);
+  const missing = missingDataDisks(networkId, observed, observedHosts);
   return {
     running: state === undefined || machines.length === 0 ? null : describeRunning(state.record, machines),
     facts: {
       stopped,
       sensitiveChanged,
-      existingDataDisks: new Set(existing.map((disk) => `${disk.id.component}:${disk.device}`)),
+      missingDataDisks: missing,
+      newDataDisks: requireMissing(question.newDataDisks, missing),
+      existingDataDisks: new Set(existing.map((disk) => diskName(disk.id.component, disk.device))),
       withdrawn: appliance.withdrawn,
       blacklisted: blacklistFacts(wanted.network, question.inventory.blacklist),
       warnings: appliance.warnings,
@@ -156,6 +166,29 @@ function runningSide(
       ...(appliance.inputs === undefined ? {} : { inputs: appliance.inputs }),
     },
   };
+}
+
+/** A disk that is there is never put aside for an empty one by a wrong name. */
+function requireMissing(
+  asked: ReadonlySet<string> = new Set(),
+  missing: ReadonlyMap<string, unknown>,
+): ReadonlySet<string> {
+  for (const disk of asked) {
+    if (missing.has(disk)) continue;
+    throw new CollectiveError("UTILITY_DATA_DISK_PRESENT", `the data disk ${disk} is not missing`, {
+      data: { disk, missing: [...missing.keys()] },
+      hint:
+        missing.size === 0
+          ? "--new-data-disk is for a data disk that its host has lost; none is missing"
+          : `--new-data-disk is for a data disk that its host has lost: ${[...missing.keys()].join(", ")}`,
+    });
+  }
+  return asked;
+}
+
+/** One whose first start failed and that is no longer declared: it goes as one that ran, with what it has on its host. */
+function removedBeforeItRan({ component, record }: ObservedMachine, wanted: Evaluated): Incarnation | null {
+  return component in wanted.network.machines ? null : record.next;
 }
 
 function changedSecrets(

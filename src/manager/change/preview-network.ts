@@ -18,13 +18,16 @@ import {
   type PlannedChange,
 } from "./plan-change.ts";
 import { refuse } from "./refuse.ts";
+import { requireState } from "./require-state.ts";
 import type { Inventory } from "../../site/inventory.ts";
 import { readNetwork } from "../records/state.ts";
-import { observeHosts, type ConnectHost } from "../observe/observe-hosts.ts";
+import { withObservedHosts, type ConnectHost, type ObservedHosts } from "../observe/observe-hosts.ts";
 
 export interface PreviewOptions {
   readonly networkId: string;
   readonly component?: ComponentPath | undefined;
+  /** As for a change. */
+  readonly newDataDisks?: ReadonlySet<string> | undefined;
   readonly inventory: Inventory;
   readonly loadAppliance: () => Promise<Appliance>;
   /** Bytes to fetch for each machine whose image is not what runs; undefined: nobody counts. */
@@ -45,35 +48,37 @@ export interface ImagePair {
 
 /** @throws CollectiveError what the start or update would be refused with, but for what the plan's refusals say. */
 export async function previewNetwork(options: PreviewOptions): Promise<Plan> {
+  const { inventory, connect } = options;
+  return withObservedHosts(inventory.hosts, connect, (observing) => previewWith(options, observing));
+}
+
+async function previewWith(options: PreviewOptions, observing: Promise<ObservedHosts>): Promise<Plan> {
   const { networkId, store } = options;
   const [appliance, observedHosts, macKey, snapshot] = await Promise.all([
     options.loadAppliance(),
-    observeHosts(options.inventory.hosts, options.connect),
+    observing,
     options.loadMacKey(),
     store.read(),
   ]);
-  try {
-    const state = readNetwork(snapshot, networkId);
-    const observed = observeNetwork(networkId, state, observedHosts);
-    const isOn = [...observed.machines.values()].some((machine) => machine.record.phase !== "stopped");
-    const question = {
-      ...options,
-      kind: isOn ? ("update" as const) : ("start" as const),
-      component: options.component,
-      appliance,
-      state,
-      snapshot,
-      observedHosts,
-      observed,
-      macKey,
-    };
-    const first = planPreview(question);
-    if (options.countBytes === undefined) return first.plan;
-    const fetchBytes = await options.countBytes(imagePairs(first));
-    return planPreview({ ...question, fetchBytes }).plan;
-  } finally {
-    await observedHosts.close();
-  }
+  const state = readNetwork(snapshot, networkId);
+  requireState({ networkId, state, observedHosts, store });
+  const observed = observeNetwork(networkId, state, observedHosts);
+  const isOn = [...observed.machines.values()].some((machine) => machine.record.phase !== "stopped");
+  const question = {
+    ...options,
+    kind: isOn ? ("update" as const) : ("start" as const),
+    component: options.component,
+    appliance,
+    state,
+    snapshot,
+    observedHosts,
+    observed,
+    macKey,
+  };
+  const first = planPreview(question);
+  if (options.countBytes === undefined) return first.plan;
+  const fetchBytes = await options.countBytes(imagePairs(first));
+  return planPreview({ ...question, fetchBytes }).plan;
 }
 
 /** As `decide`, but what the plan itself can say is no error: networks inside networks, what it refuses, secrets that are missing. */

@@ -4,7 +4,7 @@ import { CollectiveError } from "../../errors.ts";
 import type { StateStore } from "../records/state-store.ts";
 import type { Inventory } from "../../site/inventory.ts";
 import { readNetwork } from "../records/state.ts";
-import { requireHost, observeHosts, type ConnectHost } from "./observe-hosts.ts";
+import { requireHost, withObservedHosts, type ConnectHost } from "./observe-hosts.ts";
 import { machineName } from "../../network/paths.ts";
 
 export interface FoundConsole {
@@ -39,11 +39,9 @@ export async function findConsole(options: {
     );
   }
   const entries = options.inventory.hosts.filter((host) => host.name === record.host);
-  const observedHosts = await observeHosts(entries, options.connect);
-  try {
-    const host = requireHost(observedHosts, record.host, `${machineName(component)} is on ${record.host}`);
+  return withObservedHosts(entries, options.connect, async (observing) => {
+    const need = `${machineName(component)} is on ${record.host}`;
+    const host = requireHost(await observing, record.host, need);
     return { address: entries[0]?.address ?? "", path: await host.consolePath({ networkId, component }) };
-  } finally {
-    await observedHosts.close();
-  }
+  });
 }

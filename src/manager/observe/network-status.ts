@@ -5,7 +5,7 @@ import { observeNetwork, type ObservedMachine } from "./observe-network.ts";
 import type { Inventory } from "../../site/inventory.ts";
 import { leaseHolder, type LeaseHolder } from "../records/lease.ts";
 import { listNetworks, readNetwork } from "../records/state.ts";
-import { observeHosts, type ConnectHost, type ObservedHosts } from "./observe-hosts.ts";
+import { withObservedHosts, type ConnectHost, type ObservedHosts } from "./observe-hosts.ts";
 
 export interface MachineStatus {
   readonly component: ComponentPath;
@@ -48,11 +48,8 @@ export async function networkStatus(options: {
   readonly networkId?: string;
   readonly now?: Date;
 }): Promise<StatusReport> {
-  const [snapshot, observedHosts] = await Promise.all([
-    options.store.read(),
-    observeHosts(options.inventory.hosts, options.connect),
-  ]);
-  try {
+  return withObservedHosts(options.inventory.hosts, options.connect, async (observing) => {
+    const [snapshot, observedHosts] = await Promise.all([options.store.read(), observing]);
     const ids = options.networkId === undefined ? listNetworks(snapshot) : [options.networkId];
     const now = options.now ?? new Date();
     return {
@@ -63,9 +60,7 @@ export async function networkStatus(options: {
         message: error.message,
       })),
     };
-  } finally {
-    await observedHosts.close();
-  }
+  });
 }
 
 function statusOf(options: {

@@ -23,6 +23,7 @@ export interface ObservedHosts {
 
 export type ConnectHost = (address: string) => Promise<Host>;
 
+/** Whoever calls it closes what it resolves to; it never rejects. */
 export async function observeHosts(
   hosts: readonly InventoryHost[],
   connect: ConnectHost,
@@ -49,6 +50,23 @@ export async function observeHosts(
       await Promise.allSettled(connections.map((connection) => connection.close()));
     },
   };
+}
+
+/**
+ * Looks at the hosts while `work` does something else, and closes the connections however that ends: what is left open keeps
+ * the process alive.
+ */
+export async function withObservedHosts<Result>(
+  hosts: readonly InventoryHost[],
+  connect: ConnectHost,
+  work: (observing: Promise<ObservedHosts>) => Promise<Result>,
+): Promise<Result> {
+  const observing = observeHosts(hosts, connect);
+  try {
+    return await work(observing);
+  } finally {
+    await (await observing).close();
+  }
 }
 
 /** The connection to a host that must be there. @throws CollectiveError UTILITY_HOST_UNREACHABLE */

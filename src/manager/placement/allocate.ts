@@ -24,10 +24,12 @@ import {
   parseAddress,
   parseSubnet,
   isHostAddress,
+  overlaps,
   subnetSize,
   type Subnet,
 } from "../../network/ipv4.ts";
 import { staticMac, staticAddress, staticSubnet } from "./static-addresses.ts";
+import { derivedSubnet, parseSubnets, requireApart } from "./subnets.ts";
 
 export interface AllocateOptions {
   readonly networkId: string;
@@ -37,9 +39,6 @@ export interface AllocateOptions {
   readonly inventory: Pick<Inventory, "vlans" | "external" | "addresses" | "subnets">;
 }
 
-/** Size of a network's subnet: the paper's 256 addresses. */
-const SEGMENT_PREFIX = 24;
-
 interface Wanted {
   readonly path: string;
   readonly description: InterfaceDescription;
@@ -47,7 +46,7 @@ interface Wanted {
 
 /**
  * Allocations of components that are no longer wanted stay in the result: they end when the component is removed.
- * @throws CollectiveError UTILITY_VLANS_EXHAUSTED, UTILITY_ADDRESSES_EXHAUSTED, UTILITY_NO_EXTERNAL, and UTILITY_ADDRESS_INVALID or
+ * @throws CollectiveError UTILITY_VLANS_EXHAUSTED, UTILITY_ADDRESSES_EXHAUSTED, UTILITY_NO_EXTERNAL, UTILITY_SUBNETS_MEET, and UTILITY_ADDRESS_INVALID or
  *   UTILITY_ADDRESS_TAKEN for values CVL sets.
  */
 export function allocate(options: AllocateOptions): NetworkAllocation {
@@ -86,18 +85,42 @@ function allocateSegments(
     ...Object.values(kept.segments).map((segment) => segment.tag),
   ]);
   if (inventory.external?.tag != null) used.add(inventory.external.tag);
+  const set = staticSubnets(wanted);
+  const occupied = parseSubnets([
+    ...Object.values(kept.segments).map(({ subnet }) => subnet),
+    ...set.values(),
+    inventory.external?.subnet ?? "",
+  ]);
   for (const id of Object.keys(description.segments)) {
     if (id === EXTERNAL_SEGMENT) {
       segments[id] = externalSegment(inventory);
       continue;
     }
-    const tag = kept.segments[id]?.tag ?? inventory.vlans.find((candidate) => !used.has(candidate));
+    const fixed = set.get(id);
+    // A tag whose subnet is the provider's, or one that CVL gave another segment, is passed over.
+    const isFree = (tag: number): boolean => {
+      const derived = derivedSubnet(inventory.subnets, tag);
+      return !used.has(tag) && (fixed !== undefined || !occupied.some((other) => overlaps(other, derived)));
+    };
+    const tag = kept.segments[id]?.tag ?? inventory.vlans.find(isFree);
     if (tag === undefined) throw vlansExhausted(inventory, description);
     used.add(tag);
-    const ofSegment = wanted.filter((entry) => entry.description.segment === id);
-    segments[id] = { tag, subnet: staticSubnet(ofSegment) ?? derivedSubnet(inventory.subnets, tag) };
+    segments[id] = { tag, subnet: fixed ?? formatSubnet(derivedSubnet(inventory.subnets, tag)) };
   }
+  requireApart(segments, inventory);
   return segments;
+}
+
+/** What CVL sets, by segment. */
+function staticSubnets(wanted: readonly Wanted[]): ReadonlyMap<SegmentId, string> {
+  const ofSegment = Map.groupBy(wanted, ({ description }) => description.segment);
+  return new Map(
+    [...ofSegment].flatMap(([id, interfaces]) => {
+      if (id === null || id === EXTERNAL_SEGMENT) return [];
+      const subnet = staticSubnet(interfaces);
+      return subnet === undefined ? [] : [[id, subnet] as const];
+    }),
+  );
 }
 
 function externalSegment(inventory: AllocateOptions["inventory"]): SegmentAllocation {
@@ -123,12 +146,6 @@ function vlansExhausted(
     `${description.appliance} needs a VLAN tag, but ${total === 0 ? "utility.yaml has none" : `all ${total} of utility.yaml are in use`}`,
     { hint: "add tags with `cui vlan add <first>-<last>`, or stop and remove a network", data: { total } },
   );
-}
-
-/** 10.(t>>8).(t&255).0/24 for tag t and base 10.0.0.0/8. */
-function derivedSubnet(base: string, tag: number): string {
-  const network = (parseSubnet(base)?.network ?? 0) + tag * subnetSize(SEGMENT_PREFIX);
-  return formatSubnet({ network, prefix: SEGMENT_PREFIX });
 }
 
 function allocateMacs(options: AllocateOptions, wanted: readonly Wanted[]): Map<string, string> {

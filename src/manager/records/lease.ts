@@ -2,6 +2,7 @@
  * One manager at a time works on a network: it holds a lease whose token grows with every holder. Hosts remember the highest
  * token and refuse a lower one, the state is written only by the holder, so a manager that was thought dead does no harm.
  */
+import { randomUUID } from "node:crypto";
 import { hostname, userInfo } from "node:os";
 import { z } from "zod";
 import { CollectiveError } from "../../errors.ts";
@@ -19,6 +20,8 @@ const holderSchema = z
     command: z.string(),
     /** ISO 8601 */
     since: z.string(),
+    /** Two that ask in one process and one millisecond would otherwise write the same commit, and both would have it. */
+    nonce: z.string().exactOptional(),
   })
   .readonly();
 
@@ -83,8 +86,8 @@ export async function acquireLease(options: AcquireOptions): Promise<Lease> {
         const held = readLease(snapshot, networkId);
         if (held?.token !== token || held.holder === null) return undefined;
         const message = `${networkId}: lease ${token} ends`;
-        // Of a network that never came to be, nothing is kept.
-        if (!snapshot.files.has(networkFile(networkId)))
+        // Of a network that never came to be, nothing is kept; hosts remember the tokens of one that was removed.
+        if (token === 1 && !snapshot.files.has(networkFile(networkId)))
           return { message, files: new Map([[leaseFile(networkId), null]]) };
         return write(networkId, { token, holder: null }, message);
       });
@@ -135,6 +138,7 @@ function describeSelf(command: string): LeaseHolder {
     user: userName(),
     command: command.slice(0, 200),
     since: new Date().toISOString(),
+    nonce: randomUUID(),
   };
 }
 
@@ -149,7 +153,8 @@ function isSameHolder(a: LeaseHolder, b: LeaseHolder | null): boolean {
     a.pid === b.pid &&
     a.startTime === b.startTime &&
     a.bootId === b.bootId &&
-    a.since === b.since
+    a.since === b.since &&
+    a.nonce === b.nonce
   );
 }
 

@@ -86,7 +86,7 @@ export async function positionOf(options: {
     `the branch was moved to ${wanted}, which does not descend from ${last}, the newest commit that was rolled out; nothing was changed`,
     {
       data: { commit: wanted, last },
-      hint: `if that is right, say so once: --accept-rewind ${wanted} (in a workflow: the input accept-rewind)`,
+      hint: `find out who moved the branch and why: \`git push <remote> ${last}:<branch>\` puts it back; docs/operations.md says how a rewind that is right is accepted`,
     },
   );
 }

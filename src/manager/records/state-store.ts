@@ -7,7 +7,8 @@
  * - A refused change is computed anew on the new tip, so that independent changes of two managers both arrive.
  */
 import { CollectiveError } from "../../errors.ts";
-import { ensureOwnRepository, ownGit } from "../../git/own-repository.ts";
+import { lockedBy, lockIn, removeWhenDead } from "../../git/lock-files.ts";
+import { ensureOwnRepository, ownGit, readOwnBranch } from "../../git/own-repository.ts";
 
 /** What the state holds at one revision. */
 export interface StateSnapshot {
@@ -24,18 +25,21 @@ export interface StateChange {
 }
 
 export interface StateStore {
+  /** Its folder, for messages. */
+  readonly directory: string;
   /** The newest snapshot, from the repository. */
   read(): Promise<StateSnapshot>;
   /**
    * Commits what `change` makes of the newest snapshot. `change` is called again on a newer snapshot when another manager
    * was faster, so it must be free of side effects; what it throws is rethrown and nothing is committed; undefined means no change.
-   * @throws CollectiveError STATE_CONFLICT after many refusals in a row.
+   * @throws CollectiveError STATE_CONFLICT after many refusals in a row; REPOSITORY_LOCKED when a lock file of git stays in the way.
    */
   update(change: (snapshot: StateSnapshot) => StateChange | undefined): Promise<StateSnapshot>;
 }
 
 const BRANCH = "refs/heads/main";
 const MAX_ATTEMPTS = 20;
+const PATIENT_ATTEMPTS = 5;
 const SAFE_PATH = /^[A-Za-z0-9@][A-Za-z0-9@._-]*(\/[A-Za-z0-9@][A-Za-z0-9@._-]*)*$/;
 
 interface Waiting {
@@ -80,6 +84,7 @@ export async function openStateStore(directory: string): Promise<StateStore> {
   };
 
   return {
+    directory,
     read,
     update: (change) =>
       new Promise((resolve, reject) => {
@@ -103,22 +108,29 @@ async function commitBatch(options: {
 }): Promise<StateSnapshot> {
   const { directory, batch } = options;
   let snapshot = options.known ?? (await readSnapshot(directory, undefined));
+  let lock: string | undefined;
   for (let attempt = 0; attempt < MAX_ATTEMPTS; attempt++) {
     const { next, messages, refused } = applyChanges(snapshot, batch);
     const isFresh = attempt > 0 || options.known === undefined;
     // A change judged by a cached snapshot may be wrong about it: look again before it is refused.
     if (refused.size === 0 || isFresh) {
-      const revision =
-        messages.length === 0 ? snapshot.revision : await commit(directory, snapshot, next, messages);
-      if (revision !== "conflict") {
-        const committed = messages.length === 0 ? snapshot : { revision, files: next };
+      const made =
+        messages.length === 0
+          ? { revision: snapshot.revision }
+          : await commit(directory, snapshot, next, messages);
+      if ("revision" in made) {
+        const committed = messages.length === 0 ? snapshot : { revision: made.revision, files: next };
         settle(batch, committed, refused);
         return committed;
       }
+      lock = made.lock;
+      // Whoever works there has had its time.
+      if (lock !== undefined && attempt >= PATIENT_ATTEMPTS) await removeWhenDead(lock, directory);
     }
     if (attempt > 0) await new Promise((resolve) => setTimeout(resolve, Math.random() * 5 * attempt));
     snapshot = await readSnapshot(directory, snapshot);
   }
+  if (lock !== undefined) throw await lockedBy(lock);
   throw new CollectiveError(
     "STATE_CONFLICT",
     `the state at ${directory} was changed by others ${MAX_ATTEMPTS} times in a row`,
@@ -168,7 +180,7 @@ async function commit(
   base: StateSnapshot,
   next: ReadonlyMap<string, string>,
   messages: readonly string[],
-): Promise<string | null> {
+): Promise<{ readonly revision: string } | { readonly lock: string | undefined }> {
   const [subject = "", ...others] = messages;
   const message = others.length === 0 ? subject : `${subject}\n\n${others.join("\n")}`;
   const seconds = Math.floor(Date.now() / 1000);
@@ -188,7 +200,8 @@ async function commit(
     input: parts.join(""),
     // 1: the branch was not moved.
     allowedExitCodes: [0, 1],
-    parse: (stdout, exitCode) => (exitCode === 1 ? "conflict" : stdout.trim()),
+    parse: (stdout, exitCode, stderr) =>
+      exitCode === 1 ? { lock: lockIn(stderr) } : { revision: stdout.trim() },
   });
 }
 
@@ -197,7 +210,7 @@ function data(text: string): string {
 }
 
 async function readSnapshot(directory: string, known: StateSnapshot | undefined): Promise<StateSnapshot> {
-  const revision = await readRevision(directory);
+  const revision = await readOwnBranch(directory, BRANCH);
   if (revision === null) return { revision: null, files: new Map() };
   if (revision === known?.revision) return known;
   const args = ["ls-tree", "-r", "-z", "--full-tree", revision];
@@ -207,15 +220,6 @@ async function readSnapshot(directory: string, known: StateSnapshot | undefined)
     listing.map((entry) => entry.oid),
   );
   return { revision, files: new Map(listing.map((entry, index) => [entry.file, contents[index] ?? ""])) };
-}
-
-async function readRevision(directory: string): Promise<string | null> {
-  return ownGit({
-    directory,
-    args: ["rev-parse", "--verify", "--quiet", BRANCH],
-    allowedExitCodes: [0, 1],
-    parse: (stdout, exitCode) => (exitCode === 0 ? stdout.trim() : null),
-  });
 }
 
 function parseListing(stdout: string): { oid: string; file: string }[] {

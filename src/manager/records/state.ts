@@ -112,6 +112,11 @@ export function listNetworks(snapshot: StateSnapshot): string[] {
     .sort();
 }
 
+/** What the files of a network begin with. */
+export function networkPrefix(id: string): string {
+  return `networks/${id}/`;
+}
+
 export function networkFile(id: string): string {
   return `networks/${id}/network.json`;
 }

@@ -15,6 +15,7 @@ import { isAncestor, parentsOf, requireWholeHistory } from "../../git/history.ts
 import type { StateStore } from "../records/state-store.ts";
 import type { Approvals } from "./approval-policy.ts";
 import type { Inventory } from "../../site/inventory.ts";
+import { ownState } from "../records/own-state.ts";
 import { acquireLease, type Lease } from "../records/lease.ts";
 import { rolloutSite, type RolloutOptions } from "./rollout.ts";
 import {
@@ -88,7 +89,8 @@ export async function applyCommit(options: ApplyCommitOptions): Promise<ApplyRes
   }
 }
 
-async function applyUnderLease(options: ApplyCommitOptions): Promise<ApplyResult> {
+async function applyUnderLease(given: ApplyCommitOptions): Promise<ApplyResult> {
+  const options = { ...given, store: await storeOfSite(given) };
   const { git, folder, commit, store } = options;
   const record = readRolloutRecord(await store.read(), folder);
   const isOlder = options.isAncestor ?? ((older, newer) => isAncestor(git, older, newer));
@@ -122,6 +124,13 @@ async function applyUnderLease(options: ApplyCommitOptions): Promise<ApplyResult
   // What may succeed when it is tried again is not remembered: the next try then is the same as this one.
   if (!report.isWorthRetrying) await writeRolloutRecord(store, folder, { evaluated });
   return { outcome: "rolled-out", report, evidence, record: readRolloutRecord(await store.read(), folder) };
+}
+
+/** What another site's rollouts left behind says nothing of this one's branch. @throws CollectiveError STATE_OTHER_SITE. */
+async function storeOfSite({ git, commit, folder, store }: ApplyCommitOptions): Promise<StateStore> {
+  // A commit whose utility.yaml cannot be read is refused later, if it is to be rolled out at all.
+  const site = await readSiteAt({ git, commit, folder }).catch(() => undefined);
+  return ownState(store, site?.inventory.site);
 }
 
 /** A commit that is looked at again is judged by what it was judged by before: not by itself. */

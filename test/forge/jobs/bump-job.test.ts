@@ -439,7 +439,9 @@ t.test("the bundled action, as a process", async (t) => {
     format: "esm",
     target: "node24",
     logLevel: "silent",
-    banner: { js: "import{createRequire as r}from'node:module';const require=r(import.meta.url);" },
+    banner: {
+      js: "import{createRequire as __createRequire}from'node:module';const require=__createRequire(import.meta.url);",
+    },
   });
   const workspace = path.join(folder, "workspace");
   git(folder, "clone", "--quiet", "--depth=1", `file://${w.bare}`, workspace);

@@ -33,6 +33,7 @@ export function createDeath(at: number): Death {
   return {
     passed: () => passed,
     store: (store) => ({
+      directory: store.directory,
       read: () => (isDead ? Promise.reject(new Died("killed")) : store.read()),
       update: async (change) => {
         moment();

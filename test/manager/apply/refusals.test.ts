@@ -251,6 +251,137 @@ test("a stopped machine whose data is on a host that does not answer waits for i
   });
 });
 
+const lose = (manager: Manager, component: string): string => {
+  for (const [name, { disks }] of Object.entries(manager.hosts)) {
+    const index = disks.findIndex(({ id }) => id.component === component);
+    if (index === -1) continue;
+    disks.splice(index, 1);
+    return name;
+  }
+  throw new Error("no such disk");
+};
+
+const diskOf = (manager: Manager): { host: string; allocatedBytes: number }[] =>
+  Object.entries(manager.hosts).flatMap(([host, { disks }]) =>
+    disks.map(({ allocatedBytes }) => ({ host, allocatedBytes })),
+  );
+
+test("a data disk that its host has lost is never made anew by itself", async (t) => {
+  const manager = await memoryManager(t);
+  await manager.start();
+  await manager.stop();
+  const host = lose(manager, "w");
+  const message = new RegExp(`PLAN_DATA_DISK_MISSING: the data disk vdb of w is missing: host ${host}`);
+  for (const kind of ["start", "update"] as const)
+    await assertRefused(t, manager, {
+      name: "whole",
+      operate: () => manager[kind]({}, { component: "w" }),
+      code: "UTILITY_REFUSED",
+      message,
+    });
+  await assertRefused(t, manager, {
+    name: "all",
+    operate: () => manager.start(),
+    code: "UTILITY_REFUSED",
+    message,
+  });
+  t.same(diskOf(manager), []);
+});
+
+test("a data disk whose host is not listed any more is not looked for elsewhere", async (t) => {
+  const manager = await memoryManager(t);
+  await manager.start();
+  await manager.stop();
+  const [{ host } = { host: "" }] = diskOf(manager);
+  manager.inventory = {
+    ...manager.inventory,
+    hosts: manager.inventory.hosts.filter(({ name }) => name !== host),
+  };
+  await assertRefused(t, manager, {
+    name: "a host that was removed",
+    operate: () => manager.start(),
+    code: "UTILITY_REFUSED",
+    message: new RegExp(`PLAN_DATA_DISK_MISSING: .*host ${host}, which had it, is not in utility.yaml`),
+  });
+});
+
+test("a lost data disk is made anew when it is asked for, as class data", async (t) => {
+  const manager = await memoryManager(t);
+  await manager.start();
+  const newDataDisks = new Set(["w:vdb"]);
+  await assertRefused(t, manager, {
+    name: "one that is there",
+    operate: () => manager.update({}, { newDataDisks }),
+    code: "UTILITY_DATA_DISK_PRESENT",
+    message: /w:vdb is not missing/,
+  });
+  await manager.stop();
+  const host = lose(manager, "w");
+  const { plan } = await manager.start({}, { newDataDisks });
+  t.equal(plan.class, "data");
+  t.match(
+    plan.actions.find(({ kind }) => kind === "create-data-disk"),
+    { class: "data", component: "w", reasons: [{ text: /made anew, 16 MiB, empty/ }] },
+  );
+  t.same(diskOf(manager), [{ host, allocatedBytes: 0 }]);
+  t.equal((await manager.status())["w"]?.state, "ready");
+});
+
+test("what goes on running without its data disk is warned of, and refused at its next start", async (t) => {
+  const manager = await memoryManager(t);
+  await manager.start();
+  lose(manager, "w");
+  const { plan } = await manager.update();
+  t.match(plan.warnings, [{ component: "w", message: /its data disk vdb is missing on h[12]/ }]);
+  t.same(plan.actions, []);
+  await assertRefused(t, manager, {
+    name: "a new version",
+    operate: () => manager.update({ versions: { Web: 2 } }),
+    code: "UTILITY_REFUSED",
+    message: /PLAN_DATA_DISK_MISSING/,
+  });
+});
+
+test("a disk that goes between the plan and the start is not made anew by the host either", async (t) => {
+  const manager = await memoryManager(t);
+  await manager.start();
+  await manager.stop();
+  const onDecided = (): Promise<void> => {
+    lose(manager, "w");
+    return Promise.resolve();
+  };
+  await t.rejects(manager.start({}, { onDecided }), {
+    code: "UTILITY_INCOMPLETE",
+    message: /HOST_DISK_MISSING/,
+  });
+  t.same(diskOf(manager), []);
+});
+
+test("data disks that could not be made are made by the next start", async (t) => {
+  const manager = await memoryManager(t);
+  const failures = Object.values(manager.hosts).map((host) => host.failures);
+  for (const failing of failures) failing.set("disks w", new CollectiveError("HOST_DISK_FULL", "full"));
+  await t.rejects(manager.start(), { code: "UTILITY_INCOMPLETE", message: /HOST_DISK_FULL/ });
+  await t.rejects(manager.update(), { code: "UTILITY_INCOMPLETE", message: /HOST_DISK_FULL/ });
+  for (const failing of failures) failing.clear();
+  await manager.start();
+  t.equal((await manager.status())["w"]?.state, "ready");
+  t.equal(diskOf(manager).length, 1);
+});
+
+test("a machine whose first start failed is removed with what it has", async (t) => {
+  const manager = await memoryManager(t);
+  const failures = Object.values(manager.hosts).map((host) => host.failures);
+  for (const failing of failures) failing.set("start w", new CollectiveError("HOST_DISK_FULL", "full"));
+  await t.rejects(manager.start(), { code: "UTILITY_INCOMPLETE" });
+  await manager.update({ root: OFFICE.replace(/.*(Web w;|w\.).*\n/g, "") });
+  t.notOk("w" in (await manager.status()));
+  t.same(
+    Object.values(manager.hosts).flatMap(({ disks }) => disks.map(({ inAttic }) => inAttic)),
+    [true],
+  );
+});
+
 test("a lost host that is not needed is no obstacle", async (t) => {
   const manager = await memoryManager(t);
   manager.down.add("h2");

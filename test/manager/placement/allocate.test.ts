@@ -88,6 +88,46 @@ test("the tag of the external segment is never a network's", (t) => {
   t.end();
 });
 
+test("a tag whose subnet is the external one is passed over", (t) => {
+  const external = { tag: null, subnet: "10.0.100.0/23", gateway: "10.0.100.1" };
+  const addresses = [{ first: parseAddress("10.0.100.10")!, last: parseAddress("10.0.100.99")! }];
+  const { segments } = allocateOffice({ inventory: { ...INVENTORY, external, addresses } });
+  t.same(segments[""], { tag: 300, subnet: "10.1.44.0/24" });
+  t.end();
+});
+
+test("a tag whose subnet CVL gave another network is passed over, whichever comes first", (t) => {
+  const inner = { ...sampleInterface("z"), subnet: ["10.0.100.0"], netmask: ["255.255.255.0"] };
+  const machines = [sampleMachine("a"), sampleMachine("z.b", { interfaces: { ethernet0: inner } })];
+  const { segments } = allocateOffice({ description: sampleNetwork(machines) });
+  t.match(segments, { "": { subnet: "10.0.101.0/24" }, z: { subnet: "10.0.100.0/24" } });
+  t.end();
+});
+
+test("subnets that meet are refused, whoever set them", (t) => {
+  const refusal = {
+    code: "UTILITY_SUBNETS_MEET",
+    message: /198\.51\.100\.0\/24 of the external segment/,
+  };
+  for (const [subnet, netmask] of [
+    ["198.51.100.0", "255.255.255.0"],
+    ["198.51.100.128", "255.255.255.128"],
+  ] as const) {
+    const inside = { ...sampleInterface("", { isGateway: true }), subnet: [subnet], netmask: [netmask] };
+    const gateway = sampleMachine("f", {
+      interfaces: { ethernet0: inside, ethernet1: sampleInterface(EXTERNAL_SEGMENT) },
+    });
+    const description = sampleNetwork([gateway], { gateway: "f.ethernet0" });
+    t.throws(() => allocateOffice({ description }), refusal, subnet);
+  }
+  const kept = allocateOffice();
+  const external = { tag: 1000, subnet: "10.0.0.0/16", gateway: "10.0.0.1" };
+  t.throws(() => allocateOffice({ kept, inventory: { ...INVENTORY, external } }), {
+    code: "UTILITY_SUBNETS_MEET",
+  });
+  t.end();
+});
+
 test("what runs out is said before anything is changed", (t) => {
   t.throws(() => allocateOffice({ inventory: { ...INVENTORY, vlans: [] } }), {
     code: "UTILITY_VLANS_EXHAUSTED",

@@ -3,10 +3,10 @@ import { mkdir, open, readdir, symlink, writeFile } from "node:fs/promises";
 
 import path from "node:path";
 import t, { type Test } from "tap";
-import { indexDigest } from "../../src/disk/disk-index.ts";
-import { writeProgramDisk } from "../../src/disk/write-program-disk.ts";
-import { run } from "../../src/io.ts";
-import { CHUNK, noise } from "./fixtures.ts";
+import { indexDigest } from "../../../src/disk/disk-index.ts";
+import { writeProgramDisk } from "../../../src/disk/write-program-disk.ts";
+import { run } from "../../../src/io.ts";
+import { CHUNK, noise } from "../fixtures.ts";
 
 const DISK_BYTES = 40 * CHUNK;
 
@@ -57,8 +57,9 @@ t.test("the same disk in any format is the same index", async (t) => {
     ["vdi", []],
     ["vhdx", []],
     ["vpc", ["-o", "force_size=on"]],
+    ["vpc", ["-o", "subformat=fixed,force_size=on"]],
   ] as const) {
-    const image = path.join(folder, `disk.${format}`);
+    const image = path.join(folder, format === "vpc" ? "disk.vhd" : `disk.${format}`);
     await qemuImg("convert", "-f", "raw", "-O", format, ...options, raw, image);
     t.equal(await digestOf(folder, image), expected, [format, ...options].join(" "));
   }

@@ -1,11 +1,12 @@
 /** Reads a disk image of any supported format as the plain disk, without touching what is zero. */
 import { open, rm, stat, type FileHandle } from "node:fs/promises";
 import path from "node:path";
-import { CollectiveError } from "../errors.ts";
-import { run } from "../io.ts";
-import { CHUNK_BYTES, MAX_DISK_BYTES, plainBytesAt } from "./format.ts";
-import { missingImage, probeImageFormat, unsupported, type ImageFormat } from "./image-format.ts";
-import { temporaryFile } from "./temporary-file.ts";
+import { CollectiveError } from "../../errors.ts";
+import { run } from "../../io.ts";
+import { CHUNK_BYTES, MAX_DISK_BYTES, plainBytesAt } from "../format.ts";
+import { temporaryFile } from "../temporary-file.ts";
+import { missingImage, unsupported } from "./image-file.ts";
+import { probeImageFormat, type ImageFormat } from "./image-format.ts";
 
 /** Data of the disk and where in the file it lies; what no extent covers is zero. */
 interface Extent {
@@ -29,8 +30,9 @@ export interface DiskImage {
 export async function openDiskImage(file: string, temporaryFolder: string): Promise<DiskImage> {
   // An absolute path: QEMU takes what stands before a colon for a protocol.
   const absolute = path.resolve(file);
-  const format = await probeImageFormat(absolute);
-  const sizeBytes = await virtualSize(absolute, format);
+  const probed = await probeImageFormat(absolute);
+  const source = { file: absolute, format: probed.format };
+  const sizeBytes = probed.sizeBytes ?? (await virtualSize(source));
   if (sizeBytes > MAX_DISK_BYTES) {
     throw new CollectiveError(
       "DISK_TOO_LARGE",
@@ -38,11 +40,9 @@ export async function openDiskImage(file: string, temporaryFolder: string): Prom
       { data: { file, sizeBytes }, hint: "shrink the disk" },
     );
   }
-  const direct = format === "raw" || format === "qcow2" ? await mapExtents(absolute, format) : undefined;
-  if (direct !== undefined) {
-    return await imageOf({ file: absolute, sizeBytes, extents: direct, mayBeCut: format !== "raw" });
-  }
-  return await convertedImage({ file: absolute, format, sizeBytes, temporaryFolder });
+  const extents = await mapExtents(source);
+  if (extents !== undefined) return await imageOf({ file: absolute, sizeBytes, extents });
+  return await convertedImage({ source, sizeBytes, temporaryFolder });
 }
 
 /**
@@ -52,17 +52,33 @@ export async function openDiskImage(file: string, temporaryFolder: string): Prom
 export async function openRawImage(file: string): Promise<DiskImage> {
   const absolute = path.resolve(file);
   const sizeBytes = await fileSize(absolute);
-  const extents = (await mapExtents(absolute, "raw")) ?? [];
-  return await imageOf({ file: absolute, sizeBytes, extents, mayBeCut: false });
+  const extents = (await mapExtents({ file: absolute, format: "raw" })) ?? [];
+  return await imageOf({ file: absolute, sizeBytes, extents });
 }
 
-async function virtualSize(file: string, format: ImageFormat): Promise<number> {
-  const info = await qemuImg(file, ["info", "--output=json", "-f", format, "--", file]);
+interface Source {
+  readonly file: string;
+  readonly format: ImageFormat;
+}
+
+async function virtualSize(source: Source): Promise<number> {
+  const info = await qemuImg(source.file, ["info", "--output=json", ...argumentsFor(source)]);
   const size = (JSON.parse(info) as { "virtual-size"?: unknown })["virtual-size"];
-  if (typeof size !== "number" || !Number.isSafeInteger(size)) throw unsupported(file, "its size is unknown");
-  if (format !== "raw") return size;
-  // QEMU counts raw images in sectors; the disk is what the file holds.
-  return await fileSize(file);
+  if (typeof size !== "number" || !Number.isSafeInteger(size)) {
+    throw unsupported(source.file, "its size is unknown");
+  }
+  return size;
+}
+
+/** How QEMU is told of an image. A VHD has two sizes; the smaller, of an old disk geometry, would cut what other programs wrote. */
+function argumentsFor({ file, format }: Source): string[] {
+  if (format !== "vpc") return ["-f", format, "--", file];
+  const options = {
+    driver: "vpc",
+    force_size_calc: "current_size",
+    file: { driver: "file", filename: file },
+  };
+  return ["--", `json:${JSON.stringify(options)}`];
 }
 
 async function fileSize(file: string): Promise<number> {
@@ -98,10 +114,10 @@ interface MapEntry {
 }
 
 /** Undefined when some data does not lie plainly in the file (a compressed cluster). */
-async function mapExtents(file: string, format: ImageFormat): Promise<Extent[] | undefined> {
-  const entries = JSON.parse(
-    await qemuImg(file, ["map", "--output=json", "-f", format, "--", file]),
-  ) as MapEntry[];
+async function mapExtents(source: Source): Promise<Extent[] | undefined> {
+  const { file, format } = source;
+  const map = await qemuImg(file, ["map", "--output=json", ...argumentsFor(source)]);
+  const entries = JSON.parse(map) as MapEntry[];
   const extents: Extent[] = [];
   for (const { start, length, zero, data, offset } of entries) {
     if (zero || !data || length === 0) continue;
@@ -124,18 +140,17 @@ function continues(last: Extent, start: number, offset: number, format: ImageFor
 }
 
 async function convertedImage(options: {
-  readonly file: string;
-  readonly format: ImageFormat;
+  readonly source: Source;
   readonly sizeBytes: number;
   readonly temporaryFolder: string;
 }): Promise<DiskImage> {
-  const { file, format, sizeBytes, temporaryFolder } = options;
+  const { source, sizeBytes, temporaryFolder } = options;
   const raw = await temporaryFile(path.resolve(temporaryFolder));
   const remove = (): Promise<void> => rm(raw, { force: true });
   try {
-    await qemuImg(file, ["convert", "-f", format, "-O", "raw", "--", file, raw]);
-    const extents = (await mapExtents(raw, "raw")) ?? [];
-    const image = await imageOf({ file: raw, sizeBytes, extents, mayBeCut: false });
+    await qemuImg(source.file, ["convert", "-O", "raw", ...argumentsFor(source), raw]);
+    const extents = (await mapExtents({ file: raw, format: "raw" })) ?? [];
+    const image = await imageOf({ file: raw, sizeBytes, extents });
     return {
       ...image,
       close: async () => {
@@ -156,8 +171,6 @@ interface MappedFile {
   readonly file: string;
   readonly sizeBytes: number;
   readonly extents: readonly Extent[];
-  /** What lies past the end of the file is zero, as in a qcow2 whose last cluster is not written out. */
-  readonly mayBeCut: boolean;
 }
 
 async function imageOf(mapped: MappedFile): Promise<DiskImage> {
@@ -259,15 +272,11 @@ async function nextBlock(
   return { start: block.start, positions: block.positions, bytes: buffer };
 }
 
-function readerOf(handle: FileHandle, { file, mayBeCut }: MappedFile): ReadInto {
+function readerOf(handle: FileHandle, { file }: MappedFile): ReadInto {
   return async (into, fileOffset) => {
     for (let done = 0; done < into.length;) {
       const { bytesRead } = await handle.read(into, done, into.length - done, fileOffset + done);
-      if (bytesRead === 0 && !mayBeCut) throw unsupported(file, "it became shorter while it was read");
-      if (bytesRead === 0) {
-        into.fill(0, done);
-        return;
-      }
+      if (bytesRead === 0) throw unsupported(file, "it became shorter while it was read");
       done += bytesRead;
     }
   };

@@ -1,0 +1,104 @@
+/** `cui remove`: a network that is stopped leaves state, tags and addresses; its data goes to the attics of its hosts. */
+import { CollectiveError } from "../../errors.ts";
+import { machineName } from "../../network/paths.ts";
+import { planRemove } from "../../plan/diff-networks.ts";
+import { requireHost } from "../observe/observe-hosts.ts";
+import { observeNetwork, type ObservedNetwork } from "../observe/observe-network.ts";
+import {
+  describeRunning,
+  leaseFile,
+  networkPrefix,
+  readNetwork,
+  type NetworkState,
+} from "../records/state.ts";
+import { applyActions, requireAllDone } from "./apply.ts";
+import {
+  beginOperation,
+  underLease,
+  type HeldNetwork,
+  type NetworkOperationOptions,
+} from "./network-operation.ts";
+
+export interface RemovedNetwork {
+  readonly networkId: string;
+  /** Machines that were removed. */
+  readonly machines: readonly string[];
+  /** Data disks that went to the attic: `vdb of w on h1`. */
+  readonly dataDisks: readonly string[];
+}
+
+/** What would go and where its data would stay, for the question that is asked first. @throws CollectiveError UTILITY_NETWORK_UNKNOWN */
+export async function describeRemoval({
+  store,
+  networkId,
+  file,
+}: Pick<NetworkOperationOptions, "store" | "networkId" | "file">): Promise<RemovedNetwork> {
+  const state = requireKnown(file, readNetwork(await store.read(), networkId));
+  const machines = [...state.machines.values()];
+  return {
+    networkId,
+    machines: machines.map(({ component }) => machineName(component)),
+    dataDisks: machines.flatMap(({ component, host, current, next }) =>
+      ((current ?? next)?.description.dataDisks ?? []).map(
+        ({ device }) => `${device} of ${machineName(component)} on ${host}`,
+      ),
+    ),
+  };
+}
+
+/**
+ * The token of its lease is kept: hosts remember it for good.
+ * @throws CollectiveError UTILITY_NETWORK_UNKNOWN, UTILITY_NETWORK_RUNNING, UTILITY_HOST_UNREACHABLE before anything is changed;
+ *   UTILITY_INCOMPLETE when some of it failed: a second run goes on from there.
+ */
+export async function removeNetwork(options: NetworkOperationOptions): Promise<RemovedNetwork> {
+  const removed = await describeRemoval(options);
+  await underLease(options, `remove ${options.file}`, (held) => removeWith(options, held));
+  return removed;
+}
+
+async function removeWith(options: NetworkOperationOptions, held: HeldNetwork): Promise<void> {
+  const { store, networkId, file } = options;
+  const { lease, observedHosts } = held;
+  const state = requireKnown(file, readNetwork(await store.read(), networkId));
+  const observed = observeNetwork(networkId, state, observedHosts);
+  requireStopped(file, observed);
+  for (const { component, host } of state.machines.values())
+    requireHost(observedHosts, host, `${machineName(component)} has been there, and its data may be`);
+  const machines = [...state.machines.values()].flatMap(
+    ({ current, next }) => (current ?? next)?.description ?? [],
+  );
+  const { actions } = planRemove(describeRunning(state.record, machines));
+  const what = { name: "remove", count: actions.length, state, observed };
+  const operation = await beginOperation(options, held, what);
+  const outcomes = await applyActions(operation, actions);
+  await Promise.all(operation.writes);
+  requireAllDone(outcomes);
+  await lease.commit((snapshot) => {
+    const files = [...snapshot.files.keys()].filter((name) => name.startsWith(networkPrefix(networkId)));
+    const gone = files.filter((name) => name !== leaseFile(networkId));
+    return { message: `${networkId}: removed`, files: new Map(gone.map((name) => [name, null])) };
+  });
+}
+
+function requireStopped(file: string, { machines, orphans }: ObservedNetwork): void {
+  const running = [
+    ...[...machines.values()].filter(({ state }) => state !== "absent"),
+    ...orphans.map((orphan) => ({ ...orphan, state: "running" })),
+  ];
+  if (running.length === 0) return;
+  const list = running
+    .slice(0, 10)
+    .map(({ component, host, state }) => `${machineName(component)} (${state} on ${host})`);
+  throw new CollectiveError("UTILITY_NETWORK_RUNNING", `${file} runs: ${list.join(", ")}`, {
+    data: { running: list },
+    hint: `\`cui stop ${file}\` first, or \`cui remove ${file} --stop\``,
+  });
+}
+
+function requireKnown(file: string, state: NetworkState | undefined): NetworkState {
+  if (state !== undefined) return state;
+  throw new CollectiveError("UTILITY_NETWORK_UNKNOWN", `${file} was never started here`, {
+    hint: "cui status lists what was; CUI_STATE names the state repository",
+  });
+}

@@ -1,0 +1,55 @@
+/** A state repository belongs to one site and says so: two sites that share one would take each other's networks for theirs. */
+import { z } from "zod";
+import { CollectiveError } from "../../errors.ts";
+import type { StateChange, StateSnapshot, StateStore } from "./state-store.ts";
+import { parseRecord, STATE_FORMAT, toFile } from "./state.ts";
+
+const SITE_FILE = "site.json";
+
+const siteSchema = z.object({ format: z.literal(STATE_FORMAT), site: z.string() }).readonly();
+
+/**
+ * The state as its site sees it: what is read must be its own, and the first change but a lease says whose it is. A site without an id (of
+ * an earlier release, in a commit) is not told apart.
+ * @throws CollectiveError STATE_OTHER_SITE from each call.
+ */
+export function ownState(store: StateStore, site: string | undefined): StateStore {
+  if (site === undefined) return store;
+  const requireOwn = (snapshot: StateSnapshot): StateSnapshot => {
+    const owner = ownerOf(snapshot);
+    if (owner === undefined || owner === site) return snapshot;
+    throw otherSite({ owner, site, directory: store.directory });
+  };
+  const claimed = (snapshot: StateSnapshot, change: StateChange | undefined): StateChange | undefined => {
+    if (change === undefined || !isLasting(change) || ownerOf(snapshot) !== undefined) return change;
+    const claim = toFile({ format: STATE_FORMAT, site });
+    return { ...change, files: new Map([[SITE_FILE, claim], ...change.files]) };
+  };
+  return {
+    directory: store.directory,
+    read: async () => requireOwn(await store.read()),
+    update: (change) => store.update((snapshot) => claimed(snapshot, change(requireOwn(snapshot)))),
+  };
+}
+
+/** A lease alone goes when what it was for is refused. */
+function isLasting({ files }: StateChange): boolean {
+  return [...files.keys()].some((file) => !file.endsWith("/lease.json"));
+}
+
+function ownerOf(snapshot: StateSnapshot): string | undefined {
+  const text = snapshot.files.get(SITE_FILE);
+  return text === undefined ? undefined : parseRecord({ schema: siteSchema, text, file: SITE_FILE }).site;
+}
+
+function otherSite(parts: { owner: string; site: string; directory: string }): CollectiveError {
+  const { owner, site, directory } = parts;
+  return new CollectiveError(
+    "STATE_OTHER_SITE",
+    `the state in ${directory} belongs to the site ${owner}, and utility.yaml here says site: ${site}`,
+    {
+      data: { owner, site, directory },
+      hint: "give each site a state of its own: set CUI_STATE to another folder; nothing was changed",
+    },
+  );
+}
