@@ -119,8 +119,7 @@ export class Lexer {
   /** Makes `token` the next one; false, and the token the file's end, when there is none. */
   read(token: CvlToken): boolean {
     const { text } = this;
-    this.count += 1;
-    if (this.count > MAX_TOKENS) this.refuseCount();
+    this.countOne();
     while (this.at < this.limit) {
       const code = text.charCodeAt(this.at);
       if (code === SPACE || code === NEWLINE || code === TAB || code === RETURN) {
@@ -145,6 +144,11 @@ export class Lexer {
     const message = `a file may have at most ${MAX_FILE_CHARACTERS} characters, this one has ${length}`;
     this.report("CVL_LIMIT", message, 0, "split it into several appliances that import each other", 0);
     this.limit = 0;
+  }
+
+  private countOne(): void {
+    this.count += 1;
+    if (this.count > MAX_TOKENS && this.limit > 0) this.refuseCount();
   }
 
   private refuseCount(): void {
@@ -313,8 +317,8 @@ export class Lexer {
     }
     if (text.charCodeAt(end - 1) === RETURN) end -= 1;
     this.comments.push({ start, end });
-    this.count += 1;
     this.at = end;
+    this.countOne();
   }
 
   /** A run of characters that begin no token is one mistake. */
