@@ -2,7 +2,7 @@
 import t from "tap";
 import { format } from "../../src/cvl/format/format.ts";
 import { link } from "../../src/cvl/link/link.ts";
-import { parse } from "../../src/cvl/parse/parser.ts";
+import { parse, parseWithRecovery } from "../../src/cvl/parse/parser.ts";
 import { checkProgram } from "../../src/cvl/evaluate/check-program.ts";
 import type { ImportResolver, SourceFile } from "../../src/cvl/source.ts";
 import type { Diagnostic } from "../../src/diagnostics.ts";
@@ -415,6 +415,20 @@ t.test("every construct said again and again has an answer soon", async (t) => {
     const { user, system } = process.threadCpuUsage(before);
     t.ok((user + system) / 1e3 < SLOW_MS, `${name} ends soon`);
   }
+});
+
+t.test("a mistake does not cost a look at all that follows", (t) => {
+  const sound = repeat(20_000, (at) => `O${at} extends VMAppliance { vm = "x"; }`);
+  const mistakes = repeat(900, (at) => `} X${at} extends VMAppliance { }`);
+  parseWithRecovery(sound, "x");
+  const cpuOf = (text: string): number => {
+    const before = process.threadCpuUsage();
+    t.ok(parseWithRecovery(text, "x").file.objects.length > 0);
+    return process.threadCpuUsage(before).user;
+  };
+  const [soundCpu, mistakenCpu] = [cpuOf(sound), cpuOf(`${mistakes}\n${sound}`)];
+  t.ok(mistakenCpu < 10 * soundCpu, `${mistakenCpu / 1e6} s, and ${soundCpu / 1e6} s without mistakes`);
+  t.end();
 });
 
 t.test("formatting a large file takes time in proportion", (t) => {

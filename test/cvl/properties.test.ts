@@ -8,7 +8,7 @@ import { format } from "../../src/cvl/format/format.ts";
 import { link } from "../../src/cvl/link/link.ts";
 import { decodeMap, encodeMap } from "../../src/cvl/map-text.ts";
 import { nearestName } from "../../src/cvl/nearest.ts";
-import { parse, parseThoroughly } from "../../src/cvl/parse/parser.ts";
+import { parse, parseWithRecovery } from "../../src/cvl/parse/parser.ts";
 import { renderDiagnostic } from "../../src/diagnostics.ts";
 import { decodeText } from "../../src/cvl/parse/decode-text.ts";
 import { comments, withoutPlaces } from "./fuzz/check-text.ts";
@@ -133,7 +133,7 @@ t.test(
   "the fast path and the error-recovering parser make the same tree, and find the same texts wrong",
   (t) => {
     const sameTree = (source: string): void => {
-      assert.deepEqual(parse(source, "x"), parseThoroughly(source, "x"), source);
+      assert.deepEqual(parse(source, "x"), parseWithRecovery(source, "x"), source);
     };
     fc.assert(fc.property(program, sameTree), { numRuns: 300 });
     const pieces = [
@@ -159,7 +159,7 @@ t.test(
       fc.property(program, fc.nat(), fc.nat(2), fc.constantFrom(...pieces), (source, at, length, piece) => {
         const from = source.length === 0 ? 0 : at % source.length;
         const spoiled = `${source.slice(0, from)}${piece}${source.slice(from + length)}`;
-        if (parseThoroughly(spoiled, "x").diagnostics.length > 0) wrong += 1;
+        if (parseWithRecovery(spoiled, "x").diagnostics.length > 0) wrong += 1;
         sameTree(spoiled);
       }),
       { numRuns: 600 },

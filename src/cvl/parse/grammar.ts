@@ -4,6 +4,7 @@
  * mistakes never comes here: see fast-parser.ts.
  */
 import {
+  EOF,
   EmbeddedActionsParser,
   type IRecognitionException,
   type IToken,
@@ -52,7 +53,9 @@ type Writable<T> = { -readonly [K in keyof T]: T[K] };
  * One lookahead token decides everywhere, except whether a map's comma is its last. Alternatives and repetitions are made
  * once, in the constructor: what they work on is in fields where it cannot nest, so that parsing allocates the tree alone.
  */
-export class ThoroughParser extends EmbeddedActionsParser {
+export class RecoveringParser extends EmbeddedActionsParser {
+  /** Chevrotain's own, which its types do not show: what may follow each of the open rules. */
+  declare protected readonly flattenFollowSet: () => readonly TokenType[];
   private body: FileBody = { imports: [], assignments: [], objects: [] };
   private saved: IRecognitionException[] = [];
   private readonly file: ParserMethod<[], void>;
@@ -306,6 +309,19 @@ export class ThoroughParser extends EmbeddedActionsParser {
     this.saved.push(error);
     if (this.saved.length > MAX_SYNTAX_ERRORS) throw GIVE_UP;
     return error;
+  }
+
+  /**
+   * Chevrotain looks through the tokens that follow for one that an open rule can go on with. Where that is the end of the file alone
+   * there is nothing to look for: a mistake would cost a look at the whole file.
+   */
+  protected findReSyncTokenType(): TokenType {
+    const types = this.flattenFollowSet();
+    for (let k = 1; types.some((type) => type !== EOF); k += 1) {
+      const { tokenType } = this.LA(k);
+      if (types.includes(tokenType)) return tokenType;
+    }
+    return EOF;
   }
 
   /** A missing name or string is not made up. */

@@ -1,6 +1,6 @@
 /** Text to the syntax tree. */
 import type { Diagnostic } from "../../diagnostics.ts";
-import { ThoroughParser } from "./grammar.ts";
+import { RecoveringParser } from "./grammar.ts";
 import { Lexer, tokenize } from "./lexer.ts";
 import { parseFast } from "./fast-parser.ts";
 import { createReporter } from "../report.ts";
@@ -17,13 +17,13 @@ export interface ParseResult {
 
 /** The tree of `text` and every syntax error in it; never throws. */
 export function parse(text: string, displayName: string): ParseResult {
-  return parseSound(text, displayName) ?? parseThoroughly(text, displayName);
+  return parseOnFastPath(text, displayName) ?? parseWithRecovery(text, displayName);
 }
 
 /** Built at the first use and used for every file: its tables take longer to make than a small file to parse. */
-let thoroughParser: ThoroughParser | undefined;
+let recoveringParser: RecoveringParser | undefined;
 
-function parseSound(text: string, displayName: string): ParseResult | undefined {
+function parseOnFastPath(text: string, displayName: string): ParseResult | undefined {
   const reporter = createReporter();
   const lexer = new Lexer(text, displayName, reporter);
   const body = parseFast(lexer);
@@ -36,11 +36,11 @@ function parseSound(text: string, displayName: string): ParseResult | undefined 
 }
 
 /** With every mistake; of text without mistakes the same tree as `parse`. */
-export function parseThoroughly(text: string, displayName: string): ParseResult {
+export function parseWithRecovery(text: string, displayName: string): ParseResult {
   const reporter = createReporter();
   const { tokens, comments } = tokenize(text, displayName, reporter);
-  thoroughParser ??= new ThoroughParser();
-  const { body, errors } = thoroughParser.run(tokens);
+  recoveringParser ??= new RecoveringParser();
+  const { body, errors } = recoveringParser.run(tokens);
   const damage = reportSyntaxErrors(errors, tokens, { displayName, text }, reporter);
   const objects = body.objects.map((object) => withoutDamage(object, damage, text.length));
   const diagnostics = [...reporter.diagnostics].sort(

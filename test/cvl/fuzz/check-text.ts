@@ -7,7 +7,7 @@ import { writeTreeJson } from "../../../src/cvl/evaluate/tree-json.ts";
 import { format } from "../../../src/cvl/format/format.ts";
 import { link } from "../../../src/cvl/link/link.ts";
 import type { LinkedProgram } from "../../../src/cvl/link/program.ts";
-import { parse, parseThoroughly } from "../../../src/cvl/parse/parser.ts";
+import { parse, parseWithRecovery } from "../../../src/cvl/parse/parser.ts";
 import type { SyntaxFile } from "../../../src/cvl/parse/syntax.ts";
 import { hasErrors, renderDiagnostic, type Diagnostic } from "../../../src/diagnostics.ts";
 import { checkNetwork } from "../../../src/network/decide-network.ts";
@@ -24,7 +24,7 @@ const REPOSITORIES: Repositories = {
 export async function checkText(text: string, { isLarge = false } = {}): Promise<string> {
   const parsed = parse(text, "root.cvl");
   checkDiagnostics(parsed.diagnostics, text);
-  if (!isLarge) assert.deepEqual(parsed, parseThoroughly(text, "root.cvl"));
+  if (!isLarge) assert.deepEqual(parsed, parseWithRecovery(text, "root.cvl"));
   const { program, diagnostics } = await link(rootFile(text), resolverOf(REPOSITORIES));
   checkDiagnostics(diagnostics, text);
   assert.equal(program === undefined, hasErrors(diagnostics));
