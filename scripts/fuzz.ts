@@ -1,4 +1,4 @@
-/** `npm run fuzz [-- <seconds>]`: the fuzzers, each for that long (ten minutes); CUI_SEED repeats a run. */
+/** `npm run fuzz [-- <seconds>]`: the fuzzer, for that long (ten minutes); CUI_SEED begins with the same texts. */
 const seconds = Number(process.argv[2] ?? 600);
 if (!Number.isSafeInteger(seconds) || seconds < 1) {
   console.error("usage: npm run fuzz [-- <seconds>]");

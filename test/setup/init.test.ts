@@ -11,7 +11,10 @@ import { git } from "../git/git-fixture.ts";
 import { valuesOf } from "../cvl/programs.ts";
 import { parse } from "yaml";
 
-async function cui(cwd: string, ...args: readonly string[]): Promise<{ status: number; printed: string; warned: string }> {
+async function cui(
+  cwd: string,
+  ...args: readonly string[]
+): Promise<{ status: number; printed: string; warned: string }> {
   const printed: string[] = [];
   const warned: string[] = [];
   const status = await runCli(args, {
@@ -65,7 +68,11 @@ for (const { name, kind } of TEMPLATES) {
       const { description, diagnostics } = parseVmDescription(text, "acme-thing.vm.yaml");
       t.strictSame(diagnostics, []);
       t.match(description?.cmdline, /\bno_timer_check\b/, "a timer that is late is no broken one");
-      t.match(description, { kernel: "vmlinuz", disks: [{ device: "vda", source: "root.img" }], ready: "guest" });
+      t.match(description, {
+        kernel: "vmlinuz",
+        disks: [{ device: "vda", source: "root.img" }],
+        ready: "guest",
+      });
       writeFileSync(path.join(folder, "root.img"), "");
       t.equal(git(folder, "status", "--short", "--", "root.img"), "", "the fat disk stays out of git");
       t.equal(git(folder, "check-attr", "filter", "vmlinuz"), "vmlinuz: filter: lfs");
@@ -76,13 +83,22 @@ for (const { name, kind } of TEMPLATES) {
 t.test("the appliances of the templates make a network, which can be derived from", async (t) => {
   const cwd = t.testdir({});
   const repositories: Record<string, string> = {};
-  const made = ["firewall Firewall", "dns Dns", "web Web", "network Office", "derived AcmeOffice --base ../Office"];
+  const made = [
+    "firewall Firewall",
+    "dns Dns",
+    "web Web",
+    "network Office",
+    "derived AcmeOffice --base ../Office",
+  ];
   for (const words of made) {
     const [template = "", name = "", ...more] = words.split(" ");
     t.equal((await cui(cwd, "init", template, name, ...more)).status, 0);
     repositories[`../${name}@1:${name}.cvl`] = readFileSync(path.join(cwd, name, `${name}.cvl`), "utf8");
   }
-  t.equal((await cui(cwd, "init", "site", "site", "--name", "AcmeSite", "--base", "../AcmeOffice")).status, 0);
+  t.equal(
+    (await cui(cwd, "init", "site", "site", "--name", "AcmeSite", "--base", "../AcmeOffice")).status,
+    0,
+  );
   const site = readFileSync(path.join(cwd, "site/AcmeSite.cvl"), "utf8");
   const value = await valuesOf(site, repositories);
   t.strictSame(value("dns.domain"), ["example.org"]);
@@ -90,7 +106,9 @@ t.test("the appliances of the templates make a network, which can be derived fro
   t.strictSame(value("dns.dnshosts")?.[0], { unknown: ["firewall.ethernet1.ip"] });
   t.strictSame(value("web.requires"), ["DNS"]);
   t.strictSame(value("vanIF"), ["firewall.ethernet1"]);
-  const inventory = inventorySchema.safeParse(parse(readFileSync(path.join(cwd, "site/utility.yaml"), "utf8")));
+  const inventory = inventorySchema.safeParse(
+    parse(readFileSync(path.join(cwd, "site/utility.yaml"), "utf8")),
+  );
   t.match(inventory, { success: true });
 });
 
@@ -104,7 +122,11 @@ t.test("a template can be named and go into an empty folder", async (t) => {
 t.test("what cannot be made is refused before anything is written", async (t) => {
   const cwd = t.testdir({ used: { file: "mine" }, file: "mine" });
   const refusals: [args: string[], status: number, message: RegExp][] = [
-    [["nothing", "x"], 2, /there is no template "nothing"[^]*appliance, debian, firewall, dns, web, network, derived, site/],
+    [
+      ["nothing", "x"],
+      2,
+      /there is no template "nothing"[^]*appliance, debian, firewall, dns, web, network, derived, site/,
+    ],
     [["../guest", "x"], 2, /there is no template/],
     [["web"], 2, /missing required argument/],
     [["web", "used"], 1, /INIT_FOLDER_NOT_EMPTY: .*used is not an empty folder/],
@@ -133,7 +155,10 @@ t.test("a base is named by its URL", async (t) => {
   const cwd = t.testdir({});
   await cui(cwd, "init", "derived", "Acme", "--base", "https://appliances.example.org/Group_ware.git/");
   const text = readFileSync(path.join(cwd, "Acme/Acme.cvl"), "utf8");
-  t.match(text, /url => "https:\/\/appliances\.example\.org\/Group_ware\.git\/",\n +cvl => "Group_ware\.cvl"\n} Group_ware;/);
+  t.match(
+    text,
+    /url => "https:\/\/appliances\.example\.org\/Group_ware\.git\/",\n +cvl => "Group_ware\.cvl"\n} Group_ware;/,
+  );
 });
 
 t.test("the bundled command finds its templates and hooks beside it, and says when they are gone", (t) => {
@@ -142,7 +167,10 @@ t.test("the bundled command finds its templates and hooks beside it, and says wh
   mkdirSync(installed);
   cpSync("dist", path.join(installed, "dist"), { recursive: true });
   const init = (dir: string): ReturnType<typeof spawnSync> =>
-    spawnSync(process.execPath, [path.join(installed, "dist/cui.js"), "init", "web", dir], { cwd, encoding: "utf8" });
+    spawnSync(process.execPath, [path.join(installed, "dist/cui.js"), "init", "web", dir], {
+      cwd,
+      encoding: "utf8",
+    });
   t.match(init("Web"), { status: 1, stderr: /HOOKS_MISSING/ });
   cpSync("hooks", path.join(installed, "hooks"), { recursive: true });
   t.match(init("Web"), { status: 1, stderr: /INIT_TEMPLATES_MISSING/ });
