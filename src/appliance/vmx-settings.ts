@@ -30,7 +30,7 @@ export function parseVmxSettings(text: string, report: Report): Settings {
   return settings;
 }
 
-/** What stands behind the sign; undefined when it is neither quoted nor plain. */
+/** What follows the sign; undefined when it is neither quoted nor plain. */
 function valueOf(text: string): string | undefined {
   const end = text.startsWith('"') ? text.indexOf('"', 1) : -1;
   if (end === -1) {

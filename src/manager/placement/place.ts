@@ -108,7 +108,7 @@ function noRoom(machine: Placeable, hosts: readonly Mutable[]): CollectiveError 
     "UTILITY_NO_CAPACITY",
     hosts.length === 0
       ? "utility.yaml has no host"
-      : `no host has room for ${name} (${machine.arch}, ${mebibytes(machine.memoryBytes)} MiB)${list}`,
+      : `no host has capacity for ${name} (${machine.arch}, ${mebibytes(machine.memoryBytes)} MiB)${list}`,
     {
       data: { component: machine.component, hosts: lacks },
       hint: hosts.some(({ candidate }) => candidate.problem !== undefined)

@@ -64,7 +64,7 @@ test("without room the error says what each host lacks", (t) => {
   t.throws(() => place([machine("w")], candidates), {
     code: "UTILITY_NO_CAPACITY",
     message:
-      "no host has room for w (x86_64, 128 MiB)\n  h1: 100 MiB memory free of 128 MiB needed\n  h2: its limit of machines is reached\n  h3: is aarch64, not x86_64\n  h4: HOST_BRIDGE_MISSING: no bridge",
+      "no host has capacity for w (x86_64, 128 MiB)\n  h1: 100 MiB memory free of 128 MiB needed\n  h2: its limit of machines is reached\n  h3: is aarch64, not x86_64\n  h4: HOST_BRIDGE_MISSING: no bridge",
   });
   t.throws(
     () =>
