@@ -1,6 +1,6 @@
 /**
  * Both parsers, the formatter and the evaluator under texts that change at random and are kept where they reach something new.
- * Half a minute; `npm run fuzz -- <seconds>` goes on for longer. The printed seed (CUI_SEED) begins alike, but how far a loop comes
+ * Ten seconds; `npm run fuzz -- <seconds>` goes on for longer. The printed seed (CUI_SEED) begins alike, but how far a loop comes
  * depends on the machine: a text that failed is kept as a file under `.tap/fuzz`, and the message names it.
  */
 import { mkdirSync, writeFileSync } from "node:fs";
@@ -11,7 +11,7 @@ import type { FuzzMessage, FuzzOptions } from "./fuzz/worker.ts";
 
 t.setTimeout(0);
 
-const seconds = Number(process.env["CUI_FUZZ_SECONDS"] ?? 12);
+const seconds = Number(process.env["CUI_FUZZ_SECONDS"] ?? 5);
 const isLong = process.env["CUI_FUZZ_SECONDS"] !== undefined;
 const seed = Number(process.env["CUI_SEED"] ?? Math.floor(Math.random() * 2 ** 31));
 /** Of the processor, for a text of `size` characters. What is asked for is 10 s on a quiet machine for 1 MiB. */
