@@ -5,6 +5,7 @@ if (!Number.isSafeInteger(seconds) || seconds < 1) {
   process.exit(2);
 }
 process.env["CUI_FUZZ_SECONDS"] = String(Math.ceil(seconds / 2));
+process.env["CUI_TEST_TIMEOUT_MINUTES"] = String(Math.ceil(seconds / 60) + 30);
 process.argv.splice(2, process.argv.length, "fuzz.test.ts");
 await import("./test.ts");
 

@@ -15,7 +15,7 @@ import { watchNpm } from "./watch-npm.ts";
 
 const JOBS = Math.min(2, os.availableParallelism());
 /** Of one file: more than ten times what the slowest needs on a quiet machine with two cores, about two minutes. */
-const TIMEOUT_MS = 30 * 60_000;
+const TIMEOUT_MS = Number(process.env["CUI_TEST_TIMEOUT_MINUTES"] ?? 30) * 60_000;
 /** What ends with its owner, labs above all, needs a moment. */
 const GRACE_MS = 60_000;
 
