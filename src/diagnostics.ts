@@ -112,7 +112,8 @@ export type DiagnosticCode =
   | "PLAN_NEEDS_OTHERS"
   // utility
   | "INVENTORY_SYNTAX"
-  | "INVENTORY_INVALID";
+  | "INVENTORY_INVALID"
+  | "INVENTORY_UNSUPPORTED";
 
 export type Severity = "error" | "warning";
 
