@@ -214,6 +214,37 @@ function countLineEnds(text: string, start: number, end: number): number {
   return count;
 }
 
+/** A diagnostic as a program reads it, its place as a person counts it. */
+export interface PlacedDiagnostic extends Partial<LineAndColumn> {
+  readonly code: DiagnosticCode;
+  readonly severity: Severity;
+  readonly message: string;
+  readonly file?: string;
+  readonly hint?: string;
+  readonly related?: readonly ({
+    readonly message: string;
+    readonly file: string;
+  } & Partial<LineAndColumn>)[];
+}
+
+export function placeDiagnostic(diagnostic: Diagnostic, textOf: TextOf): PlacedDiagnostic {
+  const { code, severity, message, span, hint, related } = diagnostic;
+  const placed = (where: Span) => {
+    const text = textOf(where.file);
+    return { file: where.file, ...(text === undefined ? {} : lineAndColumn(text, where.start)) };
+  };
+  return {
+    code,
+    severity,
+    message,
+    ...(span === undefined ? {} : placed(span)),
+    ...(hint === undefined ? {} : { hint }),
+    ...(related === undefined
+      ? {}
+      : { related: related.map((entry) => ({ message: entry.message, ...placed(entry.span) })) }),
+  };
+}
+
 /** A diagnostic as a person reads it: `file:line:column: error CODE: message`, the source line, a caret, the hint. */
 export function renderDiagnostic(diagnostic: Diagnostic, textOf: TextOf): string {
   const head = `${diagnostic.severity} ${diagnostic.code}: ${diagnostic.message}`;

@@ -15,7 +15,7 @@
  * ```
  */
 import { z } from "zod";
-import { makeDiagnostic, renderDiagnostic, type Diagnostic } from "../diagnostics.ts";
+import { makeDiagnostic, placeDiagnostic, renderDiagnostic, type Diagnostic } from "../diagnostics.ts";
 import { CollectiveError } from "../errors.ts";
 import { ACTION_CLASSES, type ActionClass } from "../plan/action-kinds.ts";
 import { parseYamlDocument } from "../appliance/yaml-document.ts";
@@ -173,7 +173,7 @@ export function checkedBumpRules(
   const rendered = diagnostics.map((diagnostic) => renderDiagnostic(diagnostic, () => content)).join("\n");
   const count = `${diagnostics.length} mistake${diagnostics.length === 1 ? "" : "s"}`;
   throw new CollectiveError("INVALID_INPUT", `${BUMP_FILE} has ${count}\n${rendered}`, {
-    data: { diagnostics },
+    diagnostics: diagnostics.map((diagnostic) => placeDiagnostic(diagnostic, () => content)),
     hint: `correct ${BUMP_FILE}; nothing was changed`,
   });
 }

@@ -75,6 +75,7 @@ export function printDiagnostics(
   textOf: TextOf,
   context: CliContext,
 ): void {
+  context.onDiagnostics?.(diagnostics, textOf);
   for (const diagnostic of diagnostics) context.warn(renderDiagnostic(diagnostic, textOf));
 }
 

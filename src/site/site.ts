@@ -2,7 +2,7 @@
 import { randomBytes } from "node:crypto";
 import { stat } from "node:fs/promises";
 import path from "node:path";
-import { renderDiagnostic } from "../diagnostics.ts";
+import { placeDiagnostic, renderDiagnostic } from "../diagnostics.ts";
 import { CollectiveError } from "../errors.ts";
 import { withFileLock } from "../file-lock.ts";
 import { writeFileAtomically } from "../io.ts";
@@ -107,6 +107,9 @@ export function checkedInventory(text: string): Inventory {
   throw new CollectiveError(
     "UTILITY_INVENTORY_INVALID",
     `${INVENTORY_FILE} has ${diagnostics.length} mistake${diagnostics.length === 1 ? "" : "s"}\n${rendered.join("\n")}`,
-    { data: { diagnostics }, hint: `correct ${INVENTORY_FILE}; nothing was changed` },
+    {
+      diagnostics: diagnostics.map((diagnostic) => placeDiagnostic(diagnostic, () => text)),
+      hint: `correct ${INVENTORY_FILE}; nothing was changed`,
+    },
   );
 }

@@ -4,7 +4,7 @@ import { existsSync } from "node:fs";
 import path from "node:path";
 import { checkAppliance } from "../../network/check-appliance.ts";
 import { INVENTORY_FILE } from "../../site/site.ts";
-import { type Diagnostic, lineAndColumn, type TextOf } from "../../diagnostics.ts";
+import { type Diagnostic, placeDiagnostic, type TextOf } from "../../diagnostics.ts";
 import { CollectiveError } from "../../errors.ts";
 import type { CliContext } from "../context.ts";
 import { gitOf } from "../git-of.ts";
@@ -35,7 +35,7 @@ async function checkFiles(files: readonly string[], isJson: boolean, context: Cl
     const { diagnostics, textOf } = await checkFile(file, context);
     const fresh = diagnostics.filter((diagnostic) => isFresh(diagnostic, seen));
     for (const diagnostic of fresh) all.push(diagnostic);
-    if (isJson) for (const diagnostic of fresh) json.push(toJson(diagnostic, textOf));
+    if (isJson) for (const diagnostic of fresh) json.push(placeDiagnostic(diagnostic, textOf));
     else printDiagnostics(fresh, textOf, context);
   }
   if (isJson) context.print(JSON.stringify(json, undefined, 2));
@@ -70,11 +70,4 @@ function isFresh({ code, span, message }: Diagnostic, seen: Set<string>): boolea
   if (seen.has(key)) return false;
   seen.add(key);
   return true;
-}
-
-function toJson(diagnostic: Diagnostic, textOf: TextOf): object {
-  const { code, severity, message, span, hint } = diagnostic;
-  const text = span === undefined ? undefined : textOf(span.file);
-  const place = span === undefined || text === undefined ? {} : lineAndColumn(text, span.start);
-  return { code, severity, message, ...(span === undefined ? {} : { file: span.file, ...place }), hint };
 }

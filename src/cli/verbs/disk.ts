@@ -2,7 +2,6 @@
 import { readdir, stat } from "node:fs/promises";
 import path from "node:path";
 import type { Command } from "commander";
-import { renderDiagnostic } from "../../diagnostics.ts";
 import { indexDigest, type DiskIndex } from "../../disk/disk-index.ts";
 import { exportDisk } from "../../disk/export-disk.ts";
 import { decodeIndex } from "../../disk/index-files.ts";
@@ -19,6 +18,7 @@ import {
 } from "../../appliance/each-disk-version.ts";
 import type { Git } from "../../git/git.ts";
 import type { CliContext } from "../context.ts";
+import { printDiagnostics } from "../cvl-program.ts";
 import { onlyCvlFile } from "../cvl-files.ts";
 import { gitOf } from "../git-of.ts";
 import { readRegularFile } from "../../regular-file.ts";
@@ -44,7 +44,7 @@ function configureAdd(command: Command, context: CliContext): void {
         cvl: cvl ?? (await onlyCvlFile(context.cwd)),
         ...(options.object === undefined ? {} : { object: options.object }),
       });
-      for (const diagnostic of diagnostics) context.warn(renderDiagnostic(diagnostic, textOf));
+      printDiagnostics(diagnostics, textOf, context);
       if (disks === undefined) {
         throw new CollectiveError("INVALID_INPUT", "the CVL file has errors; no disk was added");
       }
