@@ -13,6 +13,7 @@ export type ErrorCode =
   | "PROCESS_MISSING"
   | "PROCESS_TIMED_OUT"
   | "FILE_SYSTEM_FAILED"
+  | "FILE_EXISTS"
   | "FILE_NOT_REGULAR"
   | "FILE_TOO_LARGE"
   | "FILE_LOCK_HELD"

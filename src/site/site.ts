@@ -5,7 +5,7 @@ import path from "node:path";
 import { placeDiagnostic, renderDiagnostic } from "../diagnostics.ts";
 import { CollectiveError } from "../errors.ts";
 import { withFileLock } from "../file-lock.ts";
-import { writeFileAtomically } from "../io.ts";
+import { rewriteFile } from "../user-file.ts";
 import { addSiteId } from "./edit-inventory.ts";
 import { parseInventory } from "./read-inventory.ts";
 import type { Inventory } from "./inventory.ts";
@@ -65,7 +65,7 @@ export async function editSite(
     const edited = edit(before, known);
     const after = known.site === undefined ? addSiteId(edited, newSiteId()) : edited;
     const inventory = checkedInventory(after);
-    if (after !== before) await writeFileAtomically(file, after);
+    if (after !== before) await rewriteFile(file, after);
     return { folder, inventory };
   });
 }

@@ -22,6 +22,7 @@ import { printDiagnostics } from "../cvl-program.ts";
 import { onlyCvlFile } from "../cvl-files.ts";
 import { gitOf } from "../git-of.ts";
 import { readRegularFile } from "../../regular-file.ts";
+import { requireAbsent } from "../../user-file.ts";
 
 export function configure(command: Command, context: CliContext): void {
   command.addHelpText("after", "\nExample:\n  cui disk add && git add . && git commit -m 'New disk'\n");
@@ -237,11 +238,7 @@ function configureExport(command: Command, context: CliContext): void {
           throw new CollectiveError("USAGE", `expected --format raw or qcow2, got ${format}`);
         }
         const target = path.resolve(context.cwd, file);
-        if ((await stat(target).catch(() => undefined)) !== undefined) {
-          throw new CollectiveError("USAGE", `${file} is there already`, {
-            hint: "name another file, or delete it",
-          });
-        }
+        await requireAbsent(target);
         await eachDiskVersion(gitOf(context), versionOptions(context, repository, version), async (found) => {
           const index = await theDisk(found, name).readIndex();
           await exportDisk({ index, store: found.store, target, format });
