@@ -6,7 +6,9 @@ import { CollectiveError } from "../errors.ts";
 import { takeFileLock, type FileLock } from "../file-lock.ts";
 import { checkSocketPlace, removeSocket } from "../user-file.ts";
 import type { HostManagerOptions } from "./host-context.ts";
+import { requireSocketPath } from "./host-address.ts";
 import { createHostManager } from "./host-manager.ts";
+import { longestMachineSocket } from "./machine-paths.ts";
 import { makePassable } from "./passable-folder.ts";
 import { serveHost } from "./serve-host.ts";
 import { canConnect } from "./unix-socket.ts";
@@ -26,6 +28,8 @@ export interface HostDaemon {
  * @throws CollectiveError HOST_SOCKET_IN_USE when another host manager listens there, FILE_EXISTS when something else lies there.
  */
 export async function runHostDaemon(options: HostDaemonOptions): Promise<HostDaemon> {
+  requireSocketPath(options.socket);
+  requireSocketPath(longestMachineSocket(options.folders));
   await checkSocketPlace(options.socket); // before anything of its folder is changed
   await makePassable(path.dirname(options.socket));
   const lock = await takeSocketLock(options.socket);

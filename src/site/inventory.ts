@@ -14,6 +14,7 @@
  * ```
  */
 import { z } from "zod";
+import { MAX_SOCKET_PATH_BYTES } from "../host/host-address.ts";
 import { ACTION_CLASSES, type ActionClass } from "../plan/action-kinds.ts";
 import { parseAddress, parseAddressRange, parseSubnet, isHostAddress, contains } from "../network/ipv4.ts";
 
@@ -131,7 +132,10 @@ const host = z.strictObject({
   address: z
     .string()
     .max(MAX_TEXT)
-    .refine(isHostAddressText, "expected unix:/path or ssh://[user@]host[:port]"),
+    .refine(
+      isHostAddressText,
+      `expected unix:/path (at most ${MAX_SOCKET_PATH_BYTES} bytes) or ssh://[user@]host[:port]`,
+    ),
   memory: memory.optional(),
   maxMachines: z.int().min(0).max(10_000).default(MAX_MACHINES),
   arch: z
@@ -302,7 +306,7 @@ export function parseMemory(value: string): number | undefined {
 /** The schemes `connectHost` understands. */
 export function isHostAddressText(value: string): boolean {
   return (
-    /^unix:\/[^\0\n]+$/.test(value) ||
+    (/^unix:\/[^\0\n]+$/.test(value) && Buffer.byteLength(value) - "unix:".length <= MAX_SOCKET_PATH_BYTES) ||
     /^ssh:\/\/([A-Za-z0-9_][A-Za-z0-9_.-]*@)?(?:[A-Za-z0-9][A-Za-z0-9.-]*|\[[0-9A-Fa-f:.]+\])(:[0-9]{1,5})?\/?$/.test(
       value,
     )

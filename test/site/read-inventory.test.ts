@@ -143,7 +143,15 @@ test("memory sizes and host addresses", (t) => {
   for (const text of ["", "0", "-1", "1e9", "many", "1PiB"]) t.equal(parseMemory(text), undefined, text);
   for (const good of ["unix:/a/b.sock", "ssh://h1", "ssh://root@h1.example.org:22", "ssh://[2001:db8::1]:22"])
     t.ok(isHostAddressText(good), good);
-  for (const bad of ["h1", "unix:a", "ssh://-oProxyCommand=x", "ssh://-l@h", "ssh://a b", "ssh://h/x"])
+  for (const bad of [
+    `unix:/${"x".repeat(107)}`,
+    "h1",
+    "unix:a",
+    "ssh://-oProxyCommand=x",
+    "ssh://-l@h",
+    "ssh://a b",
+    "ssh://h/x",
+  ])
     t.notOk(isHostAddressText(bad), bad);
   t.end();
 });
