@@ -92,6 +92,7 @@ export type DiagnosticCode =
   | "NETWORK_INTERFACE_UNATTACHED"
   | "NETWORK_IP_OUTSIDE_SUBNET"
   | "NETWORK_IP_TWICE"
+  | "NETWORK_LIMIT"
   | "NETWORK_MAC_TWICE"
   | "NETWORK_MEMORY_OUT_OF_BOUNDS"
   | "NETWORK_NESTED_UNSUPPORTED"
@@ -112,7 +113,8 @@ export type DiagnosticCode =
   | "PLAN_NEEDS_OTHERS"
   // utility
   | "INVENTORY_SYNTAX"
-  | "INVENTORY_INVALID";
+  | "INVENTORY_INVALID"
+  | "INVENTORY_UNSUPPORTED";
 
 export type Severity = "error" | "warning";
 
@@ -211,6 +213,37 @@ function countLineEnds(text: string, start: number, end: number): number {
   let count = 0;
   for (let at = text.indexOf("\n", start); at !== -1 && at < end; at = text.indexOf("\n", at + 1)) count += 1;
   return count;
+}
+
+/** A diagnostic as a program reads it, its place as a person counts it. */
+export interface PlacedDiagnostic extends Partial<LineAndColumn> {
+  readonly code: DiagnosticCode;
+  readonly severity: Severity;
+  readonly message: string;
+  readonly file?: string;
+  readonly hint?: string;
+  readonly related?: readonly ({
+    readonly message: string;
+    readonly file: string;
+  } & Partial<LineAndColumn>)[];
+}
+
+export function placeDiagnostic(diagnostic: Diagnostic, textOf: TextOf): PlacedDiagnostic {
+  const { code, severity, message, span, hint, related } = diagnostic;
+  const placed = (where: Span) => {
+    const text = textOf(where.file);
+    return { file: where.file, ...(text === undefined ? {} : lineAndColumn(text, where.start)) };
+  };
+  return {
+    code,
+    severity,
+    message,
+    ...(span === undefined ? {} : placed(span)),
+    ...(hint === undefined ? {} : { hint }),
+    ...(related === undefined
+      ? {}
+      : { related: related.map((entry) => ({ message: entry.message, ...placed(entry.span) })) }),
+  };
 }
 
 /** A diagnostic as a person reads it: `file:line:column: error CODE: message`, the source line, a caret, the hint. */

@@ -4,6 +4,8 @@
  * Each code has a row in docs/errors.md and a test that provokes it.
  */
 
+import type { PlacedDiagnostic } from "./diagnostics.ts";
+
 /** The closed union of operational error codes, grouped by the layer that throws them. */
 export type ErrorCode =
   // io
@@ -11,6 +13,7 @@ export type ErrorCode =
   | "PROCESS_MISSING"
   | "PROCESS_TIMED_OUT"
   | "FILE_SYSTEM_FAILED"
+  | "FILE_EXISTS"
   | "FILE_NOT_REGULAR"
   | "FILE_TOO_LARGE"
   | "FILE_LOCK_HELD"
@@ -171,7 +174,9 @@ export type ErrorCode =
   // cli and actions alone: it ends a command with exit status 2
   | "USAGE"
   // cli
-  | "INVALID_INPUT";
+  | "INVALID_INPUT"
+  // cli alone: a defect of ours
+  | "INTERNAL_ERROR";
 
 export interface ErrorDetails {
   /** What the message was made from, for programs; never a sensitive value. */
@@ -179,6 +184,8 @@ export interface ErrorDetails {
   /** One sentence that says what the user can do. */
   readonly hint?: string | undefined;
   readonly cause?: unknown;
+  /** The mistakes it stands for, which the message shows after its first line. */
+  readonly diagnostics?: readonly PlacedDiagnostic[] | undefined;
 }
 
 /** Thrown for every operational failure; `cli/` alone prints it and sets the exit status. */
@@ -186,6 +193,7 @@ export class CollectiveError extends Error {
   readonly code: ErrorCode;
   readonly data: Readonly<Record<string, unknown>>;
   readonly hint: string | undefined;
+  readonly diagnostics: readonly PlacedDiagnostic[];
 
   constructor(code: ErrorCode, message: string, details: ErrorDetails = {}) {
     super(message, details.cause === undefined ? undefined : { cause: details.cause });
@@ -193,6 +201,7 @@ export class CollectiveError extends Error {
     this.code = code;
     this.data = details.data ?? {};
     this.hint = details.hint;
+    this.diagnostics = details.diagnostics ?? [];
   }
 }
 

@@ -309,13 +309,18 @@ export function startProgram(
 export async function writeFileAtomically(
   file: string,
   content: string | Uint8Array,
-  options: { mode?: number } = {},
+  options: {
+    mode?: number;
+    /** Gives the file that becomes `file` what it needs beside its content. */
+    prepare?: (temporary: string) => Promise<void>;
+  } = {},
 ): Promise<void> {
   const temporary = path.join(path.dirname(file), `.${path.basename(file).slice(0, 40)}.${randomUUID()}.tmp`);
   try {
     const handle = await open(temporary, "wx", options.mode ?? 0o644);
     try {
-      if (options.mode !== undefined) await handle.chmod(options.mode); // whatever the umask
+      await options.prepare?.(temporary);
+      if (options.mode !== undefined) await handle.chmod(options.mode); // whatever the umask, and after a change of owner
       await handle.writeFile(content);
       await handle.sync();
     } finally {
@@ -324,6 +329,13 @@ export async function writeFileAtomically(
     await rename(temporary, file);
   } catch (error) {
     await rm(temporary, { force: true });
-    throw error;
+    throw underName(error, temporary, file);
   }
+}
+
+/** What the file system says of the temporary file is told of the file that was meant. */
+function underName(error: unknown, temporary: string, file: string): unknown {
+  if (error instanceof Error && "path" in error && error.path === temporary)
+    Object.assign(error, { path: file, dest: undefined });
+  return error;
 }

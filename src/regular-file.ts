@@ -47,7 +47,8 @@ export async function openRegularFile(file: string): Promise<FileHandle> {
 
 type Found = Awaited<ReturnType<typeof stat>>;
 
-function requireRegular(file: string, found: Found): void {
+/** @throws CollectiveError FILE_NOT_REGULAR */
+export function requireRegular(file: string, found: Found): void {
   if (found.isFile()) return;
   throw new CollectiveError("FILE_NOT_REGULAR", `${file} is ${kindOf(found)}, not a regular file`, {
     data: { file },

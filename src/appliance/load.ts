@@ -2,7 +2,7 @@
 import { link } from "../cvl/link/link.ts";
 import { hasErrors, type Diagnostic, type TextOf } from "../diagnostics.ts";
 import type { Git } from "../git/git.ts";
-import { writeFileAtomically } from "../io.ts";
+import { rewriteFile } from "../user-file.ts";
 import { createImportResolver, type LockingResolver } from "./import-resolver.ts";
 import type { LoadedAppliance, LoadOptions, Lock, RootFile } from "./loaded-appliance.ts";
 import { EMPTY_LOCK, formatLock, mergeLock, parseLock } from "./lock.ts";
@@ -89,5 +89,5 @@ async function writeLockFile({
   if (loaded.program === undefined || hasErrors(loaded.diagnostics)) return;
   const text = formatLock(mergeLock(before, loaded.lock.imports));
   if (text === formatLock(before)) return;
-  await writeFileAtomically(root.lockPath, text);
+  await rewriteFile(root.lockPath, text);
 }

@@ -2,7 +2,7 @@
 import path from "node:path";
 import { hasErrors, type Diagnostic, type TextOf } from "../diagnostics.ts";
 import type { Git } from "../git/git.ts";
-import { writeFileAtomically } from "../io.ts";
+import { rewriteFile } from "../user-file.ts";
 import { loadWith } from "./load.ts";
 import type { Lock, LockEntry } from "./loaded-appliance.ts";
 import { EMPTY_LOCK, findEntry, formatLock, LOCK_FILE, mergeLock, parseLock } from "./lock.ts";
@@ -63,7 +63,7 @@ export async function moveLock(git: Git, options: MoveLockOptions): Promise<Move
   if (hasErrors(diagnostics)) return { diagnostics, textOf, changes: undefined };
   const { before, lockPath } = await readBefore(git, files[0] ?? "", options.cwd);
   const after = keepsOthers ? mergeLock(before, wanted.imports) : wanted;
-  if (formatLock(after) !== formatLock(before)) await writeFileAtomically(lockPath, formatLock(after));
+  if (formatLock(after) !== formatLock(before)) await rewriteFile(lockPath, formatLock(after));
   return { diagnostics, textOf, changes: changesBetween(before, after) };
 }
 

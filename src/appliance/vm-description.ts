@@ -1,6 +1,7 @@
 /** What a machine is: `*.vm.yaml` (format 1), or VMware's `.vmx`. Written by strangers: every field is checked. */
 import { z } from "zod";
 import { makeDiagnostic, type Diagnostic } from "../diagnostics.ts";
+import { MAX_ARCHITECTURE_NAME, MAX_CPUS, MAX_KERNEL_COMMAND_LINE } from "./machine-limits.ts";
 import type { DiskBus, VmDescription } from "./machine-image.ts";
 import { repositoryPathProblem, withoutLeadingDot } from "../git/path.ts";
 import { diskName, diskNameProblem } from "./disk-name.ts";
@@ -63,17 +64,18 @@ const schema = z.strictObject({
   format: z.literal(1),
   arch: z
     .string()
-    .regex(/^[a-z0-9_]{1,32}$/, "expected an architecture such as x86_64")
+    .regex(/^[a-z0-9_]+$/, "expected an architecture such as x86_64")
+    .max(MAX_ARCHITECTURE_NAME)
     .default("x86_64"),
   memory,
-  cpus: z.int().min(1).max(1024).default(1),
+  cpus: z.int().min(1).max(MAX_CPUS).default(1),
   firmware: z.enum(["bios", "uefi"]).default("bios"),
   kernel: pathInRepository.optional(),
   initrd: pathInRepository.optional(),
   cmdline: z
     .string()
-    .max(4096)
-    .regex(/^[^\u0000-\u001f\u007f]*$/, "a control character is not allowed here")
+    .max(MAX_KERNEL_COMMAND_LINE)
+    .regex(/^[\x20-\x7e]*$/, "only printable ASCII is allowed here, no control character")
     .optional(),
   nic: z.enum(["virtio", "e1000e"]).default("virtio"),
   disks: z.array(disk).max(MAX_DISKS).default([]),

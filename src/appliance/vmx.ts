@@ -8,6 +8,7 @@
  * Keys are without case; what is not known here is left alone, as VMware does. Disks keep their VMware names (`ide0:1`) as
  * device names: `datadisks` uses the same. Two keys of ours: `collective.ready` and `collective.parameters`.
  */
+import { MAX_CPUS } from "./machine-limits.ts";
 import { hasErrors, type Diagnostic } from "../diagnostics.ts";
 import { repositoryPathProblem, withoutLeadingDot } from "../git/path.ts";
 import { diskName, diskNameProblem } from "./disk-name.ts";
@@ -32,7 +33,7 @@ export function parseVmx(
   const description: VmDescription = {
     arch: /^arm/i.test(settings.get("guestos")?.value ?? "") ? "aarch64" : "x86_64",
     memoryBytes: integer(settings, "memsize", { fallback: 256, max: 64 * 1024 * 1024 }, report) * 1024 * 1024,
-    cpus: integer(settings, "numvcpus", { fallback: 1, max: 1024 }, report),
+    cpus: integer(settings, "numvcpus", { fallback: 1, max: MAX_CPUS }, report),
     firmware: settings.get("firmware")?.value.toLowerCase() === "efi" ? "uefi" : "bios",
     kernel: undefined,
     initrd: undefined,

@@ -2,7 +2,7 @@
 import { lstat } from "node:fs/promises";
 import path from "node:path";
 import { CollectiveError } from "../errors.ts";
-import { writeFileAtomically } from "../io.ts";
+import { rewriteFile } from "../user-file.ts";
 import { withMirrors } from "../appliance/mirrors.ts";
 import { findBumps, type FindBumpsOptions, type FoundBumps } from "./find-bumps.ts";
 
@@ -35,7 +35,7 @@ export async function applyBumps(options: ApplyBumpsOptions): Promise<FoundBumps
 async function writeFiles(folder: string, files: ReadonlyMap<string, string>): Promise<void> {
   const names = [...files.keys()].sort((a, b) => Number(a.endsWith(".lock")) - Number(b.endsWith(".lock")));
   for (const name of names) await refuseLink(path.join(folder, name));
-  for (const name of names) await writeFileAtomically(path.join(folder, name), files.get(name) ?? "");
+  for (const name of names) await rewriteFile(path.join(folder, name), files.get(name) ?? "");
 }
 
 async function refuseLink(file: string): Promise<void> {

@@ -3,7 +3,7 @@ import { readdir, readFile } from "node:fs/promises";
 import path from "node:path";
 import { decodeText } from "../cvl/parse/decode-text.ts";
 import { MAX_FILE_CHARACTERS } from "../cvl/limits.ts";
-import { renderDiagnostic } from "../diagnostics.ts";
+import { placeDiagnostic, renderDiagnostic } from "../diagnostics.ts";
 import { CollectiveError } from "../errors.ts";
 import type { Git } from "../git/git.ts";
 import { openCommitFolder } from "../git/commit-folder.ts";
@@ -122,5 +122,6 @@ function readLock(text: string): Lock {
   const rendered = diagnostics.map((diagnostic) => renderDiagnostic(diagnostic, () => text)).join("\n");
   throw new CollectiveError("INVALID_INPUT", `${LOCK_FILE} cannot be read\n${rendered}`, {
     hint: "take its last good version out of git; `cui lock` writes it anew",
+    diagnostics: diagnostics.map((diagnostic) => placeDiagnostic(diagnostic, () => text)),
   });
 }

@@ -67,8 +67,8 @@ export async function findBumps(options: FindBumpsOptions): Promise<FoundBumps> 
     rev,
     also: [BUMP_FILE, INVENTORY_FILE],
   });
-  const rules = checkedBumpRules(base.others.get(BUMP_FILE));
   const inventoryText = base.others.get(INVENTORY_FILE);
+  const rules = checkedBumpRules(base.others.get(BUMP_FILE), { isSite: inventoryText !== undefined });
   const inventory = inventoryText === undefined ? undefined : checkedInventory(inventoryText);
   const eligibility = createEligibility({
     mirrors,

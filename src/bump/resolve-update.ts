@@ -1,6 +1,6 @@
 /** What some updates make of a folder's files: pins in CVL, and the lock of the whole closure. */
 import { CollectiveError, type ErrorDetails } from "../errors.ts";
-import { renderDiagnostic, type Diagnostic, type TextOf } from "../diagnostics.ts";
+import { placeDiagnostic, renderDiagnostic, type Diagnostic, type TextOf } from "../diagnostics.ts";
 import type { Lock, LockEntry } from "../appliance/loaded-appliance.ts";
 import { findEntry, formatLock, LOCK_FILE, mergeLock, NO_PIN } from "../appliance/lock.ts";
 import { loadClosure, type Closure, type ClosureOptions } from "./closure.ts";
@@ -74,8 +74,12 @@ export function refuseErrors(
 ): void {
   const errors = diagnostics.filter(({ severity }) => severity === "error");
   if (errors.length === 0) return;
-  const rendered = errors.slice(0, 20).map((diagnostic) => renderDiagnostic(diagnostic, textOf));
-  throw new CollectiveError("INVALID_INPUT", `${message}\n${rendered.join("\n")}`, details);
+  const shown = errors.slice(0, 20);
+  const rendered = shown.map((diagnostic) => renderDiagnostic(diagnostic, textOf));
+  throw new CollectiveError("INVALID_INPUT", `${message}\n${rendered.join("\n")}`, {
+    ...details,
+    diagnostics: shown.map((diagnostic) => placeDiagnostic(diagnostic, textOf)),
+  });
 }
 
 async function entryOf({ mirrors }: ResolveOptions, { url, pin, to }: Update): Promise<LockEntry> {

@@ -15,7 +15,7 @@
  * ```
  */
 import { z } from "zod";
-import { renderDiagnostic, type Diagnostic } from "../diagnostics.ts";
+import { makeDiagnostic, placeDiagnostic, renderDiagnostic, type Diagnostic } from "../diagnostics.ts";
 import { CollectiveError } from "../errors.ts";
 import { ACTION_CLASSES, type ActionClass } from "../plan/action-kinds.ts";
 import { parseYamlDocument } from "../appliance/yaml-document.ts";
@@ -112,7 +112,11 @@ export interface ParsedRules {
 }
 
 /** `file` is what diagnostics show. */
-export function parseBumpRules(content: string, file: string): ParsedRules {
+export function parseBumpRules(
+  content: string,
+  file: string,
+  { isSite = false }: { readonly isSite?: boolean } = {},
+): ParsedRules {
   const { value, diagnostics, spanOf } = parseYamlDocument({
     text: content,
     file,
@@ -129,7 +133,19 @@ export function parseBumpRules(content: string, file: string): ParsedRules {
     const span = spanOf(["groups", index, "name"]);
     return [{ code: "BUMP_RULES_INVALID", severity: "error", message, span }];
   });
-  if (twice.length > 0) return { rules: undefined, diagnostics: twice };
+  const elsewhere =
+    isSite && value.automerge !== undefined
+      ? [
+          makeDiagnostic(
+            "BUMP_RULES_INVALID",
+            "automerge: of a site approval.automerge of utility.yaml says it, this line would have no effect",
+            spanOf(["automerge"]),
+            { hint: "move the line there: approval: { automerge: … }" },
+          ),
+        ]
+      : [];
+  const mistakes = [...twice, ...elsewhere];
+  if (mistakes.length > 0) return { rules: undefined, diagnostics: mistakes };
   const rules: BumpRules = {
     limit: value.limit ?? DEFAULT_RULES.limit,
     minimumAgeMs: value.minimumAge ?? DEFAULT_RULES.minimumAgeMs,
@@ -147,14 +163,17 @@ export function parseBumpRules(content: string, file: string): ParsedRules {
 }
 
 /** @throws CollectiveError INVALID_INPUT with every mistake at its place. */
-export function checkedBumpRules(content: string | undefined): BumpRules {
+export function checkedBumpRules(
+  content: string | undefined,
+  { isSite }: { readonly isSite: boolean },
+): BumpRules {
   if (content === undefined) return DEFAULT_RULES;
-  const { rules, diagnostics } = parseBumpRules(content, BUMP_FILE);
+  const { rules, diagnostics } = parseBumpRules(content, BUMP_FILE, { isSite });
   if (rules !== undefined) return rules;
   const rendered = diagnostics.map((diagnostic) => renderDiagnostic(diagnostic, () => content)).join("\n");
   const count = `${diagnostics.length} mistake${diagnostics.length === 1 ? "" : "s"}`;
   throw new CollectiveError("INVALID_INPUT", `${BUMP_FILE} has ${count}\n${rendered}`, {
-    data: { diagnostics },
+    diagnostics: diagnostics.map((diagnostic) => placeDiagnostic(diagnostic, () => content)),
     hint: `correct ${BUMP_FILE}; nothing was changed`,
   });
 }

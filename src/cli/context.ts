@@ -1,5 +1,6 @@
 /** What a verb gets from the outside: so that a test can run one in its own process. */
 import type { Command } from "commander";
+import type { Diagnostic, TextOf } from "../diagnostics.ts";
 
 export interface CliContext {
   readonly cwd: string;
@@ -16,6 +17,8 @@ export interface CliContext {
   readonly warn: (text: string) => void;
   /** Asks a person on the terminal; undefined where nobody can be asked. */
   readonly ask?: (question: string) => Promise<string>;
+  /** Told of what `printDiagnostics` shows. */
+  readonly onDiagnostics?: (diagnostics: readonly Diagnostic[], textOf: TextOf) => void;
   /** A line on a terminal that the next one replaces, `""` with nothing; undefined where nobody watches. */
   readonly showStatus?: (text: string) => void;
 }

@@ -14,16 +14,20 @@ export interface ProgramFile extends LinkResult {
   readonly textOf: TextOf;
 }
 
-/** Reads and links `file`. Repositories, and with them git, come into it only when the file imports something. */
+/** Reads and links `file`, which may import what `allow` names, by default all. Repositories, and with them git, come into it only when the file imports something. */
 export async function loadProgram(
   file: string,
   object: string | undefined,
   context: CliContext,
+  allow?: readonly string[],
 ): Promise<ProgramFile> {
   const { root, diagnostics } = await readCvl(file, context);
   const textOf = (name: string) => (name === root.displayName ? root.text : undefined);
   if (diagnostics.length > 0) return { program: undefined, diagnostics, textOf };
-  const options = object === undefined ? {} : { object };
+  const options = {
+    ...(object === undefined ? {} : { object }),
+    ...(allow === undefined ? {} : { allow }),
+  };
   try {
     const result = await link(root, NO_IMPORTS, options);
     return { ...result, textOf: (name) => result.program?.files.get(name)?.text ?? textOf(name) };
@@ -75,11 +79,12 @@ export function printDiagnostics(
   textOf: TextOf,
   context: CliContext,
 ): void {
+  context.onDiagnostics?.(diagnostics, textOf);
   for (const diagnostic of diagnostics) context.warn(renderDiagnostic(diagnostic, textOf));
 }
 
 /** `2 errors and 1 warning` */
-export function countDiagnostics(diagnostics: readonly Diagnostic[]): string {
+export function countDiagnostics(diagnostics: readonly Pick<Diagnostic, "severity">[]): string {
   const errors = diagnostics.filter(({ severity }) => severity === "error").length;
   const warnings = diagnostics.length - errors;
   const counts = [count(errors, "error"), ...(warnings > 0 ? [count(warnings, "warning")] : [])];
@@ -99,7 +104,7 @@ const NO_IMPORTS = {
 
 async function loadWithImports(
   file: string,
-  options: { readonly object?: string },
+  options: { readonly object?: string; readonly allow?: readonly string[] },
   context: CliContext,
 ): Promise<ProgramFile> {
   const { loadAppliance } = await import("../appliance/load.ts");

@@ -4,8 +4,8 @@ import packageJson from "../../package.json" with { type: "json" };
 import { nearestName } from "../cvl/nearest.ts";
 import { visible } from "../diagnostics.ts";
 import { CollectiveError } from "../errors.ts";
-import { asFileError } from "../file-errors.ts";
-import type { CliContext } from "./context.ts";
+import { createAnswer, failureOf, keepDiagnostics, renderFailure, type Answer } from "./answer.ts";
+import type { CliContext, VerbContext } from "./context.ts";
 import { VERBS } from "./verbs.ts";
 
 const EXIT_FAILED = 1;
@@ -13,28 +13,46 @@ const EXIT_USAGE = 2;
 
 /** Runs one command line (without `node cui`) and resolves to its exit status. */
 export async function runCli(args: readonly string[], context: CliContext): Promise<number> {
+  const answer = createAnswer(args);
   try {
-    return await runVerb(args, context);
+    return await runVerb(args, context, answer);
   } catch (error) {
-    return reportError(error, context);
+    return reportError(error, { args, context, answer });
   }
 }
 
-async function runVerb(args: readonly string[], context: CliContext): Promise<number> {
+async function runVerb(args: readonly string[], context: CliContext, answer: Answer): Promise<number> {
   if (args[0] === "--on") return (await import("./on-manager.ts")).runOnManager(args.slice(1), context);
   const verb = VERBS.find((entry) => entry.name === args[0]);
   if (verb === undefined && args[0] !== undefined && !args[0].startsWith("-") && args[0] !== "help") {
-    return reportUnknownVerb(args[0], context);
+    throw unknownVerb(args[0]);
   }
   const program = createProgram(context);
+  program.hook("preAction", (_program, action) => {
+    answer.isJson = action.opts()["json"] === true;
+  });
   let status = 0;
   const exitWith = (code: number): void => void (status = code);
   for (const entry of VERBS) {
     const command = addCommand(program, entry.name, entry.summary);
-    if (entry === verb) (await entry.load()).configure(command, { ...context, exitWith });
+    if (entry === verb) (await entry.load()).configure(command, watched({ ...context, exitWith }, answer));
   }
   await program.parseAsync([...args], { from: "user" });
   return status;
+}
+
+/** The context, watched for what of the answer is out already. */
+function watched(context: VerbContext, answer: Answer): VerbContext {
+  return {
+    ...context,
+    print: (text) => {
+      answer.isGiven = true;
+      context.print(text);
+    },
+    onDiagnostics: (diagnostics, textOf) => {
+      keepDiagnostics(answer, diagnostics, textOf);
+    },
+  };
 }
 
 function createProgram(context: CliContext): Command {
@@ -51,8 +69,8 @@ function createProgram(context: CliContext): Command {
       writeErr: (text) => {
         context.warn(text.trimEnd());
       },
+      outputError: () => undefined, // it is reported where all errors are
     })
-    .showHelpAfterError("  hint: cui <command> --help shows the form and an example")
     .exitOverride()
     .addHelpText("after", "\nExample:\n  cui check office.cvl && cui start office.cvl\n");
 }
@@ -61,26 +79,26 @@ function addCommand(program: Command, name: string, summary: string): Command {
   return program.command(name).description(summary).copyInheritedSettings(program);
 }
 
-function reportUnknownVerb(name: string, context: CliContext): number {
+function unknownVerb(name: string): CollectiveError {
   const nearest = nearestName(
     name,
     VERBS.map((verb) => verb.name),
   );
-  context.warn(`error: there is no command "${visible(name)}"`);
   const hint = nearest === undefined ? "" : `did you mean ${nearest}? `;
-  context.warn(`  hint: ${hint}cui --help lists the commands`);
-  return EXIT_USAGE;
+  return new CollectiveError("USAGE", `there is no command "${visible(name)}"`, {
+    hint: `${hint}cui --help lists the commands`,
+  });
 }
 
-function reportError(thrown: unknown, context: CliContext): number {
-  const error = asFileError(thrown) ?? thrown;
-  if (error instanceof CommanderError) return error.exitCode === 0 ? 0 : EXIT_USAGE;
-  if (error instanceof CollectiveError) {
-    context.warn(`error ${error.code}: ${error.message}`);
-    if (error.hint !== undefined) context.warn(`  hint: ${error.hint}`);
-    return error.code === "USAGE" ? EXIT_USAGE : EXIT_FAILED;
-  }
-  context.warn(`internal error: ${error instanceof Error ? (error.stack ?? error.message) : String(error)}`);
-  context.warn("  hint: this is a defect of cui; please report it with the lines above");
-  return EXIT_FAILED;
+function reportError(
+  error: unknown,
+  command: { readonly args: readonly string[]; readonly context: CliContext; readonly answer: Answer },
+): number {
+  const { args, context, answer } = command;
+  if (error instanceof CommanderError && error.exitCode === 0) return 0;
+  const failure = failureOf(error, VERBS.find(({ name }) => name === args[0])?.name);
+  context.warn(`error ${failure.code}: ${failure.message}`);
+  if (failure.hint !== undefined) context.warn(`  hint: ${failure.hint}`);
+  if (answer.isJson && !answer.isGiven) context.print(renderFailure(failure, answer.diagnostics));
+  return failure.code === "USAGE" ? EXIT_USAGE : EXIT_FAILED;
 }

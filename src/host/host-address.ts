@@ -14,10 +14,27 @@ export type HostAddress =
 const SSH_ADDRESS =
   /^ssh:\/\/(?:(?<user>[A-Za-z0-9_][A-Za-z0-9_.-]*)@)?(?:\[(?<ipv6>[0-9A-Fa-f:.]+(?:%[A-Za-z0-9_.-]+)?)\]|(?<name>[A-Za-z0-9][A-Za-z0-9_.-]*))(?::(?<port>\d{1,5}))?\/?$/;
 
+/** The system takes 108 bytes, the last of them NUL. @see unix(7) */
+export const MAX_SOCKET_PATH_BYTES = 107;
+
+/** @throws CollectiveError HOST_ADDRESS_INVALID */
+export function requireSocketPath(path: string): void {
+  const bytes = Buffer.byteLength(path);
+  if (bytes <= MAX_SOCKET_PATH_BYTES) return;
+  throw new CollectiveError(
+    "HOST_ADDRESS_INVALID",
+    `the path of the unix socket ${path} has ${bytes} bytes, at most ${MAX_SOCKET_PATH_BYTES} are possible`,
+    { data: { path, bytes }, hint: "use a shorter path, or a symbolic link that leads there" },
+  );
+}
+
 /** Nothing in it can be taken for an option by ssh. @throws CollectiveError HOST_ADDRESS_INVALID */
 export function parseHostAddress(address: string): HostAddress {
   const unix = /^unix:(\/.+)$/.exec(address)?.[1];
-  if (unix !== undefined) return { kind: "unix", path: unix };
+  if (unix !== undefined) {
+    requireSocketPath(unix);
+    return { kind: "unix", path: unix };
+  }
   const groups = SSH_ADDRESS.exec(address)?.groups;
   const host = groups?.["ipv6"] ?? groups?.["name"];
   const port = groups?.["port"] === undefined ? undefined : Number(groups["port"]);

@@ -1,11 +1,14 @@
 /** The host manager behind its unix socket, which only root can open. */
-import { chmod, rm } from "node:fs/promises";
+import { chmod } from "node:fs/promises";
 import net from "node:net";
 import path from "node:path";
 import { CollectiveError } from "../errors.ts";
 import { takeFileLock, type FileLock } from "../file-lock.ts";
+import { checkSocketPlace, removeSocket } from "../user-file.ts";
 import type { HostManagerOptions } from "./host-context.ts";
+import { requireSocketPath } from "./host-address.ts";
 import { createHostManager } from "./host-manager.ts";
+import { longestMachineSocket } from "./machine-paths.ts";
 import { makePassable } from "./passable-folder.ts";
 import { serveHost } from "./serve-host.ts";
 import { canConnect } from "./unix-socket.ts";
@@ -22,9 +25,12 @@ export interface HostDaemon {
 
 /**
  * Resolves when the socket accepts connections.
- * @throws CollectiveError HOST_SOCKET_IN_USE when another host manager listens there.
+ * @throws CollectiveError HOST_SOCKET_IN_USE when another host manager listens there, FILE_EXISTS when something else lies there.
  */
 export async function runHostDaemon(options: HostDaemonOptions): Promise<HostDaemon> {
+  requireSocketPath(options.socket);
+  requireSocketPath(longestMachineSocket(options.folders));
+  await checkSocketPlace(options.socket); // before anything of its folder is changed
   await makePassable(path.dirname(options.socket));
   const lock = await takeSocketLock(options.socket);
   try {
@@ -56,7 +62,7 @@ function inUse(socket: string, cause?: CollectiveError): CollectiveError {
 
 async function startDaemon(options: HostDaemonOptions, lock: FileLock): Promise<HostDaemon> {
   if (await canConnect(options.socket)) throw inUse(options.socket); // one of a release that knew no lock
-  await rm(options.socket, { force: true });
+  await removeSocket(options.socket);
   const host = await createHostManager(options);
   const connections = new Set<net.Socket>();
   const server = net.createServer((socket) => {

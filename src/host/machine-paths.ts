@@ -60,6 +60,11 @@ export function machinePaths(folders: HostFolders, id: MachineId): MachinePaths 
   };
 }
 
+/** As long as any; machines' folders there have names of one length. */
+export function longestMachineSocket(folders: HostFolders): string {
+  return machinePaths(folders, { networkId: "", component: "" }).channel;
+}
+
 export function imagesFolder(folders: HostFolders): string {
   return path.join(folders.directory, "images");
 }

@@ -1,14 +1,27 @@
 /** What manager and host say to each other: every argument and every answer is checked and bounded here, at the edge. */
 import { z } from "zod";
 import { CollectiveError } from "../errors.ts";
+import {
+  MAX_COMPONENT_PATH,
+  MAX_DATA_DISKS,
+  MAX_INTERFACE_NAME,
+  MAX_INTERFACES,
+  MAX_NETWORK_ID,
+  MAX_PARAMETER_CHARACTERS,
+  MAX_PARAMETER_LINE,
+  MAX_PARAMETER_LINES,
+} from "../appliance/machine-limits.ts";
 import type { Fence, Host, MachineId, MachineSpec } from "./host.ts";
 import { deviceSchema, machineImageSchema, sizeSchema } from "../appliance/machine-image-schema.ts";
 
-const networkId = z.string().regex(/^[a-z0-9-]{1,36}$/);
+const networkId = z
+  .string()
+  .regex(/^[a-z0-9-]+$/)
+  .max(MAX_NETWORK_ID);
 /** "" is a root that is a single machine. */
 const component = z
   .string()
-  .max(160)
+  .max(MAX_COMPONENT_PATH)
   .regex(/^([A-Za-z][A-Za-z0-9_]*(\.[A-Za-z][A-Za-z0-9_]*)*)?$/);
 const tag = z.int().min(1).max(4094);
 const timeoutMs = z
@@ -27,7 +40,7 @@ const fence = z.object({
 });
 const machineId = z.object({ networkId, component });
 const dataDisk = z.object({ device: deviceSchema, sizeBytes: sizeSchema }).readonly();
-const dataDisks = z.array(dataDisk).max(64).readonly();
+const dataDisks = z.array(dataDisk).max(MAX_DATA_DISKS).readonly();
 /** The first managers did not say what is new. */
 const dataDiskRequest = dataDisk.unwrap().extend({ isNew: z.boolean().optional() }).readonly();
 
@@ -35,12 +48,12 @@ const parameterLines = z
   .array(
     z
       .string()
-      .max(65_536)
+      .max(MAX_PARAMETER_LINE)
       .regex(/^[A-Za-z][A-Za-z0-9_.]*=[^\u0000-\u001f\u007f]*$/),
   )
-  .max(10_000)
+  .max(MAX_PARAMETER_LINES)
   .refine(
-    (lines) => lines.reduce((sum, line) => sum + line.length, 0) <= 4_194_304,
+    (lines) => lines.reduce((sum, line) => sum + line.length, 0) <= MAX_PARAMETER_CHARACTERS,
     "more than 4 MiB of parameters",
   );
 
@@ -51,13 +64,16 @@ const spec = z.object({
   interfaces: z
     .array(
       z.object({
-        name: z.string().regex(/^[A-Za-z][A-Za-z0-9_]{0,63}$/),
+        name: z
+          .string()
+          .regex(/^[A-Za-z][A-Za-z0-9_]*$/)
+          .max(MAX_INTERFACE_NAME),
         mac: z.string().regex(/^[0-9a-f][02468ace](:[0-9a-f]{2}){5}$/),
         port: z.object({ tag: tag.nullable() }).nullable(),
         ip: z.ipv4().optional(),
       }),
     )
-    .max(28),
+    .max(MAX_INTERFACES),
   parameterLines,
   plan: printable.max(200),
 });
@@ -67,7 +83,7 @@ export const hostCallSchemas = {
   describe: z.tuple([]),
   inventory: z.tuple([]),
   prepareImage: z.tuple([fence, machineImageSchema]),
-  prepareDataDisks: z.tuple([fence, machineId, z.array(dataDiskRequest).max(64).readonly()]),
+  prepareDataDisks: z.tuple([fence, machineId, z.array(dataDiskRequest).max(MAX_DATA_DISKS).readonly()]),
   startMachine: z.tuple([fence, spec]),
   awaitReady: z.tuple([machineId, timeoutMs]),
   sendParameters: z.tuple([fence, machineId, parameterLines, timeoutMs]),

@@ -1,4 +1,5 @@
 /** The `datadisks` parameter: a list of maps `{ device => "vdb", size => "100MiB" }`, checked against the VM description. */
+import { MAX_DATA_DISKS } from "../appliance/machine-limits.ts";
 import { decodeMap } from "../cvl/map-text.ts";
 import type { Component } from "../cvl/tree.ts";
 import type { VmDescription } from "../appliance/machine-image.ts";
@@ -37,6 +38,13 @@ export function readDataDisks(
         hint: "list each device once",
       });
     } else disks.set(disk.device, disk);
+  }
+  if (disks.size > MAX_DATA_DISKS) {
+    reportDisk(context, machine, {
+      code: "NETWORK_LIMIT",
+      message: `lists ${disks.size} disks, a machine has at most ${MAX_DATA_DISKS}`,
+      hint: "make fewer and larger ones",
+    });
   }
   return [...disks.values()];
 }
@@ -110,6 +118,7 @@ function reportDisk(
   machine: Component,
   what: {
     code:
+      | "NETWORK_LIMIT"
       | "NETWORK_DATA_DISK_SYNTAX"
       | "NETWORK_DATA_DISK_SIZE"
       | "NETWORK_DATA_DISK_TWICE"

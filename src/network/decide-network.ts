@@ -4,6 +4,7 @@ import type { Component, ComponentPath, InstanceTree } from "../cvl/tree.ts";
 import { checkAddresses } from "./addresses.ts";
 import { bootOrder, type CycleStep } from "./boot-order.ts";
 import { placeOf, report, type BuildContext } from "./build-context.ts";
+import { checkLimits } from "./check-limits.ts";
 import { readDataDisks } from "./data-disks.ts";
 import { checkNeverAssigned } from "./never-assigned.ts";
 import { displayPath, parentPath } from "./paths.ts";
@@ -33,6 +34,7 @@ export function checkNetwork(
 /** Segments, gateways, services and the order of starts; what is wrong is reported. */
 export function decideNetwork(context: BuildContext): DecidedNetwork {
   checkNotEmpty(context);
+  checkLimits(context);
   const topology = buildTopology(context);
   checkAddresses(context, topology);
   checkSubnets(context, topology);

@@ -11,15 +11,13 @@ import {
   type SegmentId,
 } from "./description.ts";
 import { displayPath, joinPath } from "./paths.ts";
+import { isSent } from "./sent-parameters.ts";
 import type { Services } from "./services.ts";
 import type { Topology } from "./topology.ts";
 
 const MIB = 1024 * 1024;
 const MEMORY_BYTES = { least: 16 * MIB, most: 4 * 1024 * 1024 * MIB };
 const CPUS = { least: 1, most: 256 };
-
-/** The utility's own business: which image, and the order of starts. */
-const NOT_SENT: ReadonlySet<string> = new Set(["vm", "requires", "provides"]);
 
 export function describeMachine(
   context: BuildContext,
@@ -92,7 +90,7 @@ function collectParameters(
 ): Record<string, readonly Element[]> {
   const parameters: Record<string, readonly Element[]> = {};
   for (const [name, parameter] of machine.parameters) {
-    if (!NOT_SENT.has(name)) parameters[name] = withoutValues(elementsOf(machine, name, parameter));
+    if (isSent(name)) parameters[name] = withoutValues(elementsOf(machine, name, parameter));
   }
   for (const [name, { segment, defaultroute }] of Object.entries(interfaces)) {
     if (segment !== EXTERNAL_SEGMENT) parameters[`${name}.defaultroute`] = defaultroute;

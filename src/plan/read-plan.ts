@@ -30,6 +30,19 @@ export function readPlan(json: string, name: string): Plan {
   return { ...data, refusals };
 }
 
+/** What `cui plan --out` may replace: a plan of any release. */
+export const PLAN_FILE = {
+  name: "a plan",
+  isOurs: (content: Uint8Array): boolean => {
+    try {
+      const value = JSON.parse(new TextDecoder().decode(content)) as Partial<Plan> | null;
+      return typeof value?.inputDigest === "string" && Array.isArray(value.actions);
+    } catch {
+      return false;
+    }
+  },
+};
+
 function invalid(name: string, expected: string, cause?: unknown): CollectiveError {
   return new CollectiveError(
     "INVALID_INPUT",

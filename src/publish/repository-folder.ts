@@ -1,7 +1,7 @@
 /** An appliance's working folder as a git repository: what git keeps how, what it ignores, what a plain `git push` sends. */
 import { mkdir, writeFile } from "node:fs/promises";
 import path from "node:path";
-import { writeFileAtomically } from "../io.ts";
+import { rewriteFile } from "../user-file.ts";
 import type { Git } from "../git/git.ts";
 import { gitFolderOf } from "../git/folder.ts";
 import type { ObjectFormat } from "../git/object-format.ts";
@@ -113,7 +113,7 @@ async function appendLines(file: string, lines: readonly string[]): Promise<void
   const missing = lines.filter((line) => !present.has(line));
   if (missing.length === 0) return;
   const start = text === "" || text.endsWith("\n") ? text : `${text}\n`;
-  await writeFileAtomically(file, `${start}${missing.join("\n")}\n`);
+  await rewriteFile(file, `${start}${missing.join("\n")}\n`);
 }
 
 async function readText(file: string): Promise<string> {

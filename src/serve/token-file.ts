@@ -9,7 +9,7 @@ import { createHash, randomBytes } from "node:crypto";
 import { parse, stringify } from "yaml";
 import { z } from "zod";
 import { CollectiveError, messageOf } from "../errors.ts";
-import { writeFileAtomically } from "../io.ts";
+import { rewriteFile } from "../user-file.ts";
 import { readRegularFile } from "../regular-file.ts";
 
 export type TokenRights = "read" | "write";
@@ -110,7 +110,7 @@ function parseTokens(text: string, file: string): readonly TokenEntry[] {
 }
 
 async function writeTokens(file: string, tokens: readonly TokenEntry[]): Promise<void> {
-  await writeFileAtomically(file, stringify({ format: 1, tokens }, { compat: "yaml-1.1" }), {
+  await rewriteFile(file, stringify({ format: 1, tokens }, { compat: "yaml-1.1" }), {
     mode: 0o600,
   }).catch((error: unknown) => {
     throw invalid(file, messageOf(error), error);

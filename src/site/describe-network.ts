@@ -63,8 +63,10 @@ export async function describeTree(
     loaded,
     tree,
     isPart = false,
-  }: Pick<DescribeOptions, "isPart"> &
-    Required<Pick<DescribedNetwork, "loaded">> & { readonly tree: InstanceTree },
+  }: Pick<DescribeOptions, "isPart"> & {
+    readonly loaded: Pick<LoadedAppliance, "addText">;
+    readonly tree: InstanceTree;
+  },
 ): Promise<Pick<DescribedNetwork, "network" | "images" | "diagnostics">> {
   const { images, diagnostics } = await resolveImages(mirrors, loaded, tree);
   const built = buildNetwork(tree, images, { isPart });

@@ -14,6 +14,7 @@
  * ```
  */
 import { z } from "zod";
+import { MAX_SOCKET_PATH_BYTES } from "../host/host-address.ts";
 import { ACTION_CLASSES, type ActionClass } from "../plan/action-kinds.ts";
 import { parseAddress, parseAddressRange, parseSubnet, isHostAddress, contains } from "../network/ipv4.ts";
 
@@ -131,7 +132,10 @@ const host = z.strictObject({
   address: z
     .string()
     .max(MAX_TEXT)
-    .refine(isHostAddressText, "expected unix:/path or ssh://[user@]host[:port]"),
+    .refine(
+      isHostAddressText,
+      `expected unix:/path (at most ${MAX_SOCKET_PATH_BYTES} bytes) or ssh://[user@]host[:port]`,
+    ),
   memory: memory.optional(),
   maxMachines: z.int().min(0).max(10_000).default(MAX_MACHINES),
   arch: z
@@ -159,8 +163,6 @@ const network = z.strictObject({
     .optional(),
 });
 
-const signers = z.strictObject({ signers: z.array(text).max(MAX_LIST).optional() });
-
 const actionClass = z.enum(ACTION_CLASSES);
 
 const approval = z.strictObject({
@@ -177,6 +179,13 @@ const rollout = z.strictObject({
   on: z.enum(["merge", "never"]).default("never"),
   start: z.boolean().default(true),
 });
+
+/** Security settings that the format knows and nothing here enforces yet, each with what can be done in its place. */
+export const UNSUPPORTED_KEYS = {
+  trust:
+    "take the key out; imports.allow and blacklist limit which versions are taken, cvl.lock holds their commits",
+  secrets: "take the key out; after a restart of a host `cui start` sends sensitive values again",
+} as const;
 
 /** The shape of utility.yaml. */
 export const inventorySchema = z
@@ -221,10 +230,11 @@ export const inventorySchema = z
       .max(MAX_LIST)
       .nullish(),
     imports: z.strictObject({ allow: z.array(text).max(MAX_LIST).nullish() }).nullish(),
-    trust: z.union([signers, z.array(text).max(MAX_LIST)]).nullish(),
     approval: approval.nullish(),
     rollout: rollout.nullish(),
-    secrets: z.strictObject({ unattended: z.boolean().optional() }).nullish(),
+    // Refused under a code of their own; without a value they ask for nothing.
+    trust: z.unknown().optional(),
+    secrets: z.unknown().optional(),
   })
   .superRefine((value, context) => {
     reportDuplicates(value.hosts ?? [], { list: "hosts", key: "name", context });
@@ -296,7 +306,7 @@ export function parseMemory(value: string): number | undefined {
 /** The schemes `connectHost` understands. */
 export function isHostAddressText(value: string): boolean {
   return (
-    /^unix:\/[^\0\n]+$/.test(value) ||
+    (/^unix:\/[^\0\n]+$/.test(value) && Buffer.byteLength(value) - "unix:".length <= MAX_SOCKET_PATH_BYTES) ||
     /^ssh:\/\/([A-Za-z0-9_][A-Za-z0-9_.-]*@)?(?:[A-Za-z0-9][A-Za-z0-9.-]*|\[[0-9A-Fa-f:.]+\])(:[0-9]{1,5})?\/?$/.test(
       value,
     )

@@ -1,7 +1,7 @@
 /** Reads the text of utility.yaml: syntax and shape, with every mistake at its place. */
 import { LineCounter, isCollection, isNode, parseDocument, type Document } from "yaml";
 import { makeDiagnostic, type Diagnostic, type Span } from "../diagnostics.ts";
-import { inventorySchema, toInventory, type Inventory } from "./inventory.ts";
+import { inventorySchema, toInventory, UNSUPPORTED_KEYS, type Inventory } from "./inventory.ts";
 import { messageOf } from "../errors.ts";
 
 /** Of the text, in characters; a file with more bytes is not even read. */
@@ -27,17 +27,29 @@ export function parseInventory(text: string, file: string): ParsedInventory {
   } catch (error) {
     return refused(messageOf(error), { file, start: 0, end: 0 });
   }
+  const unsupported = refuseUnsupported(document, value, file);
   const result = inventorySchema.safeParse(value);
-  if (result.success) return { inventory: toInventory(result.data), diagnostics: [] };
-  return {
-    inventory: undefined,
-    diagnostics: result.error.issues.map((issue) => ({
-      code: "INVENTORY_INVALID",
-      severity: "error",
-      message: `${issue.path.length === 0 ? "utility.yaml" : renderPath(issue.path)}: ${issue.message}`,
-      span: spanOf(document, issue.path, file),
-    })),
-  };
+  if (result.success && unsupported.length === 0)
+    return { inventory: toInventory(result.data), diagnostics: [] };
+  const issues = result.error?.issues ?? [];
+  const invalid = issues.map((issue): Diagnostic => ({
+    code: "INVENTORY_INVALID",
+    severity: "error",
+    message: `${issue.path.length === 0 ? "utility.yaml" : renderPath(issue.path)}: ${issue.message}`,
+    span: spanOf(document, issue.path, file),
+  }));
+  return { inventory: undefined, diagnostics: [...unsupported, ...invalid] };
+}
+
+/** Who sets one of these counts on it; what is not enforced is not taken. */
+function refuseUnsupported(document: Document, value: unknown, file: string): Diagnostic[] {
+  if (typeof value !== "object" || value === null) return [];
+  return Object.entries(UNSUPPORTED_KEYS).flatMap(([key, hint]) => {
+    const set = Object.entries(value).find(([name, content]) => name === key && content !== null);
+    if (set === undefined) return [];
+    const message = `${key}: this release does not enforce it, so it is not accepted`;
+    return [makeDiagnostic("INVENTORY_UNSUPPORTED", message, spanOf(document, [key], file), { hint })];
+  });
 }
 
 /** The document with comments and order, for edits; what is added is quoted where a YAML 1.1 reader would take it for no string. */

@@ -2,10 +2,10 @@
 import { randomBytes } from "node:crypto";
 import { stat } from "node:fs/promises";
 import path from "node:path";
-import { renderDiagnostic } from "../diagnostics.ts";
+import { placeDiagnostic, renderDiagnostic } from "../diagnostics.ts";
 import { CollectiveError } from "../errors.ts";
 import { withFileLock } from "../file-lock.ts";
-import { writeFileAtomically } from "../io.ts";
+import { rewriteFile } from "../user-file.ts";
 import { addSiteId } from "./edit-inventory.ts";
 import { parseInventory } from "./read-inventory.ts";
 import type { Inventory } from "./inventory.ts";
@@ -65,7 +65,7 @@ export async function editSite(
     const edited = edit(before, known);
     const after = known.site === undefined ? addSiteId(edited, newSiteId()) : edited;
     const inventory = checkedInventory(after);
-    if (after !== before) await writeFileAtomically(file, after);
+    if (after !== before) await rewriteFile(file, after);
     return { folder, inventory };
   });
 }
@@ -107,6 +107,9 @@ export function checkedInventory(text: string): Inventory {
   throw new CollectiveError(
     "UTILITY_INVENTORY_INVALID",
     `${INVENTORY_FILE} has ${diagnostics.length} mistake${diagnostics.length === 1 ? "" : "s"}\n${rendered.join("\n")}`,
-    { data: { diagnostics }, hint: `correct ${INVENTORY_FILE}; nothing was changed` },
+    {
+      diagnostics: diagnostics.map((diagnostic) => placeDiagnostic(diagnostic, () => text)),
+      hint: `correct ${INVENTORY_FILE}; nothing was changed`,
+    },
   );
 }

@@ -275,6 +275,10 @@ t.test("rules are checked", (t) => {
     parseBumpRules(`format: 1\n${text}`, "bump.yaml").diagnostics.map((found) => found.message);
   t.match(message("minimumAge: 3"), [/minimumAge/]);
   t.match(message("automerge: everything"), [/automerge/]);
+  t.same(
+    parseBumpRules("format: 1\nautomerge: data\n", "b", { isSite: true }).diagnostics.map(({ code }) => code),
+    ["BUMP_RULES_INVALID"],
+  );
   t.match(message("labels: ['collective: data']"), [/labels that begin with/]);
   t.match(message("groups: [{ name: 'a/b', urls: [x] }]"), [/groups.0.name/]);
   t.match(message("groups: [{ name: a, urls: [x] }, { name: A, urls: [y] }]"), [/"A" is there twice/]);

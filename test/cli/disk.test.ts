@@ -75,7 +75,7 @@ t.test("cui disk", async (t) => {
       t.equal(sha256(await readFile(path.join(elsewhere, file))), sha256(disks[version === "1" ? 0 : 1]!));
     }
     const again = await cui(elsewhere, "disk", "export", repository, "1", "vda", "vda.raw");
-    t.match(again, { exitCode: 2, stderr: /there already/ });
+    t.match(again, { exitCode: 1, stderr: /FILE_EXISTS: .*there already/ });
     t.match(await cui(elsewhere, "disk", "export", repository, "1", "vdb", "x"), {
       exitCode: 1,
       stderr: /REPOSITORY_FILE_MISSING.*\n.*it has root = vda/,

@@ -20,6 +20,8 @@ office extends VANAppliance {
 }
 `;
 
+const MACHINE = "format: 1\nmemory: 64\n";
+
 interface Result {
   readonly status: number;
   readonly out: string;
@@ -133,6 +135,7 @@ t.test("cui check reports every file's mistakes, and files with several objects"
     rmSync(cwd, { recursive: true });
   });
   writeFileSync(path.join(cwd, "good.cvl"), SOUND.replace("office ext", "good ext"));
+  writeFileSync(path.join(cwd, "server.vm.yaml"), MACHINE);
   const library = "a extends VMAppliance { } b extends VMAppliance { var x, y; x = y; y = x; }";
   writeFileSync(path.join(cwd, "library.cvl"), library);
   writeFileSync(path.join(cwd, "bad.cvl"), "bad extends VMAppliance {\n  var a\n  b = c;\n}\n");
@@ -159,6 +162,7 @@ t.test("cui check finds what can be found without the images of machines", async
   t.teardown(() => {
     rmSync(cwd, { recursive: true });
   });
+  for (const name of ["fw", "web"]) writeFileSync(path.join(cwd, `${name}.vm.yaml`), MACHINE);
   const check = async (body: string): Promise<Result> => {
     const office = `office extends VANAppliance { FW f; Web w; vanIF = "f.ethernet1"; defaultroute = f.ethernet0.ip; ${body} }`;
     writeFileSync(path.join(cwd, "office.cvl"), `${machines}\n${office}\n`);
@@ -189,13 +193,13 @@ t.test("cui check finds what can be found without the images of machines", async
 
 t.test("cui check takes a machine alone as part of a network, unless it is a site's", async (t) => {
   const text = `web extends VMAppliance { Interface ethernet1; var x; x = ethernet1.ip; vm = "web.vm.yaml"; requires = "GW"; }\n`;
-  const part = t.testdir({ "web.cvl": text });
+  const part = t.testdir({ "web.cvl": text, "web.vm.yaml": MACHINE });
   t.match(await cui(part, "check", "web.cvl"), {
     status: 0,
     out: "1 file checked, 0 errors and 1 warning",
     err: /warning NETWORK_REQUIREMENT_UNPROVIDED/,
   });
-  const site = t.testdir({ "web.cvl": text, "utility.yaml": "format: 1\n", library: { "web.cvl": text } });
+  const site = t.testdir({ "web.cvl": text, "utility.yaml": "format: 1\n", library: { "web.cvl": text, "web.vm.yaml": MACHINE } });
   const whole = await cui(site, "check", "web.cvl");
   t.equal(whole.status, 1);
   t.match(whole.err, /error NETWORK_REQUIREMENT_UNPROVIDED/);

@@ -115,6 +115,27 @@ test("a newer format, broken YAML, bombs and duplicates are refused", (t) => {
   t.end();
 });
 
+test("a security setting that nothing enforces is refused, whatever its value", (t) => {
+  const settings = [
+    ...["trust: []", "trust: { signers: [k] }", "trust: [k]", "trust: yes"],
+    ...["secrets: {}", "secrets: { unattended: true }", "secrets: { unattended: false }"],
+  ];
+  for (const setting of settings) {
+    const { inventory, diagnostics } = parseInventory(`format: 1\n# ours\n${setting}\n`, "utility.yaml");
+    t.equal(inventory, undefined, setting);
+    t.match(diagnostics, [{ code: "INVENTORY_UNSUPPORTED", hint: /take the key out/ }], setting);
+    t.equal(diagnostics[0]?.span?.start, setting.indexOf(":") + "format: 1\n# ours\n".length + 2, setting);
+  }
+  const both = parseInventory("format: 1\ntrust: [k]\ncolor: red\n", "utility.yaml").diagnostics;
+  t.same(new Set(both.map(({ code }) => code)), new Set(["INVENTORY_UNSUPPORTED", "INVENTORY_INVALID"]));
+  t.same(
+    parseInventory("format: 1\ntrust:\nsecrets:\n", "utility.yaml").diagnostics,
+    [],
+    "no value asks nothing",
+  );
+  t.end();
+});
+
 test("memory sizes and host addresses", (t) => {
   t.equal(parseMemory("16GiB"), 16 * 1024 ** 3);
   t.equal(parseMemory("1.5 GiB"), 1.5 * 1024 ** 3);
@@ -122,7 +143,15 @@ test("memory sizes and host addresses", (t) => {
   for (const text of ["", "0", "-1", "1e9", "many", "1PiB"]) t.equal(parseMemory(text), undefined, text);
   for (const good of ["unix:/a/b.sock", "ssh://h1", "ssh://root@h1.example.org:22", "ssh://[2001:db8::1]:22"])
     t.ok(isHostAddressText(good), good);
-  for (const bad of ["h1", "unix:a", "ssh://-oProxyCommand=x", "ssh://-l@h", "ssh://a b", "ssh://h/x"])
+  for (const bad of [
+    `unix:/${"x".repeat(107)}`,
+    "h1",
+    "unix:a",
+    "ssh://-oProxyCommand=x",
+    "ssh://-l@h",
+    "ssh://a b",
+    "ssh://h/x",
+  ])
     t.notOk(isHostAddressText(bad), bad);
   t.end();
 });

@@ -1,7 +1,7 @@
 /** `cui diff <rev> [<rev>] [<cvl>]`: the plan between two commits of a site. */
 import path from "node:path";
 import type { Command } from "commander";
-import { renderDiagnostic, visible } from "../../diagnostics.ts";
+import { placeDiagnostic, visible, type TextOf } from "../../diagnostics.ts";
 import { CollectiveError } from "../../errors.ts";
 import type { Git } from "../../git/git.ts";
 import { renderPlan } from "../../plan/render-terminal.ts";
@@ -10,6 +10,7 @@ import { UNLIMITED } from "../../preview/preview-limits.ts";
 import { compareSite, type SiteComparison } from "../../preview/preview-site.ts";
 import { findSite } from "../../site/site.ts";
 import type { CliContext } from "../context.ts";
+import { printDiagnostics } from "../cvl-program.ts";
 import { gitOf } from "../git-of.ts";
 
 interface DiffOptions {
@@ -55,8 +56,8 @@ async function diff(
 ): Promise<void> {
   const compared = await compare(gitOf(context), { before, after, file }, options.object);
   const { networks, diagnostics, textOf } = compared;
-  for (const diagnostic of diagnostics) context.warn(renderDiagnostic(diagnostic, textOf));
-  if (options.json === true) printJson(context, networks);
+  printDiagnostics(diagnostics, textOf, context);
+  if (options.json === true) printJson(context, networks, textOf);
   else printPlans(context, networks, { before, after });
   requireAll(networks);
 }
@@ -107,13 +108,13 @@ function insideOf(folder: string, absolute: string): string {
   return path.relative(folder, absolute).split(path.sep).join("/");
 }
 
-function printJson(context: CliContext, comparisons: readonly PreviewedNetwork[]): void {
+function printJson(context: CliContext, comparisons: readonly PreviewedNetwork[], textOf: TextOf): void {
   const list = comparisons.map(({ file, isBefore, isAfter, plan, diagnostics }) => ({
     file,
     isBefore,
     isAfter,
     plan,
-    diagnostics,
+    diagnostics: diagnostics.map((diagnostic) => placeDiagnostic(diagnostic, textOf)),
   }));
   context.print(JSON.stringify(list, undefined, 2));
 }

@@ -2,7 +2,6 @@
 import { readdir, stat } from "node:fs/promises";
 import path from "node:path";
 import type { Command } from "commander";
-import { renderDiagnostic } from "../../diagnostics.ts";
 import { indexDigest, type DiskIndex } from "../../disk/disk-index.ts";
 import { exportDisk } from "../../disk/export-disk.ts";
 import { decodeIndex } from "../../disk/index-files.ts";
@@ -19,9 +18,11 @@ import {
 } from "../../appliance/each-disk-version.ts";
 import type { Git } from "../../git/git.ts";
 import type { CliContext } from "../context.ts";
+import { printDiagnostics } from "../cvl-program.ts";
 import { onlyCvlFile } from "../cvl-files.ts";
 import { gitOf } from "../git-of.ts";
 import { readRegularFile } from "../../regular-file.ts";
+import { requireAbsent } from "../../user-file.ts";
 
 export function configure(command: Command, context: CliContext): void {
   command.addHelpText("after", "\nExample:\n  cui disk add && git add . && git commit -m 'New disk'\n");
@@ -44,7 +45,7 @@ function configureAdd(command: Command, context: CliContext): void {
         cvl: cvl ?? (await onlyCvlFile(context.cwd)),
         ...(options.object === undefined ? {} : { object: options.object }),
       });
-      for (const diagnostic of diagnostics) context.warn(renderDiagnostic(diagnostic, textOf));
+      printDiagnostics(diagnostics, textOf, context);
       if (disks === undefined) {
         throw new CollectiveError("INVALID_INPUT", "the CVL file has errors; no disk was added");
       }
@@ -237,11 +238,7 @@ function configureExport(command: Command, context: CliContext): void {
           throw new CollectiveError("USAGE", `expected --format raw or qcow2, got ${format}`);
         }
         const target = path.resolve(context.cwd, file);
-        if ((await stat(target).catch(() => undefined)) !== undefined) {
-          throw new CollectiveError("USAGE", `${file} is there already`, {
-            hint: "name another file, or delete it",
-          });
-        }
+        await requireAbsent(target);
         await eachDiskVersion(gitOf(context), versionOptions(context, repository, version), async (found) => {
           const index = await theDisk(found, name).readIndex();
           await exportDisk({ index, store: found.store, target, format });

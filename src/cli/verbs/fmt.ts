@@ -1,10 +1,9 @@
 /** `cui fmt [--check] [file…]`: one way to write CVL. */
-import { realpath, stat } from "node:fs/promises";
 import path from "node:path";
 import type { Command } from "commander";
 import { format } from "../../cvl/format/format.ts";
 import { CollectiveError } from "../../errors.ts";
-import { writeFileAtomically } from "../../io.ts";
+import { rewriteFile } from "../../user-file.ts";
 import type { CliContext } from "../context.ts";
 import { gitOf } from "../git-of.ts";
 import { listCvlFiles } from "../cvl-files.ts";
@@ -59,13 +58,6 @@ async function formatFile(
   if (all.length > 0) return "damaged";
   if (text === root.text) return "same";
   context.print(isCheck ? `${file} is not formatted` : file);
-  if (!isCheck) await replaceText(path.resolve(context.cwd, file), text);
+  if (!isCheck) await rewriteFile(path.resolve(context.cwd, file), text);
   return "changed";
-}
-
-/** A link goes on pointing where it did, and the file keeps its mode. */
-async function replaceText(file: string, text: string): Promise<void> {
-  const target = await realpath(file);
-  const { mode } = await stat(target);
-  await writeFileAtomically(target, text, { mode: mode & 0o777 });
 }

@@ -1,6 +1,6 @@
 /** `cui graph <cvl>`: a network as a picture, on its own or with what a change would do to it. */
 import { type Command, Option } from "commander";
-import { renderDiagnostic, visible } from "../../diagnostics.ts";
+import { visible } from "../../diagnostics.ts";
 import { CollectiveError } from "../../errors.ts";
 import type { NetworkDescription } from "../../network/description.ts";
 import { diffNetworks } from "../../plan/diff-networks.ts";
@@ -11,6 +11,7 @@ import { renderSvg } from "../../plan/render-svg.ts";
 import { describeNetwork } from "../../site/describe-network.ts";
 import { withMirrors } from "../../appliance/mirrors.ts";
 import type { CliContext } from "../context.ts";
+import { printDiagnostics } from "../cvl-program.ts";
 import { gitOf } from "../git-of.ts";
 
 interface GraphOptions {
@@ -70,7 +71,7 @@ async function describe(
       ...(object === undefined ? {} : { object }),
     }),
   );
-  for (const diagnostic of diagnostics) context.warn(renderDiagnostic(diagnostic, loaded.textOf));
+  printDiagnostics(diagnostics, loaded.textOf, context);
   if (network !== undefined) return network;
   throw new CollectiveError("INVALID_INPUT", `${visible(file)} cannot be drawn: there are errors`);
 }

@@ -1,9 +1,9 @@
 /** `cui lock [<cvl>]`: moves every import to the newest version its pin allows. */
 import type { Command } from "commander";
-import { renderDiagnostic } from "../../diagnostics.ts";
 import { CollectiveError } from "../../errors.ts";
 import { moveLock, type LockChange } from "../../appliance/move-lock.ts";
 import type { CliContext } from "../context.ts";
+import { printDiagnostics } from "../cvl-program.ts";
 import { cvlFilesIn } from "../cvl-files.ts";
 import { gitOf } from "../git-of.ts";
 
@@ -16,7 +16,7 @@ export function configure(command: Command, context: CliContext): void {
       const { cwd } = context;
       const files = cvl === undefined ? await cvlFilesIn(cwd) : [cvl];
       const report = await moveLock(gitOf(context), { cwd, files, keepsOthers: cvl !== undefined });
-      for (const diagnostic of report.diagnostics) context.warn(renderDiagnostic(diagnostic, report.textOf));
+      printDiagnostics(report.diagnostics, report.textOf, context);
       if (report.changes === undefined) {
         throw new CollectiveError("INVALID_INPUT", "the lock stays as it is: there are errors");
       }

@@ -2,7 +2,8 @@
 import path from "node:path";
 import type { Command } from "commander";
 import { CollectiveError } from "../../errors.ts";
-import { writeFileAtomically } from "../../io.ts";
+import { checkOutputFile, writeOutputFile } from "../../user-file.ts";
+import { PLAN_FILE } from "../../plan/read-plan.ts";
 import { renderPlan } from "../../plan/render-terminal.ts";
 import { diskFetchBytes } from "../../appliance/bytes-to-fetch.ts";
 import { loadSiteAppliance } from "../../manager/change/load-site-appliance.ts";
@@ -28,6 +29,8 @@ export function configure(command: Command, context: CliContext): void {
     .option("--json", "print the plan as JSON")
     .addHelpText("after", "\nExamples:\n  cui plan acme.cvl\n  cui plan acme.cvl w --out plan.json\n")
     .action(async (cvl: string, component: string | undefined, flags: Flags) => {
+      const out = flags.out === undefined ? undefined : path.resolve(context.cwd, flags.out);
+      if (out !== undefined) await checkOutputFile(out, PLAN_FILE);
       const git = gitOf(context);
       const manager = await openManager(context);
       const { inventory } = manager.site;
@@ -52,8 +55,7 @@ export function configure(command: Command, context: CliContext): void {
           }),
       });
       const json = JSON.stringify(plan, undefined, 2);
-      if (flags.out !== undefined)
-        await writeFileAtomically(path.resolve(context.cwd, flags.out), `${json}\n`);
+      if (out !== undefined) await writeOutputFile(out, `${json}\n`, PLAN_FILE);
       context.print(flags.json === true ? json : renderPlan(plan, { colour: context.isTerminal }));
       if (plan.refusals.length > 0) {
         throw new CollectiveError("UTILITY_REFUSED", "the plan cannot be applied: its refusals say why");

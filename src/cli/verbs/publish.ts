@@ -1,9 +1,9 @@
 /** `cui publish <repository> <cvl>`: the next version of an appliance. */
 import type { Command } from "commander";
-import { renderDiagnostic } from "../../diagnostics.ts";
 import { CollectiveError } from "../../errors.ts";
 import { publish, type PublishedVersion } from "../../publish/publish.ts";
 import type { CliContext } from "../context.ts";
+import { printDiagnostics } from "../cvl-program.ts";
 import { gitOf } from "../git-of.ts";
 
 interface Options {
@@ -29,7 +29,7 @@ export function configure(command: Command, context: CliContext): void {
         ...(options.object === undefined ? {} : { object: options.object }),
         ...(options.message === undefined ? {} : { message: options.message }),
       });
-      for (const diagnostic of diagnostics) context.warn(renderDiagnostic(diagnostic, textOf));
+      printDiagnostics(diagnostics, textOf, context);
       if (published === undefined) {
         throw new CollectiveError("INVALID_INPUT", `${cvl} has errors; nothing was published`);
       }

@@ -3,6 +3,7 @@ import { mkdir, readdir, readFile, rm } from "node:fs/promises";
 import path from "node:path";
 import { CollectiveError } from "../../errors.ts";
 import { acceleratorCache, findAccelerator } from "../accelerator.ts";
+import { MAX_SOCKET_PATH_BYTES } from "../host-address.ts";
 import { canConnect } from "../unix-socket.ts";
 import { labDown } from "./lab-down.ts";
 import { plugTrunk, startHostManager, startHostServices } from "./lab-host.ts";
@@ -33,8 +34,8 @@ export interface Lab extends LabState {
 
 const BRIDGE = "br-int";
 export const MAX_HOSTS = 16;
-/** A unix socket's path has at most 107 bytes; the longest in a lab is 45 longer than the lab's folder. */
-const MAX_DIRECTORY_LENGTH = 60;
+/** The longest path of a socket in a lab is 45 longer than the lab's folder. */
+const MAX_DIRECTORY_LENGTH = MAX_SOCKET_PATH_BYTES - 47;
 /** One that has ended is noticed sooner. */
 const HOST_MANAGER_TIMEOUT_MS = 300_000;
 

@@ -2,6 +2,7 @@
 import type { InstanceTree } from "../../cvl/tree.ts";
 import { CollectiveError } from "../../errors.ts";
 import type { MachineDescription } from "../../network/description.ts";
+import { encodeValue } from "../../network/sent-parameters.ts";
 import { interfacePath } from "../records/allocation.ts";
 import { clearElements, clearValue } from "./sensitive.ts";
 
@@ -16,15 +17,6 @@ export function parameterLines(machine: MachineDescription, tree: InstanceTree):
       if (value === undefined) throw unknown(interfacePath(machine.path, name));
       return `${name}=${encodeValue(value)}`;
     }),
-  );
-}
-
-/** UTF-8 stays as it is; `%` and control characters become uppercase `%XX` of their bytes. */
-function encodeValue(value: string): string {
-  return value.replace(/[%\u0000-\u001f\u007f-\u009f]/g, (character) =>
-    [...Buffer.from(character, "utf8")]
-      .map((byte) => `%${byte.toString(16).toUpperCase().padStart(2, "0")}`)
-      .join(""),
   );
 }
 

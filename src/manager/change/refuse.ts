@@ -1,5 +1,5 @@
 /** Mistakes of the user's files and refusals of a plan, as the one error a command ends with. */
-import { renderDiagnostic, type Diagnostic, type TextOf } from "../../diagnostics.ts";
+import { placeDiagnostic, renderDiagnostic, type Diagnostic, type TextOf } from "../../diagnostics.ts";
 import { CollectiveError } from "../../errors.ts";
 
 /** @throws CollectiveError UTILITY_REFUSED with every error among the diagnostics; warnings are left out. */
@@ -10,6 +10,9 @@ export function refuse(diagnostics: readonly Diagnostic[], textOf: TextOf = () =
   throw new CollectiveError(
     "UTILITY_REFUSED",
     `${errors.length === 1 ? "this cannot be done" : `${errors.length} things forbid this`}; nothing was changed\n${rendered.join("\n")}`,
-    { data: { codes: errors.map((diagnostic) => diagnostic.code) } },
+    {
+      data: { codes: errors.map((diagnostic) => diagnostic.code) },
+      diagnostics: errors.map((diagnostic) => placeDiagnostic(diagnostic, textOf)),
+    },
   );
 }

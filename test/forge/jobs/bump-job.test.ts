@@ -349,7 +349,7 @@ t.test("faults make nothing twice", async (t) => {
 });
 
 t.test("merged by itself", async (t) => {
-  const w = await settled(t, { "utility.yaml": AUTOMERGE, "bump.yaml": "format: 1\nautomerge: data\n" });
+  const w = await settled(t, { "utility.yaml": AUTOMERGE });
   w.upstream("DNS", machine("DNS", "// 2", 65));
   const note = async (): Promise<string> => {
     const report = JSON.parse((await w.job()).outputs["report"] ?? "{}") as {
@@ -398,7 +398,7 @@ t.test("merged by itself", async (t) => {
     t.match(git(w.bare, "show", "main:cvl.lock"), /DNS\n +pin: "\*"\n +version: 2/);
     t.same(w.outcomes(await w.job()), []);
   });
-  await t.test("only within the class the site allows, whatever bump.yaml says", async (t) => {
+  await t.test("only within the class the site allows", async (t) => {
     await w.change({ "utility.yaml": AUTOMERGE.replace("replace", "parameters") });
     w.upstream("DNS", machine("DNS", "// 3", 66));
     t.equal(await note(), "");
