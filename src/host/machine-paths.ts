@@ -8,6 +8,7 @@
  *     <run directory>/<key>/                                      sockets, what the guest said; gone after a restart
  *     <secrets directory>/<key>/                                  parameters; in memory only
  */
+import { access } from "node:fs/promises";
 import path from "node:path";
 import type { MachineId } from "./host.ts";
 import { componentFolder, machineKey } from "./names.ts";
@@ -58,6 +59,19 @@ export function machinePaths(folders: HostFolders, id: MachineId): MachinePaths 
     overlay: (device) => path.join(folder, `overlay-${deviceFile(device)}.qcow2`),
     dataDisk: (device) => path.join(folder, dataDiskFile(device)),
   };
+}
+
+/** The folder, or where it would be made. */
+export async function existingFolder(folder: string): Promise<string> {
+  let there = path.resolve(folder);
+  for (; there !== path.dirname(there); there = path.dirname(there)) {
+    const isThere = await access(there).then(
+      () => true,
+      () => false,
+    );
+    if (isThere) break;
+  }
+  return there;
 }
 
 export function imagesFolder(folders: HostFolders): string {
