@@ -111,6 +111,7 @@ export type DiagnosticCode =
   | "PLAN_DATA_DISK_MISSING"
   | "PLAN_DATA_DISK_SHRINKS"
   | "PLAN_NEEDS_OTHERS"
+  | "PLAN_TOO_LARGE"
   // utility
   | "INVENTORY_SYNTAX"
   | "INVENTORY_INVALID"

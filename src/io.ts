@@ -4,7 +4,7 @@
  */
 import { spawn, type ChildProcessWithoutNullStreams } from "node:child_process";
 import { randomUUID } from "node:crypto";
-import { open, rename, rm } from "node:fs/promises";
+import { access, constants as fileModes, open, rename, rm } from "node:fs/promises";
 import { constants } from "node:os";
 import path from "node:path";
 import type { Readable, Writable } from "node:stream";
@@ -30,6 +30,15 @@ export interface Command<Result = string> {
 }
 
 const DEFAULT_TIMEOUT_MS = 600_000;
+
+/** Whether a program of that name would be found; it is not started. */
+export async function hasProgram(name: string): Promise<boolean> {
+  const folders = (process.env["PATH"] ?? "").split(path.delimiter).filter((folder) => folder !== "");
+  const found = await Promise.allSettled(
+    folders.map((folder) => access(path.join(folder, name), fileModes.X_OK)),
+  );
+  return found.some(({ status }) => status === "fulfilled");
+}
 
 /**
  * Runs one program to its end.

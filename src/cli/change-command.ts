@@ -4,6 +4,7 @@ import { CollectiveError } from "../errors.ts";
 import { machineName } from "../network/paths.ts";
 import { ACTION_KINDS } from "../plan/action-kinds.ts";
 import type { Plan } from "../plan/plan.ts";
+import { reservation } from "../plan/render-terminal.ts";
 import { confirm } from "./confirm.ts";
 import { changeNetwork, type ChangeResult, type HostsBefore } from "../manager/apply/change-network.ts";
 import { loadSiteAppliance } from "../manager/change/load-site-appliance.ts";
@@ -102,7 +103,7 @@ function takenAway({ actions }: Plan, hosts: HostsBefore): readonly string[] {
 }
 
 function report(context: CliContext, result: ChangeResult, command: { kind: string; cvl: string }): void {
-  const { pending, leftStopped, warnings, timeline } = result;
+  const { pending, leftStopped, warnings, timeline, plan } = result;
   for (const warning of warnings) context.warn(`warning: ${warning}`);
   if (pending.length > 0) {
     context.warn(`note: changes of ${pending.join(", ")} wait for \`cui update ${command.cvl}\``);
@@ -112,7 +113,9 @@ function report(context: CliContext, result: ChangeResult, command: { kind: stri
       `note: ${leftStopped.join(", ")} stays stopped; \`cui start ${command.cvl} <component>\` starts it`,
     );
   }
-  context.print(`${summarizeActions(result.plan.actions)} in ${renderTimes(timeline)}`);
+  const done = summarizeActions(plan.actions);
+  const but = done === "nothing to do" ? (reservation(plan) ?? "") : "";
+  context.print(`${done}${but} in ${renderTimes(timeline)}`);
 }
 
 /** `6.1 s; manager's own share 0.8 s` */

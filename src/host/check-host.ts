@@ -4,11 +4,12 @@ import { totalmem } from "node:os";
 import { CollectiveError } from "../errors.ts";
 import { run } from "../io.ts";
 import { findAccelerator, type Accelerator } from "./accelerator.ts";
-import { hasUefiFirmware, UEFI_CODE } from "./uefi-firmware.ts";
+import { diskSpace, hasUefiFirmware, MIN_FREE_BYTES, UEFI_CODE } from "./machine-needs.ts";
 import { openLibvirt } from "./libvirt.ts";
 import { describeBridge } from "./open-vswitch.ts";
 import { checkInMemory } from "./secret-files.ts";
 import { canConnect } from "./unix-socket.ts";
+import type { HostFolders } from "./machine-paths.ts";
 import { checkFolders } from "./check-folders.ts";
 import type { HostCheck } from "./host-check.ts";
 
@@ -39,6 +40,7 @@ export async function checkHost(options: CheckHostOptions): Promise<readonly Hos
     checkBridge(options.bridge),
     checkAccelerator(options.acceleratorCache),
     checkMemory(),
+    checkDisk({ ...DEFAULT_FOLDERS, ...options }),
     checkSecrets(options.secretsDirectory),
     checkFolders(options.libvirtUri, { ...DEFAULT_FOLDERS, ...options }),
     checkSocket(options.socket),
@@ -119,6 +121,15 @@ async function checkMemory(): Promise<HostCheck> {
   const available = Number(/^MemAvailable:\s+(\d+) kB/m.exec(text)?.[1] ?? 0) / 1024;
   const detail = `${Math.round(totalmem() / 2 ** 20)} MiB, ${Math.round(available)} MiB of it available`;
   return { name: "memory", result: "ok", detail };
+}
+
+async function checkDisk(folders: Pick<HostFolders, "directory">): Promise<HostCheck> {
+  const { totalBytes, freeBytes } = await diskSpace(folders);
+  const [total, free] = [totalBytes, freeBytes].map((bytes) => `${Math.floor(bytes / 2 ** 20)} MiB`);
+  const detail = `${total ?? ""}, ${free ?? ""} of it free for ${folders.directory}`;
+  return freeBytes >= MIN_FREE_BYTES
+    ? { name: "disk", result: "ok", detail }
+    : { name: "disk", result: "missing", detail, hint: "make room: no machine starts without it" };
 }
 
 async function checkSecrets(directory: string): Promise<HostCheck> {

@@ -18,6 +18,12 @@ import { connectUnixSocket } from "./unix-socket.ts";
 export interface ConnectOptions {
   /** Until the host manager answered; default 10 s. */
   readonly timeoutMs?: number;
+  /** Gives the attempt up before. */
+  readonly signal?: AbortSignal | undefined;
+  /** How often a host manager that works on something is asked whether it is still there; default 15 s. */
+  readonly heartbeatMs?: number;
+  /** At most this for each call, whatever it is. */
+  readonly callTimeoutMs?: number;
   /** An ssh configuration file in place of the user's. */
   readonly sshConfig?: string;
 }
@@ -31,6 +37,26 @@ interface Wire {
 }
 
 const CONNECT_TIMEOUT_MS = 10_000;
+const HEARTBEAT_MS = 15_000;
+/** So many unanswered in a row, and the host manager hangs. */
+const LOST_HEARTBEATS = 4;
+
+const MINUTE_MS = 60_000;
+/** What a host manager does within one call has limits of its own; these are beyond them. */
+const CALL_LIMITS_MS: Readonly<Record<HostCall, number>> = {
+  describe: 10_000,
+  inventory: MINUTE_MS,
+  consolePath: MINUTE_MS,
+  prepareImage: 24 * 60 * MINUTE_MS,
+  prepareDataDisks: 20 * MINUTE_MS,
+  startMachine: 20 * MINUTE_MS,
+  resumeMachine: 20 * MINUTE_MS,
+  moveToAttic: 20 * MINUTE_MS,
+  // Beyond the time that the caller gives the guest.
+  awaitReady: 20 * MINUTE_MS,
+  sendParameters: 20 * MINUTE_MS,
+  stopMachine: 20 * MINUTE_MS,
+};
 
 /**
  * Connects to `unix:/path`, or `ssh://[user@]host[:port]` where `cui host connect` is run; asks for no password.
@@ -45,28 +71,34 @@ export async function connectHost(address: string, options: ConnectOptions = {})
   connection.listen();
   try {
     const hello = connection.sendRequest(HELLO, { protocols: KNOWN_PROTOCOLS });
-    helloResultSchema.parse(await Promise.race([hello, lost, expire(timeoutMs, address)]));
+    const given = [expire(timeoutMs, address), ...abortion(options.signal, address)];
+    helloResultSchema.parse(await Promise.race([hello, lost, ...given]));
   } catch (error) {
     const reason = isOwnEnd(error) ? await wire.reason() : undefined;
     connection.dispose();
     wire.close();
     throw reason === undefined ? asHostError(error, address) : unreachable(address, reason);
   }
-  return bindRequests({ connection, wire, lost, address });
+  return bindRequests({ ...options, connection, wire, lost, address });
 }
 
-function bindRequests(link: {
+interface Link extends Pick<ConnectOptions, "heartbeatMs" | "callTimeoutMs"> {
   readonly connection: MessageConnection;
   readonly wire: Wire;
   readonly lost: Promise<never>;
   readonly address: string;
-}): Host {
+}
+
+function bindRequests(link: Link): Host {
   const request = async (call: HostCall, values: readonly unknown[]): Promise<unknown> => {
+    const patience = watchHost(link, call, values);
     try {
-      const answer: unknown = await Promise.race([link.connection.sendRequest(call, ...values), link.lost]);
-      return parseResult(call, answer);
+      const asked: Promise<unknown> = link.connection.sendRequest(call, ...values);
+      return parseResult(call, await Promise.race([asked, link.lost, patience.over]));
     } catch (error) {
       throw asHostError(error, link.address);
+    } finally {
+      patience.end();
     }
   };
   return hostOf(request, () => {
@@ -74,6 +106,41 @@ function bindRequests(link: {
     link.wire.close();
     return Promise.resolve();
   });
+}
+
+/**
+ * `over` rejects when a call has taken longer than it can, or when the host manager hangs: while it works on something, however
+ * long, it is asked now and then, and each release answers another hello.
+ */
+function watchHost(
+  { connection, address, heartbeatMs = HEARTBEAT_MS, callTimeoutMs }: Link,
+  call: HostCall,
+  values: readonly unknown[],
+): { readonly over: Promise<never>; end(): void } {
+  const { promise: over, reject } = Promise.withResolvers<never>();
+  over.catch(() => undefined); // nobody waits for it when the host cannot even be asked
+  const guestMs = ["awaitReady", "sendParameters", "stopMachine"].includes(call) ? Number(values.at(-1)) : 0;
+  const limitMs = callTimeoutMs ?? CALL_LIMITS_MS[call] + guestMs;
+  const limit = setTimeout(() => {
+    reject(unreachable(address, `no answer to ${call} in ${limitMs / 1000} s`));
+  }, limitMs);
+  let unanswered = 0;
+  const heartbeat = setInterval(() => {
+    if (unanswered >= LOST_HEARTBEATS)
+      reject(unreachable(address, `it has not answered for ${(unanswered * heartbeatMs) / 1000} s`));
+    unanswered += 1;
+    void connection.sendRequest(HELLO, { protocols: KNOWN_PROTOCOLS }).then(
+      () => (unanswered = 0),
+      () => undefined, // the loss of the connection is told by itself
+    );
+  }, heartbeatMs);
+  return {
+    over,
+    end: () => {
+      clearTimeout(limit);
+      clearInterval(heartbeat);
+    },
+  };
 }
 
 /** Rejects when the connection ends; requests under way would otherwise wait for ever. */
@@ -145,6 +212,18 @@ function explainEnd(error: CollectiveError | undefined): string {
 async function expire(timeoutMs: number, address: string): Promise<never> {
   await new Promise((resolve) => setTimeout(resolve, timeoutMs).unref());
   throw unreachable(address, `no answer in ${timeoutMs / 1000} s`);
+}
+
+function abortion(signal: AbortSignal | undefined, address: string): readonly Promise<never>[] {
+  if (signal === undefined) return [];
+  const { promise, reject } = Promise.withResolvers<never>();
+  const give = (): void => {
+    reject(unreachable(address, "it was not waited for"));
+  };
+  promise.catch(() => undefined);
+  if (signal.aborted) give();
+  else signal.addEventListener("abort", give, { once: true });
+  return [promise];
 }
 
 function asHostError(error: unknown, address: string): unknown {

@@ -9,15 +9,13 @@ import type { HostFolders, MachinePaths } from "./machine-paths.ts";
 import { bootFilePath, imagePath } from "./machine-paths.ts";
 import { parseLabels, type MachineLabels } from "./machine-labels.ts";
 import { domainName, domainUuid, interfaceUuid, portName } from "./names.ts";
-import { UEFI_CODE } from "./uefi-firmware.ts";
+import { emulatorOf, UEFI_CODE, UEFI_VARIABLES } from "./machine-needs.ts";
 
 const LABELS_NAMESPACE = "urn:collective:machine";
 const LABELS_ELEMENT = "collective:machine";
 const FW_CFG_NAME = "opt/org.collective/parameters";
 const CHANNEL_NAME = "org.collective.guest";
 const AGENT_CHANNEL_NAME = "org.qemu.guest_agent.0";
-
-const UEFI_VARIABLES = "/usr/share/OVMF/OVMF_VARS_4M.fd";
 
 export interface DomainOptions {
   readonly folders: HostFolders;
@@ -106,7 +104,7 @@ function renderDevices(spec: MachineSpec, options: DomainOptions): Xml {
   const disks = renderDisks(spec, options);
   const hasScsi = spec.image.description.disks.some(({ bus }) => bus === "scsi");
   return {
-    emulator: `/usr/bin/qemu-system-${spec.image.description.arch}`,
+    emulator: emulatorOf(spec.image.description.arch),
     disk: disks,
     controller: [
       { "@type": "usb", "@model": "none" },

@@ -1,10 +1,11 @@
 /** The highest fencing token of each network, remembered for good: a manager that lost its lease is refused. */
-import { mkdir, readFile } from "node:fs/promises";
+import { mkdir, open, readFile } from "node:fs/promises";
 import path from "node:path";
 import { z } from "zod";
 import { CollectiveError } from "../errors.ts";
 import { writeFileAtomically } from "../io.ts";
 import type { Fence } from "./host.ts";
+import { diskFullError } from "./machine-needs.ts";
 import { networkFolder, type HostFolders } from "./machine-paths.ts";
 import { createSerializer } from "./serialize.ts";
 
@@ -32,11 +33,43 @@ export function createFenceCheck(folders: HostFolders): FenceCheck {
       if (token < last.token) throw fenced({ networkId, token, highest: last.token });
       const next: KnownFence = { token, site: site ?? last.site };
       if (token > last.token || next.site !== last.site) {
-        await mkdir(path.dirname(file), { recursive: true });
-        await writeFileAtomically(file, JSON.stringify({ format: 1, ...next }));
+        await remember(file, JSON.stringify({ format: 1, ...next }));
       }
       known.set(networkId, next);
     });
+}
+
+/** @throws CollectiveError HOST_DISK_FULL */
+async function remember(file: string, text: string): Promise<void> {
+  try {
+    await mkdir(path.dirname(file), { recursive: true });
+    await writeFileAtomically(file, text);
+  } catch (error) {
+    if (!isFull(error)) throw error;
+    // A full disk must not keep a machine from being stopped: in a file that is there, a few bytes need no room.
+    if (!(await overwrite(file, text))) throw diskFullError(error);
+  }
+}
+
+async function overwrite(file: string, text: string): Promise<boolean> {
+  try {
+    const handle = await open(file, "r+");
+    try {
+      const { size } = await handle.stat();
+      await handle.write(text.padEnd(size), 0);
+      await handle.sync();
+      return true;
+    } finally {
+      await handle.close();
+    }
+  } catch (error) {
+    if (isFull(error) || (error as NodeJS.ErrnoException).code === "ENOENT") return false;
+    throw error;
+  }
+}
+
+function isFull(error: unknown): boolean {
+  return ["ENOSPC", "EDQUOT"].includes((error as NodeJS.ErrnoException).code ?? "");
 }
 
 function fenced(data: { networkId: string; token: number; highest: number }): CollectiveError {

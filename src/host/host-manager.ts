@@ -9,6 +9,7 @@ import {
   type DataDiskRequest,
   type Fence,
   type Host,
+  type HostDescription,
   type MachineId,
   type MachineSpec,
   type ReadyReport,
@@ -16,6 +17,7 @@ import {
 import { readInventory } from "./inventory.ts";
 import { openLibvirt } from "./libvirt.ts";
 import { moveDataToAttic, prepareDataDisks } from "./machine-disks.ts";
+import { diskSpace, lackingParts, requireDiskSpace, requireParts } from "./machine-needs.ts";
 import { imagesFolder, machinePaths } from "./machine-paths.ts";
 import { attachRun, type MachineRun } from "./machine-run.ts";
 import { readMachines, type FoundMachine } from "./machines.ts";
@@ -25,7 +27,7 @@ import { makeSecretsDirectory, replaceParameterLines } from "./secret-files.ts";
 import { withCheckedArguments } from "./schema.ts";
 import { makePassable } from "./passable-folder.ts";
 import { createSerializer } from "./serialize.ts";
-import { startMachine } from "./start-machine.ts";
+import { resumeMachine, startMachine, unknownMachine } from "./start-machine.ts";
 import { stopMachine } from "./stop-machine.ts";
 import { machineName } from "../network/paths.ts";
 
@@ -60,7 +62,7 @@ function bindCalls(context: HostContext): Host {
     return context.serialize(machineKey(id), task);
   };
   return {
-    describe: () => Promise.resolve(describe(context)),
+    describe: () => describe(context),
     inventory: () => readInventory(context),
     prepareImage: async (fence, image) => {
       await context.checkFence(fence);
@@ -78,6 +80,7 @@ function bindCalls(context: HostContext): Host {
         await replaceParameterLines(machinePaths(context.folders, id), parameterLines);
         return { reloaded: await run.resend(timeoutMs) };
       }),
+    resumeMachine: (fence, id) => guarded(fence, id, () => resumeMachine(context, id)),
     stopMachine: (fence, id, timeoutMs) => guarded(fence, id, () => stopMachine(context, id, timeoutMs)),
     moveToAttic: (fence, id) => guarded(fence, id, () => moveToAttic(context, id)),
     consolePath: async (id) => {
@@ -91,7 +94,8 @@ function bindCalls(context: HostContext): Host {
   };
 }
 
-function describe({ name, accelerator, bridge }: HostContext): Awaited<ReturnType<Host["describe"]>> {
+async function describe({ name, accelerator, bridge, folders }: HostContext): Promise<HostDescription> {
+  const [disk, lacks] = await Promise.all([diskSpace(folders), lackingParts()]);
   return {
     protocol: HOST_PROTOCOL,
     name,
@@ -100,11 +104,15 @@ function describe({ name, accelerator, bridge }: HostContext): Awaited<ReturnTyp
     cpus: cpus().length,
     memoryBytes: totalmem(),
     bridge,
+    disk,
+    lacks,
   };
 }
 
 async function prepareImage(context: HostContext, image: MachineImage): Promise<{ fetchedBytes: number }> {
   await describeBridge(context);
+  await requireParts(image.description);
+  await requireDiskSpace(context.folders);
   const directory = imagesFolder(context.folders);
   await makePassable(directory, context.folders.directory);
   return context.fetchImage({ image, directory });
@@ -157,16 +165,6 @@ async function findRun(context: HostContext, id: MachineId): Promise<MachineRun 
   const found = (await readMachines(context.libvirt)).find((machine) => machine.name === name);
   if (found === undefined) throw unknownMachine(id);
   return found.state === "stopped" ? "ended" : attach(context, found);
-}
-
-function unknownMachine(id: MachineId): CollectiveError {
-  return new CollectiveError(
-    "HOST_MACHINE_UNKNOWN",
-    `${machineName(id.component)} of ${id.networkId} does not run on this host`,
-    {
-      hint: "cui status shows where it runs",
-    },
-  );
 }
 
 async function attachAll(context: HostContext): Promise<void> {

@@ -34,6 +34,15 @@ export interface HostDescription {
   readonly cpus: number;
   readonly memoryBytes: number;
   readonly bridge: string;
+  /** Of the file system with the machines' disks; hosts of earlier releases do not say. */
+  readonly disk?: DiskSpace | undefined;
+  /** What a start may need and is not here (machine-needs.ts); hosts of earlier releases do not say. */
+  readonly lacks?: readonly string[] | undefined;
+}
+
+export interface DiskSpace {
+  readonly totalBytes: number;
+  readonly freeBytes: number;
 }
 
 /** A segment as a host sees it: the VLAN tag on the integration bridge; null is untagged. */
@@ -77,6 +86,10 @@ export interface MachineSpec {
 
 export type GuestState = "starting" | "ready" | "failed" | "stopping" | "stopped" | "paused";
 
+/** `disk-full`: QEMU stopped it before a write would fail. `by-hand`: `virsh suspend`. `asleep`: the guest itself. */
+export const PAUSE_REASONS = ["disk-full", "by-hand", "asleep", "other"] as const;
+export type PauseReason = (typeof PAUSE_REASONS)[number];
+
 /** One machine on a host, as `inventory` finds it: from the domain and its labels, not from memory. */
 export interface MachineReport {
   readonly id: MachineId;
@@ -85,6 +98,8 @@ export interface MachineReport {
   readonly plan: string;
   /** `stopped`: it ended by itself or the host restarted; after `stopMachine` a machine is in no inventory. */
   readonly state: GuestState;
+  /** Of a machine that is `paused`; hosts of earlier releases do not say. */
+  readonly pausedBecause?: PauseReason | undefined;
   /** Last STATUS= or FAILED= line of the guest, control characters removed, at most 400 characters. */
   readonly status: string;
   /** When the domain was started, ISO 8601; null when it does not run. */
@@ -128,7 +143,8 @@ export interface Host {
   inventory(): Promise<HostInventory>;
   /**
    * Fetches, verifies and keeps the program disks, kernel and initrd of an image; nothing running is touched. It is the first
-   * thing asked of a host for a machine, so it refuses where none could run (HOST_BRIDGE_MISSING).
+   * thing asked of a host for a machine, so it refuses where that could not start (HOST_BRIDGE_MISSING, HOST_PROGRAM_MISSING,
+   * HOST_FIRMWARE_MISSING, HOST_DISK_FULL).
    */
   prepareImage(fence: Fence, image: MachineImage): Promise<{ readonly fetchedBytes: number }>;
   /** Creates what is absent and new (sparse qcow2), grows what is smaller; refuses to shrink (HOST_DISK_SHRINK). */
@@ -151,6 +167,11 @@ export interface Host {
     parameterLines: readonly string[],
     timeoutMs: number,
   ): Promise<{ readonly reloaded: boolean }>;
+  /**
+   * Lets a paused machine go on; one that runs goes on as it is. HOST_DISK_FULL where its disk has no room still, HOST_MACHINE_UNKNOWN
+   * when there is no such machine.
+   */
+  resumeMachine(fence: Fence, id: MachineId): Promise<void>;
   /** ACPI, then destroy after `timeoutMs` (three minutes unless a test says less); drops overlay and ports; no-op when stopped. */
   stopMachine(fence: Fence, id: MachineId, timeoutMs: number): Promise<StopReport>;
   /** Moves the data disks of a stopped machine to the attic. */

@@ -32,7 +32,7 @@ function withStarting(
   return [...byName.values()];
 }
 
-function reportMachine(context: HostContext, { state, labels }: FoundMachine): MachineReport {
+function reportMachine(context: HostContext, { state, pausedBecause, labels }: FoundMachine): MachineReport {
   const found = context.runs.get(machineKey(labels));
   const run = found?.labels.startedAt === labels.startedAt ? found : undefined; // not the one before it
   return {
@@ -41,6 +41,7 @@ function reportMachine(context: HostContext, { state, labels }: FoundMachine): M
     imageDigest: labels.imageDigest,
     plan: labels.plan,
     state: guestState(state, run?.isStopping() === true ? "stopping" : run?.condition().state),
+    ...(pausedBecause === undefined ? {} : { pausedBecause }),
     status: run?.condition().status ?? "",
     startedAt: state === "stopped" ? null : labels.startedAt,
     memoryBytes: labels.memoryBytes,

@@ -1,6 +1,7 @@
 /** libvirt through virsh: commands are data, names and files are ours, XML goes in as a file. */
 import { CollectiveError } from "../errors.ts";
 import { run, stderrOf } from "../io.ts";
+import type { PauseReason } from "./host.ts";
 
 export interface Libvirt {
   /** Makes the definition in `xmlFile` known, or replaces it. */
@@ -15,10 +16,13 @@ export interface Libvirt {
   resizeDisk(name: string, file: string, sizeBytes: number): Promise<void>;
   /** True when the QEMU guest agent answers. */
   pingAgent(name: string): Promise<boolean>;
+  /** Lets a paused domain go on. */
+  resume(name: string): Promise<void>;
   /** Undefined: no such domain. */
   state(name: string): Promise<DomainState | undefined>;
-  /** State by name, of all domains there are. */
-  states(): Promise<ReadonlyMap<string, DomainState>>;
+  condition(name: string): Promise<DomainCondition | undefined>;
+  /** By name, of all domains there are. */
+  conditions(): Promise<ReadonlyMap<string, DomainCondition>>;
   /** The definitions of these domains, those that are gone meanwhile left out. */
   definitions(names: readonly string[]): Promise<readonly string[]>;
   version(): Promise<string>;
@@ -32,6 +36,12 @@ export interface QemuUser {
 }
 
 export type DomainState = "running" | "paused" | "stopping" | "stopped";
+
+export interface DomainCondition {
+  readonly state: DomainState;
+  /** Of one that is paused. */
+  readonly pausedBecause?: PauseReason;
+}
 
 const VIRSH_TIMEOUT_MS = 300_000;
 
@@ -49,8 +59,10 @@ export function openLibvirt(uri: string): Libvirt {
     undefine: (name) => ignoreStopped(act(["undefine", "--nvram", "--", name])),
     resizeDisk: (name, file, sizeBytes) => act(["blockresize", "--", name, file, `${sizeBytes}B`]),
     pingAgent: (name) => pingAgent(virsh, name),
-    state: async (name) => (await readStates(virsh)).get(name),
-    states: () => readStates(virsh),
+    resume: (name) => act(["resume", "--", name]),
+    state: async (name) => (await readConditions(virsh)).get(name)?.state,
+    condition: async (name) => (await readConditions(virsh)).get(name),
+    conditions: () => readConditions(virsh),
     definitions: (names) => readDefinitions(virsh, names),
     qemuUser: async () => readQemuUser(await virsh(["capabilities"])),
     version: async () => /Running hypervisor: (.*)/.exec(await virsh(["version"]))?.[1] ?? "unknown",
@@ -105,22 +117,35 @@ async function pingAgent(virsh: Virsh, name: string): Promise<boolean> {
 }
 
 /** `--raw` gives numbers, which are the same in every language and release. */
-async function readStates(virsh: Virsh): Promise<ReadonlyMap<string, DomainState>> {
+async function readConditions(virsh: Virsh): Promise<ReadonlyMap<string, DomainCondition>> {
   const text = await virsh(["domstats", "--raw", "--state"]);
-  const states = new Map<string, DomainState>();
+  const conditions = new Map<string, DomainCondition>();
   for (const block of text.split(/\n(?=Domain: )/)) {
     const name = /^\s*Domain: '(.*)'$/m.exec(block)?.[1];
     const number = (key: string): number =>
       Number(new RegExp(`state\\.${key}=(\\d+)`).exec(block)?.[1] ?? NaN);
     const state = number("state");
     if (name === undefined || Number.isNaN(state)) continue;
-    states.set(name, PASSING_PAUSES[`${state}.${number("reason")}`] ?? DOMAIN_STATES[state] ?? "running");
+    const both = `${state}.${number("reason")}`;
+    const known = PASSING_PAUSES[both] ?? DOMAIN_STATES[state] ?? "running";
+    const pausedBecause = PAUSES[both] ?? "other";
+    conditions.set(name, known === "paused" ? { state: known, pausedBecause } : { state: known });
   }
-  return states;
+  return conditions;
 }
 
 /** State and reason of a domain that libvirt itself holds for a moment. @see libvirt virDomainPausedReason: starting up, shutting down */
 const PASSING_PAUSES: Readonly<Record<string, DomainState>> = { "3.11": "running", "3.8": "stopping" };
+
+/**
+ * State and reason of a domain that stays paused. QEMU pauses on an I/O error only where there was no room (its `werror=enospc`).
+ * @see libvirt virDomainPausedReason: user, I/O error; virDomainState: pmsuspended
+ */
+const PAUSES: Readonly<Record<string, PauseReason>> = {
+  "3.1": "by-hand",
+  "3.5": "disk-full",
+  ...{ "7.0": "asleep", "7.1": "asleep" },
+};
 
 /** @see libvirt virDomainState: nostate, running, blocked, paused, shutdown, shutoff, crashed, pmsuspended */
 const DOMAIN_STATES: readonly DomainState[] = [

@@ -14,6 +14,7 @@ import {
   machinePaths,
   type HostFolders,
 } from "./machine-paths.ts";
+import { diskFullError } from "./machine-needs.ts";
 import { makePassable } from "./passable-folder.ts";
 import { machineName } from "../network/paths.ts";
 
@@ -218,13 +219,6 @@ async function qemuImg(args: readonly string[]): Promise<void> {
     if (/no space left|disk quota/i.test(stderrOf(error))) throw diskFullError(error);
     throw error;
   }
-}
-
-export function diskFullError(cause: unknown): CollectiveError {
-  return new CollectiveError("HOST_DISK_FULL", "the host's disk is full", {
-    cause,
-    hint: "cui attic purge, or remove what else fills the host's /var/lib/collective",
-  });
 }
 
 function missingError(id: MachineId, device: string, file: string): CollectiveError {

@@ -8,6 +8,7 @@
  *     <run directory>/<key>/                                      sockets, what the guest said; gone after a restart
  *     <secrets directory>/<key>/                                  parameters; in memory only
  */
+import { access } from "node:fs/promises";
 import path from "node:path";
 import type { MachineId } from "./host.ts";
 import { componentFolder, machineKey } from "./names.ts";
@@ -63,6 +64,19 @@ export function machinePaths(folders: HostFolders, id: MachineId): MachinePaths 
 /** As long as any; machines' folders there have names of one length. */
 export function longestMachineSocket(folders: HostFolders): string {
   return machinePaths(folders, { networkId: "", component: "" }).channel;
+}
+
+/** The folder, or where it would be made. */
+export async function existingFolder(folder: string): Promise<string> {
+  let there = path.resolve(folder);
+  for (; there !== path.dirname(there); there = path.dirname(there)) {
+    const isThere = await access(there).then(
+      () => true,
+      () => false,
+    );
+    if (isThere) break;
+  }
+  return there;
 }
 
 export function imagesFolder(folders: HostFolders): string {

@@ -11,7 +11,7 @@ import {
   MAX_PARAMETER_LINE,
   MAX_PARAMETER_LINES,
 } from "../appliance/machine-limits.ts";
-import type { Fence, Host, MachineId, MachineSpec } from "./host.ts";
+import { PAUSE_REASONS, type Fence, type Host, type MachineId, type MachineSpec } from "./host.ts";
 import { deviceSchema, machineImageSchema, sizeSchema } from "../appliance/machine-image-schema.ts";
 
 const networkId = z
@@ -87,6 +87,7 @@ export const hostCallSchemas = {
   startMachine: z.tuple([fence, spec]),
   awaitReady: z.tuple([machineId, timeoutMs]),
   sendParameters: z.tuple([fence, machineId, parameterLines, timeoutMs]),
+  resumeMachine: z.tuple([fence, machineId]),
   stopMachine: z.tuple([fence, machineId, timeoutMs]),
   moveToAttic: z.tuple([fence, machineId]),
   consolePath: z.tuple([machineId]),
@@ -143,6 +144,8 @@ const machineReport = z
     imageDigest: z.string(),
     plan: z.string(),
     state: z.enum(["starting", "ready", "failed", "stopping", "stopped", "paused"]),
+    // A later release may know more reasons.
+    pausedBecause: z.enum(PAUSE_REASONS).catch("other").optional(),
     status: z.string(),
     startedAt: z.string().nullable(),
     memoryBytes: z.number(),
@@ -175,6 +178,8 @@ const hostResultSchemas = {
       cpus: z.number(),
       memoryBytes: z.number(),
       bridge: z.string(),
+      disk: z.object({ totalBytes: z.number(), freeBytes: z.number() }).readonly().optional(),
+      lacks: z.array(z.string()).readonly().optional(),
     })
     .readonly(),
   inventory: z
@@ -187,6 +192,7 @@ const hostResultSchemas = {
   prepareImage: z.object({ fetchedBytes: z.number() }).readonly(),
   prepareDataDisks: nothing,
   startMachine: nothing,
+  resumeMachine: nothing,
   awaitReady: z
     .object({ state: z.enum(["ready", "failed"]), status: z.string(), bootMs: z.number() })
     .readonly(),

@@ -1,5 +1,4 @@
 /** Parameters on the host: files in memory only, which root and QEMU's user can read, gone with the machine or the host. */
-import { existsSync } from "node:fs";
 import { mkdir, readFile, rm, statfs, writeFile } from "node:fs/promises";
 import path from "node:path";
 import { CollectiveError } from "../errors.ts";
@@ -7,7 +6,7 @@ import { run, writeFileAtomically } from "../io.ts";
 import { makePassable } from "./passable-folder.ts";
 import { renderSeedFiles } from "./cloud-init.ts";
 import type { MachineSpec } from "./host.ts";
-import type { MachinePaths } from "./machine-paths.ts";
+import { existingFolder, type MachinePaths } from "./machine-paths.ts";
 import { parseParameterFile, renderParameterFile, renderParameterMessage } from "./parameter-lines.ts";
 
 /** @see linux/magic.h */
@@ -21,9 +20,7 @@ export async function makeSecretsDirectory(directory: string): Promise<void> {
 
 /** Looks at the folder, or where it would be made. @throws CollectiveError HOST_SECRETS_ON_DISK */
 export async function checkInMemory(directory: string): Promise<void> {
-  let there = directory;
-  while (!existsSync(there)) there = path.dirname(there);
-  const { type } = await statfs(there);
+  const { type } = await statfs(await existingFolder(directory));
   if (MEMORY_FILE_SYSTEMS.has(type)) return;
   throw new CollectiveError("HOST_SECRETS_ON_DISK", `${directory} is not on a file system in memory`, {
     data: { directory },

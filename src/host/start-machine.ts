@@ -1,18 +1,12 @@
 /** Starts one machine: everything is looked at first, what was made is removed when a later step fails. */
-import { readFile, rm, statfs } from "node:fs/promises";
+import { readFile, rm } from "node:fs/promises";
 import { CollectiveError } from "../errors.ts";
 import { writeFileAtomically, stderrOf } from "../io.ts";
 import { renderDomain } from "./domain-xml.ts";
-import { hasUefiFirmware } from "./uefi-firmware.ts";
 import { rememberRun, type HostContext } from "./host-context.ts";
-import type { MachineSpec } from "./host.ts";
-import {
-  checkDataDisks,
-  checkImageFiles,
-  diskFullError,
-  dropOverlays,
-  makeOverlays,
-} from "./machine-disks.ts";
+import type { MachineId, MachineSpec } from "./host.ts";
+import { checkDataDisks, checkImageFiles, dropOverlays, makeOverlays } from "./machine-disks.ts";
+import { diskFullError, diskSpace, requireDiskSpace, requireParts } from "./machine-needs.ts";
 import { machinePaths, type HostFolders, type MachinePaths } from "./machine-paths.ts";
 import { attachRun } from "./machine-run.ts";
 import { labelsOf, type MachineLabels } from "./machine-labels.ts";
@@ -23,8 +17,6 @@ import { describeBridge, labelPorts } from "./open-vswitch.ts";
 import { dropParameters, writeParameters } from "./secret-files.ts";
 import { machineName } from "../network/paths.ts";
 
-/** Below this a guest's first writes would fail. */
-const MIN_FREE_BYTES = 64 * 1024 * 1024;
 /** What QEMU needs beside the guest's memory. */
 const QEMU_OVERHEAD_BYTES = 64 * 1024 * 1024;
 
@@ -38,6 +30,33 @@ export async function startMachine(context: HostContext, spec: MachineSpec): Pro
   } finally {
     context.starting.delete(key);
   }
+}
+
+/** QEMU repeats at once what had no room: one that is paused again within this has none still. */
+const RESUME_WATCH_MS = 1000;
+
+/** @see Host.resumeMachine */
+export async function resumeMachine({ libvirt, folders }: HostContext, id: MachineId): Promise<void> {
+  const name = domainName(id);
+  const found = await libvirt.condition(name);
+  if (found === undefined || found.state === "stopped") throw unknownMachine(id);
+  if (found.state !== "paused") return;
+  if (found.pausedBecause === "disk-full") await requireDiskSpace(folders);
+  await libvirt.resume(name);
+  await new Promise((resolve) => setTimeout(resolve, RESUME_WATCH_MS));
+  const now = await libvirt.condition(name);
+  if (now?.pausedBecause === "disk-full")
+    throw diskFullError(undefined, (await diskSpace(folders)).freeBytes);
+}
+
+export function unknownMachine(id: MachineId): CollectiveError {
+  return new CollectiveError(
+    "HOST_MACHINE_UNKNOWN",
+    `${machineName(id.component)} of ${id.networkId} does not run on this host`,
+    {
+      hint: "cui status shows where it runs",
+    },
+  );
 }
 
 async function startUnlessRunning(
@@ -133,10 +152,10 @@ async function removeMade(
   await dropOverlays(context.folders, id).catch(() => undefined);
 }
 
-/** @throws CollectiveError HOST_DISK_FULL, HOST_MEMORY_FULL, HOST_FIRMWARE_MISSING. */
+/** @throws CollectiveError HOST_DISK_FULL, HOST_PROGRAM_MISSING, HOST_FIRMWARE_MISSING, HOST_MEMORY_FULL */
 async function checkCapacity(context: HostContext, { image }: MachineSpec): Promise<void> {
-  const { bavail, bsize } = await statfs(context.folders.directory);
-  if (bavail * bsize < MIN_FREE_BYTES) throw diskFullError(undefined);
+  await requireDiskSpace(context.folders);
+  await requireParts(image.description);
   const available = await availableMemory();
   const needed = image.description.memoryBytes + QEMU_OVERHEAD_BYTES;
   if (available < needed) {
@@ -145,11 +164,6 @@ async function checkCapacity(context: HostContext, { image }: MachineSpec): Prom
       `the machine needs ${mebibytes(needed)} MiB of memory, the host has ${mebibytes(available)} MiB`,
       { data: { needed, available }, hint: "stop something, or lower the host's memory in utility.yaml" },
     );
-  }
-  if (image.description.firmware === "uefi" && !(await hasUefiFirmware())) {
-    throw new CollectiveError("HOST_FIRMWARE_MISSING", "this host has no UEFI firmware", {
-      hint: "install the package ovmf",
-    });
   }
 }
 

@@ -2,10 +2,12 @@
 import { rm } from "node:fs/promises";
 import type { HostContext } from "./host-context.ts";
 import type { MachineId, StopReport } from "./host.ts";
+import type { DomainCondition } from "./libvirt.ts";
 import { dropOverlays } from "./machine-disks.ts";
 import { machinePaths } from "./machine-paths.ts";
 import { domainName, machineKey } from "./names.ts";
 import { dropParameters } from "./secret-files.ts";
+import { resumeMachine } from "./start-machine.ts";
 
 /** A guest that is still booting does not hear the button: it is pressed again. */
 const PRESS_PERIOD_MS = 5000;
@@ -18,12 +20,13 @@ export async function stopMachine(
   timeoutMs: number,
 ): Promise<StopReport> {
   const name = domainName(id);
-  const state = await context.libvirt.state(name);
-  if (state === undefined) {
+  const condition = await context.libvirt.condition(name);
+  if (condition === undefined) {
     await removeTraces(context, id);
     return { forced: false };
   }
-  const forced = state !== "stopped" && !(await shutDown(context, id, timeoutMs));
+  const canHear = condition.state !== "paused" || (await wakeUp(context, id, condition));
+  const forced = condition.state !== "stopped" && !(canHear && (await shutDown(context, id, timeoutMs)));
   if (forced) await context.libvirt.destroy(name);
   await context.libvirt.undefine(name);
   await context.runs.get(machineKey(id))?.close();
@@ -51,6 +54,19 @@ async function shutDown(context: HostContext, id: MachineId, timeoutMs: number):
     const waited = pause(Math.min(waitMs, deadline - Date.now()));
     await (disconnected === undefined ? waited : Promise.race([waited, disconnected]));
   }
+}
+
+/** What waits for room that is there again goes on, so that it can shut down; what somebody paused stays so. */
+async function wakeUp(
+  context: HostContext,
+  id: MachineId,
+  { pausedBecause }: DomainCondition,
+): Promise<boolean> {
+  if (pausedBecause !== "disk-full") return false;
+  return resumeMachine(context, id).then(
+    () => true,
+    () => false,
+  );
 }
 
 async function removeTraces(context: HostContext, id: MachineId): Promise<void> {

@@ -102,6 +102,16 @@ const TABLE = {
     needsImage: true,
     fetches: true,
   },
+  /** Stood still because its host's disk was full. */
+  resume: {
+    subject: "machine",
+    sign: ">",
+    colour: "blue",
+    words: "resume",
+    verb: "resume",
+    ahead: "to resume",
+    done: "resumed",
+  },
   "send-parameters": {
     subject: "machine",
     sign: ">",

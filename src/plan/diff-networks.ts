@@ -10,7 +10,7 @@ import { orderActions } from "./order-actions.ts";
 import { PLAN_FORMAT } from "./plan-schema.ts";
 import type { Action, Plan, PlanFacts, PlanWarning, Refusal } from "./plan.ts";
 import type { Sides } from "./sides.ts";
-import { collectRefusals, collectWarnings } from "./warnings.ts";
+import { collectNotes, collectRefusals, collectWarnings } from "./warnings.ts";
 
 /** Everything that must be done so that `wanted` runs; `running` is null when nothing does. */
 export function diffNetworks(
@@ -62,6 +62,7 @@ function assemble(sides: Sides, changes: ReadonlyMap<ComponentPath, MachineChang
   const described = sides.wanted ?? sides.running;
   const appliance = described?.appliance ?? "";
   const warnings: readonly PlanWarning[] = collectWarnings(changes, facts, appliance);
+  const notes = collectNotes(changes);
   const refusals: readonly Refusal[] = collectRefusals(changes, facts, appliance);
   return {
     format: PLAN_FORMAT,
@@ -70,6 +71,7 @@ function assemble(sides: Sides, changes: ReadonlyMap<ComponentPath, MachineChang
     actions,
     forecast: forecastOf(actions, sides.running, facts),
     warnings,
+    ...(notes.length === 0 ? {} : { notes }),
     refusals,
     inputDigest: described === null ? "" : digestInputs(described, facts.inputs),
   };

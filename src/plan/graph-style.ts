@@ -35,6 +35,7 @@ export function machineStyle(change: GraphChange | undefined, isGateway: boolean
       return "replace";
     case "restart":
       return "restart";
+    case "resume":
     case "send-parameters":
       return "parameters";
     default:

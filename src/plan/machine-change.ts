@@ -80,12 +80,15 @@ function compareMachines(
   const interfaces = [...compareInterfaces(running, wanted), ...disks.reasons];
   const parameters = compareParameters(running, wanted, facts.sensitiveChanged);
   const stopped = facts.stopped?.has(wanted.path) === true;
+  const paused = facts.paused?.get(wanted.path);
+  const resumes = paused !== undefined && paused.resumes !== "never";
   const step = versionReason(running, wanted);
   const found = [
     ...(image.length > 0 ? step.reasons : []),
     ...image,
     ...interfaces,
     ...(stopped ? [{ text: "it is stopped" }] : []),
+    ...(resumes ? [{ text: `it is paused: ${paused.why}` }] : []),
     ...parameters,
     ...(image.length > 0 ? [] : step.reasons),
     ...compareRest(running, wanted),
@@ -99,7 +102,9 @@ function compareMachines(
         ? (["restart", "restart"] as const)
         : parameters.length > 0
           ? (["send-parameters", "parameters"] as const)
-          : (["note", "none"] as const);
+          : resumes
+            ? (["resume", "none"] as const)
+            : (["note", "none"] as const);
   const takesStart = stopped && kind !== "note";
   const starts = takesStart || ACTION_KINDS[kind].needsImage === true;
   return {

@@ -5,7 +5,7 @@ import { formatBytes, formatBytesChange, formatVersions } from "./format.ts";
 import { escapeHtml, escapeName, escapeText, mermaidBlock } from "./escape-markdown.ts";
 import { severityOf, isDestructive, subjectOf, type PlannedNetwork } from "./markdown-model.ts";
 import type { Action, Plan } from "./plan.ts";
-import { summarize } from "./render-terminal.ts";
+import { noteTexts, summarize } from "./render-terminal.ts";
 
 /** What a level leaves out, each more than the one before. */
 export interface Richness {
@@ -54,6 +54,7 @@ function* renderPlanDetails(plan: Plan, richness: Richness): Iterable<string> {
   if (richness.others === "reasons") for (const action of others) yield renderAction(action, plan);
   else if (richness.others === "names") yield* renderNames(others, plan);
   else yield* renderCounts(others);
+  yield* notes("**note** ", noteTexts(plan));
   yield* notes(
     "**warning** ",
     plan.warnings.map(({ message }) => message),

@@ -1,6 +1,7 @@
 /** The first lines of a comment, at most eight, the worst first: what a reviewer must have read. */
 import { count, formatBytes } from "./format.ts";
 import { escapeName } from "./escape-markdown.ts";
+import { reservation } from "./render-terminal.ts";
 import { placedActions, subjectOf, type PlacedAction, type PlannedNetwork } from "./markdown-model.ts";
 
 /** Of the names in one line; the others are counted. */
@@ -27,7 +28,10 @@ export function renderHeadline(networks: readonly PlannedNetwork[]): readonly st
         `${count(n, "change")} ${n === 1 ? "puts data aside or touches it" : "put data aside or touch it"}`,
     }),
     ...line("Replaced or removed", replaced, { isMany, words: (n) => count(n, "machine") }),
-    ...restartLine({ restarted: [...of("restart"), ...of("stop")], started: of("start"), isMany }),
+    ...restartLine({
+      ...{ restarted: [...of("restart"), ...of("stop")], started: of("start"), resumed: of("resume") },
+      isMany,
+    }),
     ...line("Parameters", of("send-parameters"), {
       isMany,
       words: (n) => `${count(n, "machine")} told new ones, no restart`,
@@ -35,9 +39,13 @@ export function renderHeadline(networks: readonly PlannedNetwork[]): readonly st
     ...outageLine(networks, isMany),
     ...fetchLine(networks),
   ];
-  return (lines.length === 0 ? ["**Nothing to do**: no running network changes."] : lines).map(
-    (text) => `- ${text}`,
-  );
+  return (lines.length === 0 ? [nothingToDo(networks)] : lines).map((text) => `- ${text}`);
+}
+
+function nothingToDo(networks: readonly PlannedNetwork[]): string {
+  const warnings = networks.flatMap(({ plan }) => plan?.warnings ?? []);
+  const but = reservation({ warnings });
+  return `**Nothing to do**${but === undefined ? ": no running network changes." : `${but}: see the warnings.`}`;
 }
 
 interface LineOptions {
@@ -55,17 +63,24 @@ function line(title: string, actions: readonly PlacedAction[], { isMany, words }
 function restartLine(options: {
   readonly restarted: readonly PlacedAction[];
   readonly started: readonly PlacedAction[];
+  readonly resumed: readonly PlacedAction[];
   readonly isMany: boolean;
 }): string[] {
-  const { restarted, started, isMany } = options;
-  const start = started.length === 0 ? "" : `${count(started.length, "machine")} started`;
-  if (restarted.length === 0) {
-    const names = listNames(started.map((entry) => nameOf(entry, isMany)));
-    return start === "" ? [] : [`**Started**: ${start}: ${names}`];
+  const { restarted, started, resumed, isMany } = options;
+  const names = (entries: readonly PlacedAction[]): string =>
+    listNames(entries.map((entry) => nameOf(entry, isMany)));
+  const up = [
+    ...(started.length === 0 ? [] : [`${count(started.length, "machine")} started`]),
+    ...(resumed.length === 0 ? [] : [`${count(resumed.length, "machine")} resumed`]),
+  ];
+  if (restarted.length > 0) {
+    const text = `**Restarted or stopped**: ${count(restarted.length, "machine")}: ${names(restarted)}`;
+    return [[text, ...up].join("; ")];
   }
-  const names = listNames(restarted.map((entry) => nameOf(entry, isMany)));
-  const text = `**Restarted or stopped**: ${count(restarted.length, "machine")}: ${names}`;
-  return [start === "" ? text : `${text}; ${start}`];
+  if (up.length === 0) return [];
+  return [
+    `**${started.length === 0 ? "Resumed" : "Started"}**: ${up.join(", ")}: ${names([...started, ...resumed])}`,
+  ];
 }
 
 function refusedLine(networks: readonly PlannedNetwork[], isMany: boolean): string[] {

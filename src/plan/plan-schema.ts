@@ -92,7 +92,17 @@ export const forecastSchema = z
   })
   .readonly();
 
-export const warningSchema = z.object({ component: text.optional(), message: text }).readonly();
+export const warningSchema = z
+  .object({
+    component: text.optional(),
+    message: text,
+    /** Set where a plan without actions does not say that all is well: a host nobody can ask, a machine that stands still. */
+    about: z.enum(["unseen", "paused"]).exactOptional(),
+  })
+  .readonly();
+
+/** Worth knowing of these machines before they are there. */
+const noteSchema = z.object({ components: many(text), message: text }).readonly();
 
 /** Without its span, which points into files of the machine that made the plan. */
 const refusalSchema = z
@@ -114,6 +124,8 @@ export const planSchema = z
     actions: many(actionSchema),
     forecast: forecastSchema,
     warnings: many(warningSchema),
+    /** Absent in what earlier releases wrote. */
+    notes: many(noteSchema).exactOptional(),
     refusals: many(refusalSchema),
     /** SHA-256 over commits, tags, indexes and policy: CI can compute it. */
     inputDigest: digest,

@@ -45,9 +45,20 @@ export interface PlanFacts {
   readonly withdrawn?: ReadonlyMap<ComponentPath, string>;
   /** Machines whose wanted version is blacklisted, and why: refused where it would start, a warning where it runs. */
   readonly blacklisted?: ReadonlyMap<ComponentPath, string>;
+  /** Machines of the running side that stand still. */
+  readonly paused?: ReadonlyMap<ComponentPath, PausedMachine>;
   readonly warnings?: readonly PlanWarning[];
   /** What goes into the input digest beside the images; see `digestInputs`. */
   readonly inputs?: PlanInputs;
+}
+
+export interface PausedMachine {
+  /** `the disk of host h1 is full (12 MiB free)`. */
+  readonly why: string;
+  /** What lets it go on. */
+  readonly mend: string;
+  /** Whether an update lets it go on: `later`, when what is in the way is mended; `never`, for somebody paused it on purpose. */
+  readonly resumes: "now" | "later" | "never";
 }
 
 export interface MissingDataDisk {

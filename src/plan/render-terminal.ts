@@ -22,6 +22,7 @@ export function renderPlan(plan: Plan, options: TerminalOptions = {}): string {
   const shown = plan.actions.filter((action) => action.kind !== "await");
   const lines = [`${paint("bold", visible(plan.appliance))}: ${summarize(plan)}`];
   if (shown.length > 0) lines.push("", ...renderActions(shown, plan, paint), "", ...renderForecast(plan));
+  for (const text of noteTexts(plan)) lines.push(`${paint("blue", "note:")} ${visible(text)}`);
   for (const { message } of plan.warnings) lines.push(`${paint("yellow", "warning:")} ${visible(message)}`);
   for (const { code, message, hint } of plan.refusals) {
     lines.push(`${paint("red", "refused:")} ${code}: ${visible(message)}`);
@@ -38,8 +39,23 @@ export function summarize(plan: Plan): string {
       ? []
       : [`${count(number, subject.replace("-", " "))} ${ahead}`];
   });
-  if (parts.length === 0) return "nothing to do";
+  const but = reservation(plan);
+  if (parts.length === 0) return `nothing to do${but === undefined ? "" : `${but}: see the warnings`}`;
   return `${parts.join(", ")} (class ${plan.class})`;
+}
+
+/** Why a plan without actions does not say that all is well: ` as far as can be seen`. */
+export function reservation({ warnings }: Pick<Plan, "warnings">): string | undefined {
+  if (warnings.some(({ about }) => about === "unseen")) return " as far as can be seen";
+  if (warnings.some(({ about }) => about === "paused")) return " by itself";
+  return undefined;
+}
+
+/** `d, f: no data disk: …`. */
+export function noteTexts({ notes = [], appliance }: Plan): readonly string[] {
+  return notes.map(({ components, message }) => {
+    return `${cutList(components.map((path) => displayPath(path, appliance)))}: ${message}`;
+  });
 }
 
 function renderActions(actions: readonly Action[], plan: Plan, paint: Paint): string[] {

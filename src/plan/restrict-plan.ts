@@ -23,8 +23,13 @@ export function restrictPlan(plan: Plan, component: ComponentPath): Plan {
     if (missing !== undefined) refusals.push(refuse(action, missing));
     actions.push(restrictAction(action, nearest));
   }
+  const notes = (plan.notes ?? []).flatMap(({ components, message }) => {
+    const within = components.filter((path) => isWithin(path, component));
+    return within.length === 0 ? [] : [{ components: within, message }];
+  });
   return {
     ...plan,
+    ...(plan.notes === undefined ? {} : { notes }),
     class: mostSevere(actions),
     actions,
     forecast: restrictForecast(plan.forecast, actions),

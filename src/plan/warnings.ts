@@ -1,11 +1,12 @@
 /** What a reader must know beside the actions, and what forbids them. */
 import type { ComponentPath } from "../cvl/tree.ts";
 import { visible } from "../diagnostics.ts";
+import type { MachineDescription } from "../network/description.ts";
 import { displayPath } from "../network/paths.ts";
 import { ACTION_KINDS } from "./action-kinds.ts";
 import { cut } from "./format.ts";
 import type { MachineChange } from "./machine-change.ts";
-import type { PlanFacts, PlanWarning, Refusal } from "./plan.ts";
+import type { Plan, PlanFacts, PlanWarning, Refusal } from "./plan.ts";
 
 export function collectWarnings(
   changes: ReadonlyMap<ComponentPath, MachineChange>,
@@ -28,6 +29,14 @@ export function collectWarnings(
       message: `${name(component)}: it runs a blacklisted version: ${cut(visible(why), 200)}`,
     });
   }
+  for (const [component, { why, mend, resumes }] of facts.paused ?? []) {
+    if (resumes === "now") continue; // an action of the plan says so
+    warnings.push({
+      component,
+      message: `${name(component)}: it is paused: ${why}; ${mend}`,
+      about: "paused",
+    });
+  }
   for (const [disk, { host }] of facts.missingDataDisks ?? []) {
     const component = disk.slice(0, disk.lastIndexOf(":"));
     const change = changes.get(component);
@@ -41,6 +50,20 @@ export function collectWarnings(
     if (message !== undefined) warnings.push({ component: change.path, message });
   }
   return [...warnings, ...(facts.warnings ?? [])];
+}
+
+/** Machines that are new and keep nothing: what they write lies on a disk that is thrown away. */
+export function collectNotes(changes: ReadonlyMap<ComponentPath, MachineChange>): NonNullable<Plan["notes"]> {
+  const components = [...changes.values()]
+    .filter(({ running, wanted }) => running === undefined && isForgetful(wanted))
+    .map(({ path }) => path);
+  return components.length === 0 ? [] : [{ components, message: FORGETS }];
+}
+
+const FORGETS = "no data disk: what it writes is gone at the next stop or update";
+
+function isForgetful(wanted: MachineDescription | undefined): boolean {
+  return wanted !== undefined && wanted.dataDisks.length === 0 && wanted.image.programDisks.length > 0;
 }
 
 export function collectRefusals(

@@ -3,6 +3,7 @@ import path from "node:path";
 import t, { type Test } from "tap";
 import { probeKvm } from "../../src/host/accelerator.ts";
 import { checkHost } from "../../src/host/check-host.ts";
+import type { HostCheck } from "../../src/host/host-check.ts";
 import { createHostManager } from "../../src/host/host-manager.ts";
 import type { MachineSpec } from "../../src/host/host.ts";
 import { fromResponseError, toResponseError } from "../../src/host/protocol.ts";
@@ -111,6 +112,38 @@ t.test("a full disk, a host without firmware, a damaged disk", async (t) => {
   const answer = await exec(process.execPath, script, large, secrets, path.join(folder, "guest"), "uefi");
   await exec("umount", "/usr/share/OVMF");
   t.match(answer, /^HOST_FIRMWARE_MISSING$/m);
+
+  await exec("mount", "--bind", "/dev/null", "/usr/bin/genisoimage");
+  const lacking = path.join("/run/collective", "lacking");
+  const withoutProgram = await exec(
+    process.execPath,
+    script,
+    large,
+    lacking,
+    path.join(folder, "guest"),
+    "cloud-init",
+  );
+  t.match(withoutProgram, /^lacks .*genisoimage/m, "what a host lacks it says when it is asked");
+  t.match(withoutProgram, /^HOST_PROGRAM_MISSING$/m, "and before anything is stopped");
+  t.match(withoutProgram, /^no domain$/m);
+  const checks = await labExec(
+    { directory: lab.directory, place: "host1" },
+    {
+      file: process.execPath,
+      args: [path.resolve("dist/cui.js"), "host", "check", "--json"],
+      allowedExitCodes: [1],
+      parse: (text) => JSON.parse(text) as HostCheck[],
+    },
+  );
+  t.match(
+    checks.find(({ name }) => name === "genisoimage"),
+    { result: "note", hint: /package genisoimage/ },
+  );
+  t.match(
+    checks.find(({ name }) => name === "disk"),
+    { result: "ok", detail: /MiB of it free/ },
+  );
+  await exec("umount", "/usr/bin/genisoimage");
 
   const host = await createHostManager(options("damaged"));
   t.teardown(() => host.close());

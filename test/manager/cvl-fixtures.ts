@@ -4,6 +4,7 @@ import { link } from "../../src/cvl/link/link.ts";
 import type { ImportRequest, SourceFile } from "../../src/cvl/source.ts";
 import { renderDiagnostic } from "../../src/diagnostics.ts";
 import { createAppliance, type Appliance } from "../../src/manager/change/root-appliance.ts";
+import type { MachineImage, VmDescription } from "../../src/appliance/machine-image.ts";
 import { sampleImage } from "./describe-fixtures.ts";
 
 export interface SampleOffice {
@@ -16,6 +17,12 @@ export interface SampleOffice {
   readonly arch?: string;
   /** Size of the web server's data disk; `none`: it has none. */
   readonly web?: string;
+  /** Size of each class's program disk in MiB; default 64. */
+  readonly disk?: Readonly<Record<string, number>>;
+  /** What else the VM description of a class says. */
+  readonly description?: Readonly<Record<string, Partial<VmDescription>>>;
+  /** In place of each machine's image. */
+  readonly image?: MachineImage;
   /** Name of the root object. */
   readonly object?: string;
 }
@@ -91,13 +98,16 @@ export async function sampleAppliance(options: SampleOffice = {}): Promise<Appli
       .filter((component) => component.kind === "machine")
       .map((component) => [
         component.path,
-        sampleImage({
-          name: component.class,
-          version: options.versions?.[component.class] ?? 1,
-          memoryMiB: options.memory?.[component.class] ?? 128,
-          ...(options.arch === undefined ? {} : { arch: options.arch }),
-          dataDevices: component.class === "Web" && options.web !== "none" ? ["vdb"] : [],
-        }),
+        options.image ??
+          sampleImage({
+            name: component.class,
+            version: options.versions?.[component.class] ?? 1,
+            memoryMiB: options.memory?.[component.class] ?? 128,
+            diskMiB: options.disk?.[component.class] ?? 64,
+            description: options.description?.[component.class] ?? {},
+            ...(options.arch === undefined ? {} : { arch: options.arch }),
+            dataDevices: component.class === "Web" && options.web !== "none" ? ["vdb"] : [],
+          }),
       ]),
   );
   return createAppliance({ program, images, textOf });

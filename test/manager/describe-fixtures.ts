@@ -6,7 +6,7 @@ import type {
   NetworkDescription,
   Requirement,
 } from "../../src/network/description.ts";
-import type { MachineImage } from "../../src/appliance/machine-image.ts";
+import type { MachineImage, VmDescription } from "../../src/appliance/machine-image.ts";
 
 export const MIB = 1024 ** 2;
 
@@ -17,6 +17,8 @@ export function sampleImage(
     arch?: string;
     name?: string;
     dataDevices?: readonly string[];
+    diskMiB?: number;
+    description?: Partial<VmDescription>;
   } = {},
 ): MachineImage {
   const { version = 1, memoryMiB = 128, arch = "x86_64", name = "app", dataDevices = [] } = options;
@@ -42,6 +44,7 @@ export function sampleImage(
       ],
       ready: "guest",
       parameters: "fw_cfg",
+      ...options.description,
     },
     programDisks: [
       {
@@ -49,7 +52,7 @@ export function sampleImage(
         bus: "virtio",
         indexPath: "disks/root.index",
         indexDigest: digest,
-        sizeBytes: 64 * MIB,
+        sizeBytes: (options.diskMiB ?? 64) * MIB,
       },
     ],
     kernel: undefined,

@@ -7,7 +7,13 @@ import {
 } from "../../src/manager/apply/change-network.ts";
 import type { Inventory } from "../../src/site/inventory.ts";
 import { parseAddress } from "../../src/network/ipv4.ts";
-import { networkStatus, type MachineStatus } from "../../src/manager/observe/network-status.ts";
+import {
+  networkStatus,
+  type MachineStatus,
+  type StatusReport,
+} from "../../src/manager/observe/network-status.ts";
+import { previewNetwork, type PreviewOptions } from "../../src/manager/change/preview-network.ts";
+import type { Plan } from "../../src/plan/plan.ts";
 import { loadMacKey } from "../../src/manager/change/sensitive.ts";
 import type { ConnectHost } from "../../src/manager/observe/observe-hosts.ts";
 import { stopNetwork, type StopOptions, type StopResult } from "../../src/manager/apply/stop-network.ts";
@@ -27,8 +33,10 @@ export interface Manager {
   inventory: Inventory;
   start(office?: SampleOffice, options?: Partial<ChangeOptions>): Promise<ChangeResult>;
   update(office?: SampleOffice, options?: Partial<ChangeOptions>): Promise<ChangeResult>;
+  plan(office?: SampleOffice, options?: Partial<PreviewOptions>): Promise<Plan>;
   stop(options?: Partial<StopOptions>): Promise<StopResult>;
   status(networkId?: string): Promise<Record<string, MachineStatus>>;
+  report(): Promise<StatusReport>;
   /** Files of the state without leases. */
   files(): Promise<Record<string, string>>;
   /** All calls of all hosts since the last time, without image preparation. */
@@ -88,6 +96,17 @@ export async function createManager(
     inventory: sampleInventory(Object.keys(hosts)),
     start: (office = {}, options = {}) => change("start", office, options),
     update: (office = {}, options = {}) => change("update", office, options),
+    plan: (office = {}, options = {}) =>
+      previewNetwork({
+        networkId: "office",
+        inventory: manager.inventory,
+        loadAppliance: () => sampleAppliance(office),
+        store,
+        loadMacKey: () => loadMacKey(stateDirectory),
+        connect,
+        env: { CUI_SECRET_Office__w__password: PASSWORD },
+        ...options,
+      }),
     stop: (options = {}) =>
       stopNetwork({
         networkId: "office",
@@ -99,6 +118,7 @@ export async function createManager(
         limits: LIMITS,
         ...options,
       }),
+    report: () => networkStatus({ store, inventory: manager.inventory, connect }),
     status: async (networkId = "office") => {
       const report = await networkStatus({ store, inventory: manager.inventory, connect, networkId });
       return Object.fromEntries(

@@ -6,6 +6,7 @@
 import { CollectiveError, type ErrorCode } from "../../src/errors.ts";
 import type {
   DataDiskReport,
+  DiskSpace,
   Fence,
   GuestState,
   Host,
@@ -13,6 +14,7 @@ import type {
   MachineId,
   MachineReport,
   MachineSpec,
+  PauseReason,
 } from "../../src/host/host.ts";
 import { withCheckedArguments } from "../../src/host/schema.ts";
 import type { MachineImage } from "../../src/appliance/machine-image.ts";
@@ -40,6 +42,9 @@ export interface MemoryHostOptions {
   readonly name: string;
   readonly memoryBytes?: number;
   readonly arch?: string;
+  readonly disk?: DiskSpace;
+  /** What the host lacks of what machines may need: `genisoimage`. */
+  readonly lacks?: readonly string[];
   /** Code of the error `inventory` fails with, as on a host that lacks something. */
   readonly broken?: ErrorCode;
   /** Where calls are noted; shared by hosts whose order matters together. */
@@ -51,6 +56,7 @@ export interface MemoryHostOptions {
 interface Running {
   spec: MachineSpec;
   state: GuestState;
+  pausedBecause?: PauseReason;
   status: string;
   startedAt: string;
 }
@@ -69,6 +75,7 @@ export interface MemoryHost extends Host {
   /** Ends every domain, as a host reboot does; disks stay. */
   reboot(): void;
   setState(component: string, state: GuestState): void;
+  pause(component: string, because: PauseReason): void;
 }
 
 export function createMemoryHost(options: MemoryHostOptions): MemoryHost {
@@ -192,6 +199,13 @@ export function createMemoryHost(options: MemoryHostOptions): MemoryHost {
       running.status = say(running, "reloaded");
       return { reloaded: behaviourOf(running.spec).reloads !== false };
     },
+    resumeMachine: async (fence, id) => {
+      fenced(fence, id);
+      const running = mustRun(id);
+      call("resume", id.component);
+      running.state = "ready";
+      delete running.pausedBecause;
+    },
     stopMachine: async (fence, id) => {
       fenced(fence, id);
       const known = machines.get(keyOf(id));
@@ -237,6 +251,11 @@ export function createMemoryHost(options: MemoryHostOptions): MemoryHost {
       for (const machine of machines.values())
         if (machine.spec.id.component === component) machine.state = state;
     },
+    pause: (component, because) => {
+      for (const machine of machines.values())
+        if (machine.spec.id.component === component)
+          Object.assign(machine, { state: "paused", pausedBecause: because });
+    },
   };
 }
 
@@ -260,16 +279,19 @@ function describe(options: MemoryHostOptions): HostDescription {
     cpus: 2,
     memoryBytes: options.memoryBytes ?? 4 * GIB,
     bridge: "br-int",
+    ...(options.disk === undefined ? {} : { disk: options.disk }),
+    lacks: options.lacks ?? [],
   };
 }
 
-function reportOf({ spec, state, status, startedAt }: Running): MachineReport {
+function reportOf({ spec, state, pausedBecause, status, startedAt }: Running): MachineReport {
   return {
     id: spec.id,
     version: spec.image.source.version,
     imageDigest: spec.image.digest,
     plan: spec.plan,
     state,
+    ...(pausedBecause === undefined ? {} : { pausedBecause }),
     status,
     startedAt,
     memoryBytes: spec.image.description.memoryBytes,

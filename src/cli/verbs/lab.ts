@@ -1,11 +1,15 @@
 /** `cui lab`: hypervisor hosts on one machine, for trying things out. */
 import { cacheFolder } from "../../cache-folder.ts";
 import { InvalidArgumentError, type Command } from "commander";
+import { visible } from "../../diagnostics.ts";
 import { CollectiveError } from "../../errors.ts";
+import { acceleratorCache, findAccelerator } from "../../host/accelerator.ts";
+import { checkLab, type LabProblem } from "../../host/lab/check-lab.ts";
+import { repairLab } from "../../host/lab/repair-lab.ts";
 import { labDown } from "../../host/lab/lab-down.ts";
 import { labExecInherited, placesOf } from "../../host/lab/lab-exec.ts";
 import { DEFAULT_LAB_DIRECTORY, labStatus, type LabState } from "../../host/lab/lab-state.ts";
-import { labUp, MAX_HOSTS } from "../../host/lab/lab-up.ts";
+import { labUp, MAX_HOSTS, thisProgram } from "../../host/lab/lab-up.ts";
 import type { VerbContext } from "../context.ts";
 
 interface DirectoryOption {
@@ -29,7 +33,9 @@ export function configure(command: Command, context: VerbContext): void {
     .addHelpText("after", "\nExample:\n  cui lab status --json\n")
     .action(async ({ dir, json }: DirectoryOption & { json?: true }) => {
       const lab = await labStatus(dir);
-      context.print(json === true ? JSON.stringify(lab) : `${lab.up ? "up" : "down"}\n${renderLab(lab)}`);
+      const problems = lab.up ? await checkLab(lab) : [];
+      if (json === true) context.print(JSON.stringify({ ...lab, problems }));
+      else context.print(renderStatus(lab, problems));
     });
   addDirectory(command.command("exec").description("run a program on a host of the lab, or outside"))
     .argument("<place>", "host1, host2, …, or outside")
@@ -49,10 +55,15 @@ function configureUp(command: Command, context: VerbContext): void {
     .option("--hosts <count>", "how many", parseHosts, 2)
     .option("--external-tag <tag>", "VLAN tag of the external segment (untagged without)", parseNumber)
     .option("--owner <pid>", "the lab ends when this process does", parseNumber)
+    .option("--repair", "start the parts of a lab that is up again which do not answer")
     .option("--json", "print the lab as JSON")
     .addHelpText("after", "\nExample:\n  cui lab up --hosts 2\n")
     .action(async (options: DirectoryOption & UpOptions) => {
       const startedAt = Date.now();
+      if (options.repair === true) {
+        await repair(context, options.dir);
+        return;
+      }
       const lab = await labUp({
         directory: options.dir,
         hosts: options.hosts,
@@ -68,7 +79,21 @@ function configureUp(command: Command, context: VerbContext): void {
     });
 }
 
+async function repair(context: VerbContext, dir: string): Promise<void> {
+  const lab = await labStatus(dir);
+  if (!lab.up) {
+    throw new CollectiveError("LAB_NOT_FOUND", `the lab in ${dir} is down`, {
+      hint: "cui lab up makes one",
+    });
+  }
+  const accelerator = await findAccelerator(acceleratorCache(cacheFolder(context.env)));
+  const started = await repairLab(lab, { cui: thisProgram(), accelerator });
+  const lines = started.map(({ place, part }) => `${place}: started ${part} again`);
+  context.print(lines.length === 0 ? "every part answers" : lines.join("\n"));
+}
+
 interface UpOptions {
+  readonly repair?: true;
   readonly hosts: number;
   readonly externalTag?: number;
   readonly owner?: number;
@@ -77,6 +102,17 @@ interface UpOptions {
 
 function addDirectory(command: Command): Command {
   return command.option("--dir <folder>", "the lab's folder", DEFAULT_LAB_DIRECTORY);
+}
+
+function renderStatus(lab: LabState & { readonly up: boolean }, problems: readonly LabProblem[]): string {
+  if (problems.length === 0) return `${lab.up ? "up" : "down"}\n${renderLab(lab)}`;
+  const dir = lab.directory === DEFAULT_LAB_DIRECTORY ? "" : ` --dir ${lab.directory}`;
+  return [
+    "up, but not all of it answers",
+    renderLab(lab),
+    ...problems.map(({ place, part, detail }) => `${place}: ${part} does not answer: ${visible(detail)}`),
+    `  hint: cui lab up --repair${dir} starts it again; what runs goes on`,
+  ].join("\n");
 }
 
 function renderLab({ hosts, external, vlans }: LabState): string {

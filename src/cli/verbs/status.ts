@@ -6,7 +6,9 @@ import {
   networkStatus,
   type MachineStatus,
   type NetworkStatus,
+  type StatusReport,
 } from "../../manager/observe/network-status.ts";
+import { describeUnknown } from "../../manager/observe/unknown.ts";
 import type { CliContext } from "../context.ts";
 import { nameNetwork, openManager } from "../manager.ts";
 import { renderTable } from "../render-table.ts";
@@ -41,14 +43,19 @@ export function configure(command: Command, context: CliContext): void {
         context.print(JSON.stringify(report, undefined, 2));
         return;
       }
-      for (const { host, message } of report.unreachable)
-        context.warn(`warning: host ${host}: ${visible(message)}`);
+      for (const line of report.unreachable.map(renderUnreachable)) context.warn(line);
       context.print(
         report.networks.length === 0
           ? "nothing was started yet"
           : report.networks.map(renderNetwork).join("\n\n"),
       );
     });
+}
+
+/** `warning: host h1: it has not answered within 3 s; acme.cvl: unknown is whether d and w run`. */
+function renderUnreachable({ host, message, unknown }: StatusReport["unreachable"][number]): string {
+  const parts = unknown.map((part) => `${part.file}: ${describeUnknown(part) ?? ""}`);
+  return `warning: host ${host}: ${visible([message, ...parts].join("; "))}`;
 }
 
 function renderNetwork(network: NetworkStatus): string {
@@ -60,6 +67,9 @@ function renderNetwork(network: NetworkStatus): string {
     );
   const head = ["component", "state", "version", "host", "addresses", "up", "status"];
   lines.push(...renderTable([head, ...network.machines.map(renderMachine)]).map((line) => `  ${line}`));
+  for (const { component, pause } of network.machines)
+    if (pause !== null)
+      lines.push(`  ${machineName(component)} is paused: ${visible(`${pause.why}; ${pause.mend}`)}`);
   for (const { component, host } of network.orphans)
     lines.push(`  ${machineName(component)} also runs on ${host}, where it should not`);
   return lines.join("\n");
@@ -73,7 +83,7 @@ function renderMachine(machine: MachineStatus): string[] {
     machine.host,
     Object.values(machine.addresses).join(" ") || "-",
     machine.uptimeSeconds === null ? "-" : renderDuration(machine.uptimeSeconds),
-    visible(machine.status) || "-",
+    visible(machine.pause?.why ?? machine.status) || "-",
   ];
 }
 

@@ -1,12 +1,15 @@
 /** One hypervisor host of a lab: its own libvirtd, Open vSwitch and host manager in its own namespaces. */
 import { existsSync } from "node:fs";
-import { mkdir, writeFile } from "node:fs/promises";
+import { mkdir, readFile, writeFile } from "node:fs/promises";
 import path from "node:path";
+import { CollectiveError } from "../../errors.ts";
 import { startBackground } from "../../io.ts";
+import { canConnect } from "../unix-socket.ts";
 import type { LabHost } from "./lab-state.ts";
 import { inNamespaces } from "./namespaces.ts";
 import { capabilitiesCache, keepCapabilities, lendCapabilities } from "./qemu-capabilities.ts";
 import { inside, startOpenVSwitch, vsctl } from "./open-vswitch-process.ts";
+import { childrenOf } from "./process-table.ts";
 import { bindPrivate, makePrivateRun, makePrivateSys, prepareNetworkNamespace } from "./private-mounts.ts";
 
 /** `directory/<name>` of a host, and the folder of the machine it stands for. */
@@ -27,6 +30,9 @@ namespaces = []
 dynamic_ownership = 0
 remember_owner = 0
 `;
+
+/** One that has ended is noticed sooner. */
+const HOST_MANAGER_TIMEOUT_MS = 300_000;
 
 const LIBVIRTD_CONF = `auth_unix_rw = "none"
 unix_sock_group = "root"
@@ -78,6 +84,30 @@ export async function startHostManager(
   await starter.ended;
 }
 
+export async function startLibvirtd(pid: number): Promise<void> {
+  await inside(pid, "libvirtd", ["--daemon"]);
+}
+
+/** Resolves when it listens. @throws CollectiveError LAB_FAILED with what it said */
+export async function waitForHostManager(host: LabHost): Promise<void> {
+  const socket = host.address.slice("unix:".length);
+  for (const deadline = Date.now() + HOST_MANAGER_TIMEOUT_MS; Date.now() < deadline;) {
+    if (await canConnect(socket)) return;
+    if (!(await isStarting(host.init.pid, socket))) break;
+    await new Promise((resolve) => setTimeout(resolve, 20));
+  }
+  const log = await readFile(path.join(host.directory, "host.log"), "utf8").catch(() => "");
+  throw new CollectiveError(
+    "LAB_FAILED",
+    `the host manager of ${host.name} did not start: ${log.trim().slice(-500) || "it said nothing"}`,
+  );
+}
+
+/** A process that is between two programs, in exec(2), has no arguments for a moment: it may be the host manager to be. */
+async function isStarting(initPid: number, socket: string): Promise<boolean> {
+  return (await childrenOf(initPid)).some(({ args }) => args.length === 0 || args.includes(socket));
+}
+
 async function startSwitch(host: LabHost): Promise<void> {
   const { pid } = host.init;
   const directory = path.join(host.directory, "openvswitch");
@@ -102,7 +132,7 @@ async function startLibvirt(host: LabHost, cache: string): Promise<void> {
   }
   const libvirtCache = path.join(host.directory, "cache-libvirt");
   await lendCapabilities(capabilitiesCache(cache), libvirtCache);
-  await inside(pid, "libvirtd", ["--daemon"]);
+  await startLibvirtd(pid);
   await inside(pid, "virsh", ["-c", "qemu:///system", "capabilities"]); // it asks QEMU now, unless that is known
   await keepCapabilities(capabilitiesCache(cache), libvirtCache);
 }

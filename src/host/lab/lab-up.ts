@@ -1,16 +1,15 @@
 /** Makes a lab: hypervisor hosts on one machine, joined by a VLAN trunk, that leave nothing behind. */
-import { mkdir, readdir, readFile, rm } from "node:fs/promises";
+import { mkdir, readdir, rm } from "node:fs/promises";
 import path from "node:path";
 import { CollectiveError } from "../../errors.ts";
 import { acceleratorCache, findAccelerator } from "../accelerator.ts";
 import { MAX_SOCKET_PATH_BYTES } from "../host-address.ts";
-import { canConnect } from "../unix-socket.ts";
 import { labDown } from "./lab-down.ts";
-import { plugTrunk, startHostManager, startHostServices } from "./lab-host.ts";
+import { plugTrunk, startHostManager, startHostServices, waitForHostManager } from "./lab-host.ts";
 import { LAB_FORMAT, readLabState, writeLabState, type LabHost, type LabState } from "./lab-state.ts";
 import { startNamespaces, type LabLifetime, type Namespaces } from "./namespaces.ts";
 import { addTrunk, startOutside } from "./outside.ts";
-import { childrenOf, isRunning } from "./process-table.ts";
+import { isRunning } from "./process-table.ts";
 
 export interface LabOptions {
   /** Made by the lab and removed with it: absent, empty, or left by a lab that is down. */
@@ -36,8 +35,6 @@ const BRIDGE = "br-int";
 export const MAX_HOSTS = 16;
 /** The longest path of a socket in a lab is 45 longer than the lab's folder. */
 const MAX_DIRECTORY_LENGTH = MAX_SOCKET_PATH_BYTES - 47;
-/** One that has ended is noticed sooner. */
-const HOST_MANAGER_TIMEOUT_MS = 300_000;
 
 /**
  * Resolves when every host manager answers; on failure nothing is left.
@@ -65,8 +62,13 @@ export async function labUp(options: LabOptions): Promise<Lab> {
   return { ...state, down: () => labDown(directory) };
 }
 
+/** How `cui` is called again. */
+export function thisProgram(): readonly string[] {
+  return [process.execPath, process.argv[1] ?? "cui"];
+}
+
 async function startLab(state: LabState, options: LabOptions): Promise<void> {
-  const cui = options.cui ?? [process.execPath, process.argv[1] ?? "cui"];
+  const cui = options.cui ?? thisProgram();
   const acceleratorFound = findAccelerator(acceleratorCache(options.cache));
   const outsideStarted = startOutside(state);
   const started = state.hosts.map(async (host, index) => {
@@ -85,25 +87,6 @@ async function startLab(state: LabState, options: LabOptions): Promise<void> {
 async function firstFailure(steps: readonly Promise<unknown>[]): Promise<void> {
   const failed = (await Promise.allSettled(steps)).find((result) => result.status === "rejected");
   if (failed !== undefined) throw failed.reason;
-}
-
-async function waitForHostManager(host: LabHost): Promise<void> {
-  const socket = host.address.slice("unix:".length);
-  for (const deadline = Date.now() + HOST_MANAGER_TIMEOUT_MS; Date.now() < deadline;) {
-    if (await canConnect(socket)) return;
-    if (!(await isStarting(host.init.pid, socket))) break;
-    await new Promise((resolve) => setTimeout(resolve, 20));
-  }
-  const log = await readFile(path.join(host.directory, "host.log"), "utf8").catch(() => "");
-  throw new CollectiveError(
-    "LAB_FAILED",
-    `the host manager of ${host.name} did not start: ${log.trim().slice(-500) || "it said nothing"}`,
-  );
-}
-
-/** A process that is between two programs, in exec(2), has no arguments for a moment: it may be the host manager to be. */
-async function isStarting(initPid: number, socket: string): Promise<boolean> {
-  return (await childrenOf(initPid)).some(({ args }) => args.length === 0 || args.includes(socket));
 }
 
 function describeLab(directory: string, options: LabOptions, namespaces: Namespaces): LabState {

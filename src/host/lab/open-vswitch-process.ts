@@ -5,19 +5,30 @@ import { inNamespaces } from "./namespaces.ts";
 
 const SCHEMA = "/usr/share/openvswitch/vswitch.ovsschema";
 
+const DATABASE = "conf.db";
+const DAEMON = ["--pidfile", "--detach", "--no-chdir", "-vconsole:off"];
+
 /** Starts both daemons in the namespaces of `pid`; `/run/openvswitch` must be there and private. */
 export async function startOpenVSwitch(pid: number, directory: string): Promise<void> {
-  const database = path.join(directory, "conf.db");
-  await inside(pid, "ovsdb-tool", ["create", database, SCHEMA]);
-  const daemon = ["--pidfile", "--detach", "--no-chdir", "-vconsole:off"];
+  await inside(pid, "ovsdb-tool", ["create", path.join(directory, DATABASE), SCHEMA]);
+  await startDatabase(pid, directory);
+  await inside(pid, "ovs-vsctl", ["--no-wait", "init"]);
+  await startSwitchDaemon(pid, directory);
+}
+
+/** The database server on the database that is there. */
+export async function startDatabase(pid: number, directory: string): Promise<void> {
   await inside(pid, "ovsdb-server", [
-    database,
+    path.join(directory, DATABASE),
     "--remote=punix:/run/openvswitch/db.sock",
     `--log-file=${path.join(directory, "ovsdb-server.log")}`,
-    ...daemon,
+    ...DAEMON,
   ]);
-  await inside(pid, "ovs-vsctl", ["--no-wait", "init"]);
-  await inside(pid, "ovs-vswitchd", [`--log-file=${path.join(directory, "ovs-vswitchd.log")}`, ...daemon]);
+}
+
+/** The switch, with the bridges and ports of the database. */
+export async function startSwitchDaemon(pid: number, directory: string): Promise<void> {
+  await inside(pid, "ovs-vswitchd", [`--log-file=${path.join(directory, "ovs-vswitchd.log")}`, ...DAEMON]);
 }
 
 /** `ovs-vsctl` in the namespaces of `pid`. */

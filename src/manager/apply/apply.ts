@@ -7,6 +7,7 @@ import {
   removeMachine,
   replaceMachine,
   resendParameters,
+  resumeMachine,
   startMachine,
   stopMachine,
 } from "./machine-steps.ts";
@@ -111,6 +112,7 @@ const STEPS: Record<StepKind, (operation: Operation, step: string, component: st
   start: startMachine,
   replace: replaceMachine,
   restart: replaceMachine,
+  resume: resumeMachine,
   "send-parameters": resendParameters,
   stop: stopMachine,
   remove: removeMachine,

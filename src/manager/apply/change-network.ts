@@ -30,9 +30,13 @@ import {
   type NetworkRecord,
   type NetworkState,
 } from "../records/state.ts";
-import { observeHosts, type ConnectHost, type ObservedHosts } from "../observe/observe-hosts.ts";
+import {
+  LOOK_BEFORE_CHANGE_MS,
+  observeHosts,
+  type ConnectHost,
+  type ObservedHosts,
+} from "../observe/observe-hosts.ts";
 import { createTimeline, type Timeline, type TimelineSummary } from "../change/timeline.ts";
-import { machineName } from "../../network/paths.ts";
 
 export interface ChangeOptions {
   readonly kind: "start" | "update";
@@ -101,7 +105,12 @@ export async function changeNetwork(options: ChangeOptions): Promise<ChangeResul
       loading,
       timeline.measure(
         "hosts",
-        async () => (observedHosts = await observeHosts(options.inventory.hosts, options.connect)),
+        async () =>
+          (observedHosts = await observeHosts(
+            options.inventory.hosts,
+            options.connect,
+            LOOK_BEFORE_CHANGE_MS,
+          )),
       ),
       options.loadMacKey(),
     ]);
@@ -177,7 +186,7 @@ async function decideAndReserve(change: Change): Promise<{ decision: Decision; o
         timeline,
         progress: change.progress,
         limits,
-        warnings: unseenWarnings(observed),
+        warnings: [],
         writes: [],
       };
       return { decision, operation };
@@ -261,13 +270,6 @@ function settledRecords(
     });
   }
   return records;
-}
-
-/** Machines that are taken for running because nobody can ask. */
-function unseenWarnings(observed: ObservedNetwork): string[] {
-  return [...observed.machines.values()]
-    .filter((machine) => machine.state === "unseen")
-    .map(({ component, host }) => `${machineName(component)} should run on ${host}, which does not answer`);
 }
 
 /** `update` is for what runs. */

@@ -8,6 +8,7 @@ import type { Host, MachineId } from "../../host/host.ts";
 import { machineSpec, requireGoal, type MachineGoal, type Operation } from "../change/operation.ts";
 import type { Incarnation, MachineRecord } from "../records/state.ts";
 import { requireHost } from "../observe/observe-hosts.ts";
+import { waitsForRoom } from "../observe/paused.ts";
 import { machineName } from "../../network/paths.ts";
 
 /** Starts a machine that does not serve; one that a manager before us started is waited for. */
@@ -67,6 +68,22 @@ export async function replaceMachine(
   end(operation, step, { ...record, phase: "running", current: next, next: null });
 }
 
+/** Lets a machine go on that stood still because its host's disk was full. */
+export async function resumeMachine(
+  operation: Operation,
+  step: string,
+  component: ComponentPath,
+): Promise<void> {
+  const goal = requireGoal(operation, component);
+  const known = operation.records.get(component);
+  await begin(operation, step, undefined);
+  await guarded(operation, { step }, async () => {
+    await resumeOn(operation, goal.host, component);
+    await awaitReady(operation, goal.host, component);
+  });
+  end(operation, step, withDescription(known, goal));
+}
+
 /** The guest goes on running; one that does not confirm is a warning, for it may have no daemon that listens. */
 export async function resendParameters(
   operation: Operation,
@@ -78,6 +95,8 @@ export async function resendParameters(
   await begin(operation, step, undefined);
   await guarded(operation, { step }, async () => {
     const host = hostOf(operation, goal.host, component);
+    const observed = operation.observed.machines.get(component);
+    if (observed !== undefined && waitsForRoom(observed)) await resumeOn(operation, goal.host, component);
     const { reloaded } = await operation.timeline.waitForGuest(`reload ${component}`, () =>
       host.sendParameters(
         operation.fence,
@@ -165,6 +184,13 @@ async function bringUp(
   const host = hostOf(operation, hostName, path);
   await operation.timeline.measure(`start ${path}`, () =>
     host.startMachine(operation.fence, machineSpec(operation, incarnation, lines)),
+  );
+}
+
+async function resumeOn(operation: Operation, hostName: string, component: ComponentPath): Promise<void> {
+  const host = hostOf(operation, hostName, component);
+  await operation.timeline.measure(`resume ${component}`, () =>
+    host.resumeMachine(operation.fence, idOf(operation, component)),
   );
 }
 

@@ -3,7 +3,12 @@ import type { Inventory } from "../../site/inventory.ts";
 import { DEFAULT_LIMITS, siteOf, type Limits, type Operation } from "../change/operation.ts";
 import type { Progress } from "../change/progress.ts";
 import { createTimeline, type Timeline } from "../change/timeline.ts";
-import { observeHosts, type ConnectHost, type ObservedHosts } from "../observe/observe-hosts.ts";
+import {
+  LOOK_BEFORE_CHANGE_MS,
+  observeHosts,
+  type ConnectHost,
+  type ObservedHosts,
+} from "../observe/observe-hosts.ts";
 import type { ObservedNetwork } from "../observe/observe-network.ts";
 import { beginJournal } from "../records/journal.ts";
 import { acquireLease, type Lease } from "../records/lease.ts";
@@ -40,7 +45,7 @@ export async function underLease<Result>(
   let observedHosts: ObservedHosts | undefined;
   try {
     observedHosts = await timeline.measure("hosts", () =>
-      observeHosts(options.inventory.hosts, options.connect),
+      observeHosts(options.inventory.hosts, options.connect, LOOK_BEFORE_CHANGE_MS),
     );
     return await work({ lease, observedHosts, timeline });
   } finally {

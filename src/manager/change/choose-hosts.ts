@@ -2,15 +2,25 @@
 import type { ComponentPath } from "../../cvl/tree.ts";
 import type { NetworkDescription } from "../../network/description.ts";
 import { machineName } from "../../network/paths.ts";
-import { ACTION_KINDS } from "../../plan/action-kinds.ts";
-import type { Action } from "../../plan/plan.ts";
+import type { Action, Plan } from "../../plan/plan.ts";
 import { requireHost } from "../observe/observe-hosts.ts";
-import { candidateHosts, placeable } from "../placement/capacity.ts";
+import { candidateHosts, startingMachines } from "../placement/capacity.ts";
 import { place } from "../placement/place.ts";
-import type { ChangeQuestion } from "./plan-change.ts";
+import { roomWarnings } from "../placement/sizes.ts";
+import { sizeQuestion, type ChangeQuestion } from "./plan-change.ts";
 
-/** @throws CollectiveError UTILITY_NO_CAPACITY, UTILITY_HOST_UNREACHABLE */
-export function chooseHosts(
+/** The plan with what can only be said when each machine has its host. @throws CollectiveError UTILITY_NO_CAPACITY, UTILITY_HOST_UNREACHABLE */
+export function placeChange(
+  question: ChangeQuestion,
+  plan: Plan,
+  wanted: NetworkDescription,
+): { readonly plan: Plan; readonly hosts: ReadonlyMap<ComponentPath, string> } {
+  const hosts = chooseHosts(question, plan.actions, wanted);
+  const warnings = roomWarnings(sizeQuestion(question, plan.actions, wanted), hosts);
+  return { plan: { ...plan, warnings: [...plan.warnings, ...warnings] }, hosts };
+}
+
+function chooseHosts(
   question: ChangeQuestion,
   actions: readonly Action[],
   wanted: NetworkDescription,
@@ -31,15 +41,9 @@ export function chooseHosts(
   }
   for (const orphan of observed.orphans)
     requireHost(observedHosts, orphan.host, `${machineName(orphan.component)} runs there`);
-  const starting = actions
-    .filter((action) => ACTION_KINDS[action.kind].needsImage === true)
-    .flatMap((action) => action.component ?? []);
-  const candidates = candidateHosts({ networkId, snapshot, observedHosts, starting });
-  const machines = starting.flatMap((path) => wanted.machines[path] ?? []);
-  const placed = place(
-    machines.map((machine) => placeable(machine, { networkId, observedHosts, observed })),
-    candidates,
-  );
+  const machines = startingMachines(actions, { networkId, observedHosts, observed, wanted });
+  const starting = machines.map(({ component }) => component);
+  const placed = place(machines, candidateHosts({ networkId, snapshot, observedHosts, starting }));
   for (const [component, host] of placed) hosts.set(component, host);
   return hosts;
 }

@@ -6,12 +6,12 @@ import type { ComponentPath } from "../../cvl/tree.ts";
 import { CollectiveError } from "../../errors.ts";
 import type { MachineDescription, NetworkDescription } from "../../network/description.ts";
 import { refuseNestedNetworks, requireComplete } from "../../network/missing.ts";
-import { machineName } from "../../network/paths.ts";
-import { ACTION_KINDS } from "../../plan/action-kinds.ts";
+import { isWithin, machineName } from "../../network/paths.ts";
+import { ACTION_KINDS, hasStep } from "../../plan/action-kinds.ts";
 import type { Action, Plan } from "../../plan/plan.ts";
 import type { NetworkAllocation } from "../records/allocation.ts";
 import type { Incarnation } from "../records/state.ts";
-import { chooseHosts } from "./choose-hosts.ts";
+import { placeChange } from "./choose-hosts.ts";
 import type { MachineGoal } from "./operation.ts";
 import { parameterLines } from "./parameter-lines.ts";
 import {
@@ -46,14 +46,36 @@ export function decide(options: DecideOptions): Decision {
   const { evaluated, allocation, supplied } = wanted;
   const { network } = evaluated;
   const planned = planChange(options, wanted, network);
-  const { plan } = planned;
-  refuse(plan.refusals);
-  const touched = touchedMachines(plan.actions, network);
+  refuse(planned.plan.refusals);
+  requireSeen(options, planned.plan);
+  const touched = touchedMachines(planned.plan.actions, network);
   requireGrowth(options, touched);
   requireSecrets(touched, { appliance: network.appliance, supplied });
-  const hosts = chooseHosts(options, plan.actions, network);
+  const { plan, hosts } = placeChange(options, planned.plan, network);
   const goals = makeGoals(options, { wanted: evaluated, plan, hosts });
-  return { ...planned, description: network, allocation, goals };
+  return { ...planned, plan, description: network, allocation, goals };
+}
+
+/** A change that nothing can be seen of has not been made: where it would do nothing, that is no success. */
+function requireSeen({ observedHosts, observed, component = "" }: DecideOptions, plan: Plan): void {
+  const { reached, missed } = observedHosts;
+  const why = [...missed.values()]
+    .map(({ entry, error }) => `host ${entry.name}: ${error.message}`)
+    .join("; ");
+  const [first] = missed.values();
+  if (first === undefined) return;
+  const asked = [...observed.machines.values()].filter((machine) => isWithin(machine.component, component));
+  const isBlind = asked.length > 0 && asked.every(({ state }) => state === "unseen");
+  if (reached.size > 0 && !(isBlind && !plan.actions.some(({ kind }) => hasStep(kind)))) return;
+  throw new CollectiveError(
+    "UTILITY_HOST_UNREACHABLE",
+    reached.size === 0 ? `no host can be used: ${why}` : `nothing can be seen of what should run: ${why}`,
+    {
+      cause: first.error,
+      data: { hosts: [...missed.keys()] },
+      hint: first.error.hint ?? "bring the hosts back; nothing was changed",
+    },
+  );
 }
 
 /** A disk that lies on a host may be larger than what the plan knows of: one that was detached, or left by a lost state. */
@@ -96,6 +118,7 @@ function makeGoals(
   for (const { component, kind } of plan.actions) {
     const description = component === undefined ? undefined : wanted.network.machines[component];
     if (component === undefined || description === undefined || kind === "await") continue;
+    const isLeftAlone = kind === "note" || kind === "resume";
     const known = options.observed.machines.get(component);
     const macs = sensitiveMacs(description, {
       tree: wanted.tree,
@@ -108,10 +131,10 @@ function makeGoals(
       incarnation: {
         plan: `${plan.inputDigest.slice(0, 16)}.${options.token}`,
         description,
-        sensitive: kind === "note" ? { ...before?.sensitive, ...macs } : macs,
+        sensitive: isLeftAlone ? { ...before?.sensitive, ...macs } : macs,
       },
       newDevices: newDevices(plan, component),
-      parameterLines: kind === "note" ? [] : parameterLines(description, wanted.tree),
+      parameterLines: isLeftAlone ? [] : parameterLines(description, wanted.tree),
       previous: before === null ? undefined : previousOf(before, wanted),
     });
   }

@@ -14,9 +14,13 @@ import { blacklistFacts } from "../../site/policy.ts";
 import { missingDataDisks } from "../observe/missing-data-disks.ts";
 import { isServing, type ObservedMachine, type ObservedNetwork } from "../observe/observe-network.ts";
 import type { ObservedHosts } from "../observe/observe-hosts.ts";
+import { pausedMachines } from "../observe/paused.ts";
+import { unseenWarnings } from "../observe/unknown.ts";
 import { joinTaken, requireUnshared, usedOnHosts } from "../observe/used-on-hosts.ts";
 import { allocate } from "../placement/allocate.ts";
 import { assignedValues } from "../placement/assigned-values.ts";
+import { startingMachines } from "../placement/capacity.ts";
+import { sizeRefusals, type SizeQuestion } from "../placement/sizes.ts";
 import { interfacePath, NOTHING_ALLOCATED, type NetworkAllocation } from "../records/allocation.ts";
 import type { StateSnapshot } from "../records/state-store.ts";
 import { describeRunning, takenByOthers, type Incarnation, type NetworkState } from "../records/state.ts";
@@ -102,17 +106,38 @@ export function planChange(
   const restricted = question.component === undefined ? whole : restrictPlan(whole, question.component);
   const { actions, pending, leftStopped } = chooseActions(question, restricted);
   const left = new Set([...pending, ...leftStopped]);
+  const sizes = sizeQuestion(question, actions, shown);
   const plan: Plan = {
     ...restricted,
     class: mostSevere(actions),
     actions,
+    warnings: [
+      ...restricted.warnings,
+      ...unseenWarnings(question.observedHosts, question.state, question.component),
+    ],
     refusals: [
       ...refuseNestedNetworks(shown),
       ...restricted.refusals.filter(({ component }) => component === undefined || !left.has(component)),
+      ...sizeRefusals(sizes),
     ],
     planDigest: digestPlan(restricted, running),
   };
   return { plan, running, pending, leftStopped };
+}
+
+/** What sizes are judged by: the machines that these actions start, and those that go on. */
+export function sizeQuestion(
+  { networkId, observedHosts, observed }: ChangeQuestion,
+  actions: readonly Action[],
+  wanted: NetworkDescription,
+): SizeQuestion {
+  const starting = startingMachines(actions, { networkId, observedHosts, observed, wanted });
+  const changed = new Set(starting.map(({ component }) => component));
+  for (const { kind, component } of actions) if (kind === "remove") changed.add(component);
+  const staying = [...observed.machines.values()].filter(
+    (machine) => isServing(machine) && !changed.has(machine.component),
+  );
+  return { networkId, wanted, actions, starting, staying: staying.length, observedHosts };
 }
 
 /** Every value known: addresses first, then what follows from them (default routes), then the rest. */
@@ -156,6 +181,7 @@ function runningSide(
     facts: {
       stopped,
       sensitiveChanged,
+      paused: pausedMachines(observed, observedHosts, state?.record.file ?? ""),
       missingDataDisks: missing,
       newDataDisks: requireMissing(question.newDataDisks, missing),
       existingDataDisks: new Set(existing.map((disk) => diskName(disk.id.component, disk.device))),
@@ -217,7 +243,7 @@ function chooseActions(
     const machine = observed.machines.get(path);
     if (kind === "start") {
       const isIdle = machine === undefined || !isServing(machine);
-      if (isIdle && action.kind !== "remove") return true;
+      if (action.kind === "resume" || (isIdle && action.kind !== "remove")) return true;
       if (action.class !== "none") pending.add(path);
       return false;
     }

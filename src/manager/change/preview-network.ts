@@ -8,7 +8,7 @@ import type { MachineImage } from "../../appliance/machine-image.ts";
 import type { StateStore } from "../records/state-store.ts";
 import { observeNetwork } from "../observe/observe-network.ts";
 import type { Appliance } from "./root-appliance.ts";
-import { chooseHosts } from "./choose-hosts.ts";
+import { placeChange } from "./choose-hosts.ts";
 import {
   evaluateAsShown,
   evaluateKept,
@@ -90,8 +90,8 @@ function planPreview(
   const wanted = evaluateWanted(question, first);
   const description = wanted.evaluated.network;
   const { plan, running } = planChange(question, wanted, evaluateAsShown(question, wanted).network);
-  if (plan.refusals.length === 0) chooseHosts(question, plan.actions, description);
-  return { plan, running, description };
+  if (plan.refusals.length > 0) return { plan, running, description };
+  return { plan: placeChange(question, plan, description).plan, running, description };
 }
 
 function imagePairs({

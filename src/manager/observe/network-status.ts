@@ -2,9 +2,12 @@
 import type { ComponentPath } from "../../cvl/tree.ts";
 import type { StateSnapshot, StateStore } from "../records/state-store.ts";
 import { observeNetwork, type ObservedMachine } from "./observe-network.ts";
+import type { PausedMachine } from "../../plan/plan.ts";
 import type { Inventory } from "../../site/inventory.ts";
 import { leaseHolder, type LeaseHolder } from "../records/lease.ts";
-import { listNetworks, readNetwork } from "../records/state.ts";
+import { listNetworks, readNetwork, type NetworkState } from "../records/state.ts";
+import { pausedMachines } from "./paused.ts";
+import { unknownOn, unseenHosts, type Unknown, type UnseenHost } from "./unknown.ts";
 import { withObservedHosts, type ConnectHost, type ObservedHosts } from "./observe-hosts.ts";
 
 export interface MachineStatus {
@@ -21,6 +24,8 @@ export interface MachineStatus {
   readonly uptimeSeconds: number | null;
   /** The guest's last word. */
   readonly status: string;
+  /** Of a machine that stands still: why, and what lets it go on. */
+  readonly pause: { readonly why: string; readonly mend: string } | null;
 }
 
 export interface NetworkStatus {
@@ -36,8 +41,13 @@ export interface NetworkStatus {
 
 export interface StatusReport {
   readonly networks: readonly NetworkStatus[];
-  /** Hosts that did not answer, and why. */
-  readonly unreachable: readonly { readonly host: string; readonly code: string; readonly message: string }[];
+  /** Hosts nobody can ask, why, and what is therefore unknown of each network that has something there. */
+  readonly unreachable: readonly (UnseenHost & { readonly unknown: readonly UnknownOfNetwork[] })[];
+}
+
+export interface UnknownOfNetwork extends Unknown {
+  readonly networkId: string;
+  readonly file: string;
 }
 
 export async function networkStatus(options: {
@@ -54,13 +64,27 @@ export async function networkStatus(options: {
     const now = options.now ?? new Date();
     return {
       networks: ids.flatMap((networkId) => statusOf({ networkId, snapshot, observedHosts, now }) ?? []),
-      unreachable: [...observedHosts.missed.values()].map(({ entry, error }) => ({
-        host: entry.name,
-        code: error.code,
-        message: error.message,
-      })),
+      unreachable: unreachableHosts(
+        observedHosts,
+        ids.flatMap((id) => readNetwork(snapshot, id) ?? []),
+      ),
     };
   });
+}
+
+function unreachableHosts(
+  observedHosts: ObservedHosts,
+  states: readonly NetworkState[],
+): StatusReport["unreachable"] {
+  return unseenHosts(observedHosts, states).map((host) => ({
+    ...host,
+    unknown: states
+      .map((state) => ({
+        ...{ networkId: state.record.id, file: state.record.file },
+        ...unknownOn(host.host, state),
+      }))
+      .filter(({ components, dataDisks }) => components.length + dataDisks.length > 0),
+  }));
 }
 
 function statusOf(options: {
@@ -75,11 +99,14 @@ function statusOf(options: {
   const observed = observeNetwork(networkId, state, observedHosts);
   const { interfaces } = state.record.allocation;
   const holder = leaseHolder(snapshot, networkId);
+  const paused = pausedMachines(observed, observedHosts, state.record.file);
   return {
     networkId,
     file: state.record.file,
     appliance: state.record.appliance,
-    machines: [...observed.machines.values()].map((machine) => machineStatus(machine, { interfaces, now })),
+    machines: [...observed.machines.values()].map((machine) =>
+      machineStatus(machine, { interfaces, now, paused }),
+    ),
     orphans: observed.orphans,
     busy:
       holder === null
@@ -96,7 +123,11 @@ function statusOf(options: {
 
 function machineStatus(
   machine: ObservedMachine,
-  options: { interfaces: Readonly<Record<string, { ip: string | null }>>; now: Date },
+  options: {
+    interfaces: Readonly<Record<string, { ip: string | null }>>;
+    now: Date;
+    paused: ReadonlyMap<ComponentPath, PausedMachine>;
+  },
 ): MachineStatus {
   const { component, record, report } = machine;
   const incarnation = machine.runs ?? record.current ?? record.next;
@@ -106,6 +137,7 @@ function machineStatus(
     const ip = options.interfaces[`${prefix}${name}`]?.ip;
     if (ip != null) addresses[name] = ip;
   }
+  const pause = options.paused.get(component);
   const startedAt = machine.state === "absent" ? null : (report?.startedAt ?? null);
   return {
     component,
@@ -120,5 +152,6 @@ function machineStatus(
         ? null
         : Math.max(0, Math.round((options.now.getTime() - Date.parse(startedAt)) / 1000)),
     status: machine.state === "absent" ? "" : (report?.status ?? ""),
+    pause: pause === undefined ? null : { why: pause.why, mend: pause.mend },
   };
 }

@@ -1,10 +1,15 @@
 /** What is left of each host, and where a machine must or should be. Computed from what runs, not from memory alone. */
 import type { ComponentPath } from "../../cvl/tree.ts";
-import type { MachineDescription } from "../../network/description.ts";
+import type { HostDescription } from "../../host/host.ts";
+import { neededParts } from "../../host/machine-needs.ts";
+import type { MachineDescription, NetworkDescription } from "../../network/description.ts";
+import { ACTION_KINDS } from "../../plan/action-kinds.ts";
+import type { Action } from "../../plan/plan.ts";
 import type { StateSnapshot } from "../records/state-store.ts";
 import type { ObservedNetwork } from "../observe/observe-network.ts";
 import type { Placeable, CandidateHost } from "./place.ts";
 import { listNetworks, readNetwork, type MachineRecord } from "../records/state.ts";
+import type { InventoryHost } from "../../site/inventory.ts";
 import type { ObservedHosts } from "../observe/observe-hosts.ts";
 
 export interface CapacityOptions {
@@ -34,9 +39,11 @@ export function candidateHosts(options: CapacityOptions): CandidateHost[] {
     candidates.push({
       name: entry.name,
       arch: entry.arch ?? description.arch,
-      freeBytes: (entry.memoryBytes ?? description.memoryBytes) - used,
+      freeBytes: memoryOf(entry, description) - used,
       freeMachines: entry.maxMachines - here.length,
       ofNetwork: here.filter((use) => use.networkId === networkId).length,
+      lacks: description.lacks ?? [],
+      ...(description.disk === undefined ? {} : { freeDiskBytes: description.disk.freeBytes }),
     });
   }
   for (const { entry, error } of observedHosts.missed.values()) {
@@ -46,10 +53,19 @@ export function candidateHosts(options: CapacityOptions): CandidateHost[] {
       freeBytes: 0,
       freeMachines: 0,
       ofNetwork: 0,
+      lacks: [],
       problem: `${error.code}: ${error.message}`,
     });
   }
   return candidates.sort((a, b) => (a.name < b.name ? -1 : 1));
+}
+
+/** What a host has for guests: no more than there is, whatever utility.yaml says. */
+export function memoryOf(
+  entry: Pick<InventoryHost, "memoryBytes">,
+  description: Pick<HostDescription, "memoryBytes">,
+): number {
+  return Math.min(entry.memoryBytes ?? Infinity, description.memoryBytes);
 }
 
 /** What others hold of the hosts by the state alone: a change of it makes a placement outdated. */
@@ -62,8 +78,24 @@ export function reservations(snapshot: StateSnapshot, networkId: string): string
   );
 }
 
+/** The machines that actions start, each with where it must be. */
+export function startingMachines(
+  actions: readonly Action[],
+  options: {
+    readonly networkId: string;
+    readonly observedHosts: ObservedHosts;
+    readonly observed: ObservedNetwork;
+    readonly wanted: NetworkDescription;
+  },
+): readonly Placeable[] {
+  return actions
+    .filter(({ kind }) => ACTION_KINDS[kind].needsImage === true)
+    .flatMap(({ component }) => options.wanted.machines[component ?? ""] ?? [])
+    .map((machine) => placeable(machine, options));
+}
+
 /** Where a machine must be (it runs there, its data disk is there), else where it was. */
-export function placeable(
+function placeable(
   machine: MachineDescription,
   options: {
     readonly networkId: string;
@@ -77,6 +109,7 @@ export function placeable(
     component: machine.path,
     memoryBytes: machine.image.description.memoryBytes,
     arch: machine.image.description.arch,
+    parts: neededParts(machine.image.description),
     ...(pinned === undefined ? {} : { pinned }),
     ...(known === undefined ? {} : { prefers: known.host }),
   };
@@ -142,11 +175,11 @@ function listReserved(snapshot: StateSnapshot): Use[] {
         host: record.host,
         networkId,
         component: record.component,
-        memoryBytes: Math.max(memoryOf(record.current), memoryOf(record.next)),
+        memoryBytes: Math.max(neededBy(record.current), neededBy(record.next)),
       })),
   );
 }
 
-function memoryOf(incarnation: MachineRecord["current"]): number {
+function neededBy(incarnation: MachineRecord["current"]): number {
   return incarnation?.description.image.description.memoryBytes ?? 0;
 }

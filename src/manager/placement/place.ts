@@ -1,12 +1,15 @@
 /** Decides which host runs which machine. Pure: the same question gets the same answer. */
 import type { ComponentPath } from "../../cvl/tree.ts";
 import { CollectiveError } from "../../errors.ts";
+import { describeParts, MIN_FREE_BYTES } from "../../host/machine-needs.ts";
 
 /** A machine that needs a host. */
 export interface Placeable {
   readonly component: ComponentPath;
   readonly memoryBytes: number;
   readonly arch: string;
+  /** What of its host it needs to start, as hosts call it: `genisoimage`. */
+  readonly parts: readonly string[];
   /** The host it must be on, and why: `its data disk vdb is` (there). */
   readonly pinned?: { readonly host: string; readonly reason: string };
   /** The host it was on: taken when it has room. */
@@ -21,6 +24,10 @@ export interface CandidateHost {
   readonly freeMachines: number;
   /** Machines of the same network that are on it and stay. */
   readonly ofNetwork: number;
+  /** Of what machines may need. */
+  readonly lacks: readonly string[];
+  /** Of the file system with the machines' disks, where the host says. */
+  readonly freeDiskBytes?: number;
   /** Why nothing can be placed here (`unreachable: …`); undefined when something can. */
   readonly problem?: string;
 }
@@ -93,6 +100,10 @@ function lack(machine: Placeable, host: Mutable): string | undefined {
   }
   if (host.candidate.problem !== undefined) return host.candidate.problem;
   if (host.candidate.arch !== machine.arch) return `is ${host.candidate.arch}, not ${machine.arch}`;
+  const missing = machine.parts.filter((part) => host.candidate.lacks.includes(part));
+  if (missing.length > 0) return `has no ${describeParts(missing)}`;
+  const { freeDiskBytes = Infinity } = host.candidate;
+  if (freeDiskBytes < MIN_FREE_BYTES) return `its disk is full (${mebibytes(freeDiskBytes)} MiB free)`;
   if (host.freeMachines < 1) return "its limit of machines is reached";
   if (host.freeBytes < machine.memoryBytes) {
     return `${mebibytes(Math.max(0, host.freeBytes))} MiB memory free of ${mebibytes(machine.memoryBytes)} MiB needed`;

@@ -71,8 +71,8 @@ test("what cannot be started is one error before anything changes", async (t) =>
     },
     {
       name: "the limit of machines",
-      code: "UTILITY_NO_CAPACITY",
-      message: /limit of machines/,
+      code: "UTILITY_REFUSED",
+      message: /PLAN_TOO_LARGE: Office would have 3 machines running, and the 2 hosts run at most 2 together/,
       spoil: (manager) => {
         manager.inventory = {
           ...manager.inventory,
@@ -114,8 +114,8 @@ test("what cannot be started is one error before anything changes", async (t) =>
     },
     {
       name: "unreachable hosts",
-      code: "UTILITY_NO_CAPACITY",
-      message: /h1: UTILITY_HOST_UNREACHABLE: .*\n {2}h2: UTILITY_HOST_UNREACHABLE/,
+      code: "UTILITY_HOST_UNREACHABLE",
+      message: /^no host can be used: host h1: .*; host h2: /,
       spoil: (manager) => {
         manager.down.add("h1").add("h2");
       },
@@ -123,8 +123,8 @@ test("what cannot be started is one error before anything changes", async (t) =>
     {
       name: "a host without Open vSwitch",
       hosts: [{ name: "h1", broken: "HOST_BRIDGE_MISSING" }],
-      code: "UTILITY_NO_CAPACITY",
-      message: /h1: HOST_BRIDGE_MISSING/,
+      code: "UTILITY_HOST_UNREACHABLE",
+      message: /^no host can be used: host h1: the host lacks something/,
     },
     {
       name: "a blacklisted version",
@@ -175,7 +175,7 @@ test("what cannot be updated is one error, and everything goes on running", asyn
   const before = await manager.status();
   const refused = (name: string, code: string, operate: () => Promise<unknown>, message?: RegExp) =>
     assertRefused(t, manager, { name, code, operate, ...(message === undefined ? {} : { message }) });
-  await refused("too much memory", "UTILITY_NO_CAPACITY", () =>
+  await refused("too much memory", "UTILITY_REFUSED", () =>
     manager.update({ versions: { Web: 2 }, memory: { Web: 100_000 } }),
   );
   await refused(
@@ -218,10 +218,9 @@ test("a host that does not answer may run its machines: they are started nowhere
   const here = Object.keys(hosts).filter((component) => hosts[component] === lost);
   const again = await manager.start();
   t.same(again.plan.actions, [], "nothing to start");
-  t.match(
-    again.warnings,
-    here.map((component) => `${component} should run on ${lost}, which does not answer`),
-  );
+  const unseen = again.plan.warnings.filter(({ about }) => about === "unseen");
+  t.match(unseen, [{ message: new RegExp(`^host ${lost} cannot be asked: .*; unknown is whether `) }]);
+  for (const component of here) t.match(unseen[0]?.message, new RegExp(`\\b${component}\\b`));
   await assertRefused(t, manager, {
     name: "replacing what may run there",
     code: "UTILITY_HOST_UNREACHABLE",

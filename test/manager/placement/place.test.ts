@@ -9,12 +9,14 @@ const candidate = (name: string, options: Partial<CandidateHost> = {}): Candidat
   freeBytes: 1024 * MIB,
   freeMachines: 10,
   ofNetwork: 0,
+  lacks: [],
   ...options,
 });
 const machine = (component: string, options: Partial<Placeable> = {}): Placeable => ({
   component,
   memoryBytes: 128 * MIB,
   arch: "x86_64",
+  parts: [],
   ...options,
 });
 const placed = (machines: Placeable[], candidates: CandidateHost[]): Record<string, string> =>
