@@ -148,6 +148,13 @@ async function expire(timeoutMs: number, address: string): Promise<never> {
 }
 
 function asHostError(error: unknown, address: string): unknown {
+  if (error instanceof ResponseError && error.code === ErrorCodes.MethodNotFound) {
+    return new CollectiveError(
+      "HOST_CALL_UNKNOWN",
+      `the host manager at ${address} is of a release that cannot do this: ${error.message}`,
+      { data: { address }, hint: "upgrade cui on that host; its machines run on meanwhile" },
+    );
+  }
   if (error instanceof ResponseError && !isOwnEnd(error)) {
     return fromResponseError(error as ResponseError<unknown>);
   }

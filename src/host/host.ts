@@ -9,6 +9,7 @@
  */
 import type { ComponentPath } from "../cvl/tree.ts";
 import type { MachineImage } from "../appliance/machine-image.ts";
+import type { DataCalls } from "./data/data-calls.ts";
 
 export const HOST_PROTOCOL = 1;
 
@@ -18,6 +19,8 @@ export interface Fence {
   readonly token: number;
   /** The site the network belongs to, 12 hex digits: a host refuses it to another (HOST_OTHER_SITE). Absent: not told apart. */
   readonly site?: string | undefined;
+  /** On whose behalf, for records that outlive it: `remove acme.cvl`, at most 200 characters. */
+  readonly command?: string | undefined;
 }
 
 export interface MachineId {
@@ -122,7 +125,7 @@ export interface StopReport {
   readonly forced: boolean;
 }
 
-export interface Host {
+export interface Host extends DataCalls {
   describe(): Promise<HostDescription>;
   /** What runs and lies here, read from libvirt, Open vSwitch and the disks each time. */
   inventory(): Promise<HostInventory>;
@@ -153,7 +156,7 @@ export interface Host {
   ): Promise<{ readonly reloaded: boolean }>;
   /** ACPI, then destroy after `timeoutMs` (three minutes unless a test says less); drops overlay and ports; no-op when stopped. */
   stopMachine(fence: Fence, id: MachineId, timeoutMs: number): Promise<StopReport>;
-  /** Moves the data disks of a stopped machine to the attic. */
+  /** Moves the data disks of a stopped machine to the attic, and forgets the machine. */
   moveToAttic(fence: Fence, id: MachineId): Promise<void>;
   /** Path of the serial console's unix socket on the host; one client at a time is served. */
   consolePath(id: MachineId): Promise<string>;

@@ -14,6 +14,7 @@ import type {
   MachineReport,
   MachineSpec,
 } from "../../src/host/host.ts";
+import { createMemoryData } from "./memory-data.ts";
 import { withCheckedArguments } from "../../src/host/schema.ts";
 import type { MachineImage } from "../../src/appliance/machine-image.ts";
 
@@ -61,6 +62,8 @@ export interface MemoryHost extends Host {
   /** Set to make the next calls of a kind fail: `calls` shows them with `!`. */
   readonly failures: Map<string, CollectiveError>;
   readonly disks: DataDiskReport[];
+  /** What disks hold, by `<component>:<device>` or entry of the attic. */
+  readonly contents: Map<string, Buffer>;
   readonly images: Set<string>;
   readonly tokens: Map<string, number>;
   /** What the guest last got, clear. */
@@ -118,7 +121,14 @@ export function createMemoryHost(options: MemoryHostOptions): MemoryHost {
     behaviourOf(running.spec).say?.(event, running.spec, starts.get(keyOf(running.spec.id)) ?? new Map()) ??
     "serving";
 
+  const data = createMemoryData({
+    ...{ disks, fenced, call },
+    isRunning: (id) => !["stopped", undefined].includes(machines.get(keyOf(id))?.state),
+    siteOf: (networkId) => sites.get(networkId),
+  });
+  const { contents, toAttic: _, ...dataCalls } = data;
   const methods: Host = {
+    ...dataCalls,
     describe: async () => describe(options),
     inventory: async () => {
       if (options.broken !== undefined) throw hostError(options.broken, "the host lacks something");
@@ -203,9 +213,7 @@ export function createMemoryHost(options: MemoryHostOptions): MemoryHost {
       fenced(fence, id);
       if (machines.has(keyOf(id))) throw hostError("HOST_MACHINE_RUNNING", `${id.component} runs`);
       call("attic", id.component);
-      disks.forEach((disk, index) => {
-        if (keyOf(disk.id) === keyOf(id)) disks[index] = { ...disk, inAttic: true };
-      });
+      data.toAttic(fence, id);
     },
     consolePath: async (id) => {
       mustRun(id);
@@ -218,6 +226,7 @@ export function createMemoryHost(options: MemoryHostOptions): MemoryHost {
     calls,
     failures,
     disks,
+    contents,
     images,
     tokens,
     linesOf: (component, networkId) =>

@@ -18,6 +18,9 @@ const MUTATING = new Set([
   "sendParameters",
   "stopMachine",
   "moveToAttic",
+  "restoreFromAttic",
+  "putAside",
+  "purgeAttic",
   "awaitReady",
 ]);
 
