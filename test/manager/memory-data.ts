@@ -94,11 +94,6 @@ export function createMemoryData({ disks, fenced, call, isRunning, siteOf }: Mem
       contents.set(contentKey(restored), contents.get(entry.id) ?? Buffer.alloc(0));
       return { sizeBytes: disk.sizeBytes, putAside: aside?.id ?? null };
     },
-    putAside: async (fence, id, devices) => {
-      fenced(fence, id);
-      call("aside", id.component);
-      toAttic(fence, id, devices);
-    },
     purgeAttic: async (site, ids) => {
       const found = [...entries].filter(([, { id }]) => ids.includes(id));
       for (const [, { machine }] of found) requireSite(machine.networkId, site);

@@ -85,8 +85,6 @@ export interface DataCalls {
     id: MachineId,
     what: { readonly entry: string; readonly device: string },
   ): Promise<RestoredDisk>;
-  /** Moves these data disks of a machine, which uses them no longer, to the attic; what is there already stays. */
-  putAside(fence: Fence, id: MachineId, devices: readonly string[]): Promise<void>;
   /** Deletes these entries for good; resolves to those that were there. */
   purgeAttic(site: Site, entries: readonly string[]): Promise<readonly string[]>;
   /**

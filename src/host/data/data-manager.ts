@@ -13,7 +13,6 @@ import { busy } from "./exports.ts";
 import { openFile } from "./file-export.ts";
 import { damagedDisk, inspectDataDisk } from "./inspect-data-disk.ts";
 import { listData } from "./list-data.ts";
-import { moveDisksToAttic } from "./move-to-attic.ts";
 import { purgeAttic } from "./purge-attic.ts";
 import { restoreFromAttic } from "./restore-from-attic.ts";
 import { openRunning } from "./running-export.ts";
@@ -39,10 +38,6 @@ export function bindDataCalls(context: HostContext): DataCalls {
         await exports.endOf(entrySubject(entry), "the entry goes back to its machine");
         return restoreFromAttic(folders, id, { entry, device, site, note: noteOf(fence) });
       });
-    },
-    putAside: async (fence, id, devices) => {
-      await context.checkFence(fence);
-      await inTurns(context, [id], () => putAside(context, id, { devices, note: noteOf(fence) }));
     },
     purgeAttic: (site, entries) =>
       purgeAttic(folders, {
@@ -88,31 +83,6 @@ async function requireStopped(context: HostContext, id: MachineId): Promise<void
     `${machineName(id.component)} is not stopped; its data disks stay`,
     { hint: "stop it first: cui stop" },
   );
-}
-
-async function putAside(
-  context: HostContext,
-  id: MachineId,
-  { devices, note }: { readonly devices: readonly string[]; readonly note: AtticNote },
-): Promise<void> {
-  const { folders, libvirt } = context;
-  const paths = machinePaths(folders, id);
-  const state = await libvirt.state(domainName(id));
-  const targets = state === undefined ? new Map() : await libvirt.diskTargets(domainName(id));
-  const used = devices.find((device) => targets.has(paths.dataDisk(device)));
-  if (used !== undefined) {
-    throw new CollectiveError(
-      "HOST_MACHINE_RUNNING",
-      `${machineName(id.component)} has the data disk ${used} still; it stays`,
-      { hint: "restart it without the disk first: cui update" },
-    );
-  }
-  const there: string[] = [];
-  for (const device of devices)
-    if ((await inspectDataDisk(paths.dataDisk(device))) !== undefined) there.push(device);
-  if (there.length === 0) return;
-  await context.exports.endOf(machineSubject(id), "the disk goes to the attic");
-  await moveDisksToAttic(folders, id, { devices: there, note });
 }
 
 /** By machine, what those that run have. */

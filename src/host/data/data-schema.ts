@@ -18,7 +18,6 @@ export const dataCallSchemas = {
     machineIdSchema,
     z.object({ entry: entryId, device: deviceSchema }).readonly(),
   ]),
-  putAside: z.tuple([fenceSchema, machineIdSchema, z.array(deviceSchema).max(64).readonly()]),
   purgeAttic: z.tuple([site, z.array(entryId).max(10_000).readonly()]),
   openExport: z.tuple([
     site,
@@ -73,7 +72,6 @@ export const dataResultSchemas = {
     })
     .readonly(),
   restoreFromAttic: z.object({ sizeBytes: bytes, putAside: entryId.nullable() }).readonly(),
-  putAside: nothing,
   purgeAttic: z.array(entryId).readonly(),
   openExport: z
     .object({

@@ -42,7 +42,7 @@ await host.awaitReady(id, READY_MS);
 const written = async (): Promise<number> => {
   const args = ["-U", "-r", "-f", "qcow2", "-c", "read -v 1M 16", file];
   const text = await run({ file: "qemu-io", args }).catch(() => ""); // it is being changed just now
-  return Number(/([0-9]+) +$/m.exec(text)?.[1] ?? 0);
+  return Number(/ {2}([0-9]+)\.*$/m.exec(text)?.[1] ?? 0);
 };
 /** The guest has written on since: it runs, and its writes come to their end. */
 const writesOn = async (): Promise<boolean> => {
@@ -90,7 +90,7 @@ t.test("of a machine that runs: as of one moment, while the guest writes on", as
   const patterns = execFileSync("qemu-io", ["-r", "-f", "qcow2", "-c", "read -P 0x5a 4M 40M", target]);
   t.notMatch(patterns.toString(), /failed/);
   const start = execFileSync("qemu-io", ["-r", "-f", "qcow2", "-c", "read -v 1M 16", target]).toString();
-  t.match(start, new RegExp(`\\b${first} `), "the number as of that moment");
+  t.match(start, new RegExp(` {2}${first}\\.`), "the number as of that moment");
 
   await host.closeExport(opened.exportId);
   await host.closeExport(opened.exportId);
@@ -173,7 +173,6 @@ t.test("a stop does not wait for an export; of a stopped machine the disk is rea
   await t.rejects(host.restoreFromAttic(fence, id, { entry: "0123456789ab", device: "vdb" }), {
     code: "HOST_ATTIC_UNKNOWN",
   });
-  await t.rejects(host.putAside(fence, id, ["vdb"]), { code: "HOST_MACHINE_RUNNING" });
   await host.stopMachine(fence, id, STOP_MS);
 });
 

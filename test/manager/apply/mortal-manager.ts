@@ -19,7 +19,6 @@ const MUTATING = new Set([
   "stopMachine",
   "moveToAttic",
   "restoreFromAttic",
-  "putAside",
   "purgeAttic",
   "awaitReady",
 ]);
