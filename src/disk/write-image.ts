@@ -142,9 +142,9 @@ async function* untilAborted(
     for (;;) {
       const next = source.next();
       next.catch(() => undefined);
-      const { done, value } = await Promise.race([next, aborted]);
-      if (done === true) return;
-      yield value;
+      const result = await Promise.race([next, aborted]);
+      if (result.done === true) return;
+      yield result.value;
     }
   } finally {
     signal?.removeEventListener("abort", onAbort);

@@ -7,26 +7,13 @@
  * lower one for good (HOST_FENCED). Calls for one machine run one after the other, for different machines side by side.
  * A call that fails changed nothing, or says what it left.
  */
-import type { ComponentPath } from "../cvl/tree.ts";
 import type { MachineImage } from "../appliance/machine-image.ts";
 import type { DataCalls } from "./data/data-calls.ts";
+import type { Fence, MachineId } from "./data/identity.ts";
+
+export type { Fence, MachineId };
 
 export const HOST_PROTOCOL = 1;
-
-export interface Fence {
-  /** Stable id of the network, from the site's utility.yaml: `[a-z0-9-]{1,36}`. */
-  readonly networkId: string;
-  readonly token: number;
-  /** The site the network belongs to, 12 hex digits: a host refuses it to another (HOST_OTHER_SITE). Absent: not told apart. */
-  readonly site?: string | undefined;
-  /** On whose behalf, for records that outlive it: `remove acme.cvl`, at most 200 characters. */
-  readonly command?: string | undefined;
-}
-
-export interface MachineId {
-  readonly networkId: string;
-  readonly component: ComponentPath;
-}
 
 export interface HostDescription {
   readonly protocol: number;

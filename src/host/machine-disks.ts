@@ -205,7 +205,7 @@ async function qemuImg(args: readonly string[]): Promise<void> {
 export function diskFullError(cause: unknown): CollectiveError {
   return new CollectiveError("HOST_DISK_FULL", "the host's disk is full", {
     cause,
-    hint: "cui attic purge, or remove what else fills the host's /var/lib/collective",
+    hint: "`cui attic list` and `cui attic purge`, or remove what else fills the host's /var/lib/collective",
   });
 }
 
@@ -215,7 +215,7 @@ export function missingDiskError(id: MachineId, device: string, file: string): C
     `the data disk ${device} of ${machineName(id.component)} is not on this host: there is no ${file}`,
     {
       data: { file },
-      hint: "is its file system not mounted, or was it moved? it may also lie in the attic; nothing was made in its place",
+      hint: "is its file system not mounted, or was it moved? `cui attic list` shows whether it lies in the attic; nothing was made in its place",
     },
   );
 }

@@ -5,9 +5,10 @@ import { CollectiveError, type ErrorCode } from "../../src/errors.ts";
 import type { AtticEntry, DataCalls } from "../../src/host/data/data-calls.ts";
 import type { DataDiskReport, Fence, MachineId } from "../../src/host/host.ts";
 
-export interface MemoryData extends DataCalls {
+export interface MemoryData {
+  readonly calls: DataCalls;
   /** Moves these disks of a machine, all without `devices`. */
-  toAttic(fence: Fence, id: MachineId, devices?: readonly string[]): void;
+  readonly toAttic: (fence: Fence, id: MachineId, devices?: readonly string[]) => void;
   /** What a disk holds, by `<component>:<device>` or entry; zeros where nothing is said. */
   readonly contents: Map<string, Buffer>;
 }
@@ -66,9 +67,7 @@ export function createMemoryData({ disks, fenced, call, isRunning, siteOf }: Mem
     }
   };
 
-  return {
-    contents,
-    toAttic,
+  const calls: DataCalls = {
     listAttic: async () => [...entries.values()],
     listData: async (networkId) => ({
       disks: disks
@@ -134,6 +133,7 @@ export function createMemoryData({ disks, fenced, call, isRunning, siteOf }: Mem
       opened.delete(exportId);
     },
   };
+  return { calls, contents, toAttic };
 }
 
 function isOf(disk: DataDiskReport, id: MachineId): boolean {

@@ -126,9 +126,8 @@ export function createMemoryHost(options: MemoryHostOptions): MemoryHost {
     isRunning: (id) => !["stopped", undefined].includes(machines.get(keyOf(id))?.state),
     siteOf: (networkId) => sites.get(networkId),
   });
-  const { contents, toAttic: _, ...dataCalls } = data;
   const methods: Host = {
-    ...dataCalls,
+    ...data.calls,
     describe: async () => describe(options),
     inventory: async () => {
       if (options.broken !== undefined) throw hostError(options.broken, "the host lacks something");
@@ -226,7 +225,7 @@ export function createMemoryHost(options: MemoryHostOptions): MemoryHost {
     calls,
     failures,
     disks,
-    contents,
+    contents: data.contents,
     images,
     tokens,
     linesOf: (component, networkId) =>

@@ -1,5 +1,5 @@
 /** The contract of a host manager, as far as it is about data that stays, comes back or leaves. @see ../host.ts */
-import type { Fence, MachineId } from "../host.ts";
+import type { Fence, MachineId } from "./identity.ts";
 
 /** One data disk in the attic. */
 export interface AtticEntry {

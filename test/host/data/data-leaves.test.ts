@@ -102,7 +102,7 @@ t.test("of a machine that runs: as of one moment, while the guest writes on", as
 
 t.test("the host manager is killed: the guest runs on, and the next one ends what is left", async (t) => {
   await host.close();
-  const { fetchImage: _, ...plain } = hostOptions;
+  const plain = { ...hostOptions, fetchImage: undefined };
   const script = path.resolve("build/test/host/data/hold-export.js");
   const child = spawn(process.execPath, [script, JSON.stringify(plain), "data", "w", "vdb"]);
   t.teardown(() => child.kill("SIGKILL"));
