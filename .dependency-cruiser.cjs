@@ -3,6 +3,7 @@ const rooms = [
   "cli",
   "forge",
   "manager/rollout",
+  "manager/data",
   "manager/apply",
   "manager/change",
   "manager/placement",

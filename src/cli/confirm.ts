@@ -22,3 +22,19 @@ export async function confirm(
     { data: { what }, hint: "say --yes if that is meant; nothing was changed" },
   );
 }
+
+/**
+ * What is gone for good is asked about twice: the second time with a word to type, which nobody types by habit.
+ * @throws CollectiveError UTILITY_NOT_CONFIRMED
+ */
+export async function confirmForGood(
+  context: CliContext,
+  what: readonly string[],
+  { yes, word }: { readonly yes?: boolean | undefined; readonly word: string },
+): Promise<void> {
+  await confirm(context, what, { yes });
+  if (yes === true || what.length === 0 || context.ask === undefined) return;
+  const answer = await context.ask(`Nothing brings it back. Type ${word} to go on: `);
+  if (answer.trim() === word) return;
+  throw new CollectiveError("UTILITY_NOT_CONFIRMED", "nothing was changed");
+}

@@ -14,6 +14,11 @@ export const VERBS: readonly VerbEntry[] = [
     load: () => import("./verbs/address.ts"),
   },
   {
+    name: "attic",
+    summary: "list, restore and purge the data of what was removed",
+    load: () => import("./verbs/attic.ts"),
+  },
+  {
     name: "bump",
     summary: "propose newer versions of what is imported",
     load: () => import("./verbs/bump.ts"),
@@ -32,6 +37,11 @@ export const VERBS: readonly VerbEntry[] = [
     name: "create",
     summary: "make an empty appliance repository",
     load: () => import("./verbs/create.ts"),
+  },
+  {
+    name: "data",
+    summary: "list and export data disks",
+    load: () => import("./verbs/data.ts"),
   },
   {
     name: "diff",

@@ -3,7 +3,8 @@
  * Zero chunks do not appear. docs/disk-format.md has the files it is kept in (index-files.ts).
  */
 import { createHash } from "node:crypto";
-import { chunkCount, CHUNK_BYTES, DIGEST_BYTES, SHARD_CHUNKS, type Codec } from "./format.ts";
+import { digestHead } from "./disk-digest.ts";
+import { DIGEST_BYTES, recordsInShard, SHARD_CHUNKS, type Codec } from "./format.ts";
 import type { ChunkDigest, Oid } from "./object-store.ts";
 
 /** Where the stored bytes of one chunk are and how they become the plain ones. */
@@ -54,11 +55,7 @@ export function recordsByDigest(index: DiskIndex): Map<ChunkDigest, ChunkRecord>
  * where the chunks are stored, so packing the same disk anew replaces no image. @see docs/disk-format.md, "Disk digest"
  */
 export function indexDigest(index: DiskIndex): string {
-  const hash = createHash("sha256");
-  const head = Buffer.alloc(12);
-  head.writeBigUInt64BE(BigInt(index.sizeBytes), 0);
-  head.writeUInt32BE(CHUNK_BYTES, 8);
-  hash.update("collective disk 1\n").update(head);
+  const hash = createHash("sha256").update(digestHead(index.sizeBytes));
   for (const { shard, chunks } of shardsOf(index)) {
     const digests = Buffer.alloc(recordsInShard(index.sizeBytes, shard) * DIGEST_BYTES);
     for (const { position, record } of chunks) {
@@ -81,9 +78,4 @@ export function shardsOf(index: DiskIndex): { readonly shard: number; readonly c
     else shards.push({ shard, chunks: [chunk] });
   }
   return shards;
-}
-
-/** Records of that shard, zero ones included. */
-export function recordsInShard(sizeBytes: number, shard: number): number {
-  return Math.min(SHARD_CHUNKS, chunkCount(sizeBytes) - shard * SHARD_CHUNKS);
 }

@@ -53,3 +53,15 @@ export function chunkCount(sizeBytes: number): number {
 export function plainBytesAt(sizeBytes: number, position: number): number {
   return Math.min(CHUNK_BYTES, sizeBytes - position * CHUNK_BYTES);
 }
+
+/** Records of that shard, zero ones included. */
+export function recordsInShard(sizeBytes: number, shard: number): number {
+  return Math.min(SHARD_CHUNKS, chunkCount(sizeBytes) - shard * SHARD_CHUNKS);
+}
+
+const ZERO_CHUNK = Buffer.alloc(CHUNK_BYTES);
+
+/** Of at most one chunk's bytes. */
+export function isAllZero(bytes: Uint8Array): boolean {
+  return ZERO_CHUNK.compare(bytes, 0, bytes.length, 0, bytes.length) === 0;
+}

@@ -3,17 +3,11 @@
  * `bases-f` for chunks that are only bases, `trace` where a boot was recorded. @see docs/disk-format.md, "Index"
  */
 import { byPrefix, checkIndex, invalidIndex } from "./check-index.ts";
-import {
-  indexDigest,
-  recordsInShard,
-  shardsOf,
-  type ChunkRecord,
-  type DiskIndex,
-  type PackReference,
-} from "./disk-index.ts";
+import { indexDigest, shardsOf, type ChunkRecord, type DiskIndex, type PackReference } from "./disk-index.ts";
 import {
   BASE_PREFIX_BYTES,
   chunkCount,
+  recordsInShard,
   MAX_PACK_BYTES,
   PACK_PREFIX_BYTES,
   SHARD_CHUNKS,

@@ -56,6 +56,13 @@ const CALL_LIMITS_MS: Readonly<Record<HostCall, number>> = {
   awaitReady: 20 * MINUTE_MS,
   sendParameters: 20 * MINUTE_MS,
   stopMachine: 20 * MINUTE_MS,
+  listAttic: MINUTE_MS,
+  listData: MINUTE_MS,
+  restoreFromAttic: 20 * MINUTE_MS,
+  purgeAttic: 20 * MINUTE_MS,
+  openExport: 20 * MINUTE_MS,
+  readExport: 5 * MINUTE_MS,
+  closeExport: 20 * MINUTE_MS,
 };
 
 /**
@@ -227,6 +234,13 @@ function abortion(signal: AbortSignal | undefined, address: string): readonly Pr
 }
 
 function asHostError(error: unknown, address: string): unknown {
+  if (error instanceof ResponseError && error.code === ErrorCodes.MethodNotFound) {
+    return new CollectiveError(
+      "HOST_CALL_UNKNOWN",
+      `the host manager at ${address} is of a release that cannot do this: ${error.message}`,
+      { data: { address }, hint: "upgrade cui on that host; its machines run on meanwhile" },
+    );
+  }
   if (error instanceof ResponseError && !isOwnEnd(error)) {
     return fromResponseError(error as ResponseError<unknown>);
   }

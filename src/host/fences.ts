@@ -72,6 +72,12 @@ function isFull(error: unknown): boolean {
   return ["ENOSPC", "EDQUOT"].includes((error as NodeJS.ErrnoException).code ?? "");
 }
 
+/** The site a network belongs to, where the host was told; undefined where its file cannot be read, too. */
+export async function knownSite(folders: HostFolders, networkId: string): Promise<string | undefined> {
+  const file = path.join(networkFolder(folders, networkId), "fence.json");
+  return (await readFence(file).catch(() => undefined))?.site;
+}
+
 function fenced(data: { networkId: string; token: number; highest: number }): CollectiveError {
   const { networkId, token, highest } = data;
   return new CollectiveError(

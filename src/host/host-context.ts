@@ -1,6 +1,7 @@
 /** What the calls of one host manager share. */
 import type { MachineImage } from "../appliance/machine-image.ts";
 import type { Accelerator } from "./accelerator.ts";
+import type { Exports } from "./data/exports.ts";
 import type { FenceCheck } from "./fences.ts";
 import type { MachineId } from "./host.ts";
 import type { Libvirt } from "./libvirt.ts";
@@ -35,6 +36,7 @@ export interface HostContext extends HostManagerOptions {
   readonly starting: Map<string, MachineLabels>;
   readonly serialize: Serializer;
   readonly checkFence: FenceCheck;
+  readonly exports: Exports;
 }
 
 /** Until it ends, the run is in `runs`. */

@@ -2,6 +2,10 @@
 import { arch, cpus, totalmem } from "node:os";
 import { CollectiveError } from "../errors.ts";
 import type { MachineImage } from "../appliance/machine-image.ts";
+import { bindDataCalls, machineSubject, noteOf } from "./data/data-manager.ts";
+import { createExports } from "./data/exports.ts";
+import { moveDataToAttic } from "./data/move-to-attic.ts";
+import { sweepLeftoverExports } from "./data/running-export.ts";
 import { createFenceCheck } from "./fences.ts";
 import { rememberRun, type HostContext, type HostManagerOptions } from "./host-context.ts";
 import {
@@ -16,8 +20,8 @@ import {
 } from "./host.ts";
 import { readInventory } from "./inventory.ts";
 import { openLibvirt } from "./libvirt.ts";
-import { moveDataToAttic, prepareDataDisks } from "./machine-disks.ts";
 import { diskSpace, lackingParts, requireDiskSpace, requireParts } from "./machine-needs.ts";
+import { prepareDataDisks } from "./machine-disks.ts";
 import { imagesFolder, machinePaths } from "./machine-paths.ts";
 import { attachRun, type MachineRun } from "./machine-run.ts";
 import { readMachines, type FoundMachine } from "./machines.ts";
@@ -45,14 +49,16 @@ export async function createHostManager(options: HostManagerOptions): Promise<Ho
     starting: new Map(),
     serialize: createSerializer(),
     checkFence: createFenceCheck(options.folders),
+    exports: createExports(),
   };
   await attachAll(context).catch((error: unknown) => {
     if (!(error instanceof CollectiveError && error.code === "HOST_LIBVIRT_DOWN")) throw error;
   });
-  return withCheckedArguments(bindCalls(context));
+  const endSweep = await sweepLeftoverExports(context);
+  return withCheckedArguments(bindCalls(context, endSweep));
 }
 
-function bindCalls(context: HostContext): Host {
+function bindCalls(context: HostContext, endSweep: () => void): Host {
   const guarded = async <Result>(
     fence: Fence,
     id: MachineId,
@@ -61,15 +67,22 @@ function bindCalls(context: HostContext): Host {
     await context.checkFence(fence);
     return context.serialize(machineKey(id), task);
   };
+  /** What changes a machine waits for no export of its disks. */
+  const alone = <Result>(fence: Fence, id: MachineId, task: () => Promise<Result>): Promise<Result> =>
+    guarded(fence, id, async () => {
+      await context.exports.endOf(machineSubject(id), "its machine was started, stopped or changed");
+      return task();
+    });
   return {
+    ...bindDataCalls(context),
     describe: () => describe(context),
     inventory: () => readInventory(context),
     prepareImage: async (fence, image) => {
       await context.checkFence(fence);
       return context.serialize(`image ${image.digest}`, () => prepareImage(context, image));
     },
-    prepareDataDisks: (fence, id, disks) => guarded(fence, id, () => prepareDisks(context, id, disks)),
-    startMachine: (fence, spec: MachineSpec) => guarded(fence, spec.id, () => startMachine(context, spec)),
+    prepareDataDisks: (fence, id, disks) => alone(fence, id, () => prepareDisks(context, id, disks)),
+    startMachine: (fence, spec: MachineSpec) => alone(fence, spec.id, () => startMachine(context, spec)),
     awaitReady: async (id, timeoutMs) => {
       const run = await findRunInTurn(context, id);
       return run === "ended" ? ENDED_EARLY : run.awaitReady(timeoutMs);
@@ -81,13 +94,15 @@ function bindCalls(context: HostContext): Host {
         return { reloaded: await run.resend(timeoutMs) };
       }),
     resumeMachine: (fence, id) => guarded(fence, id, () => resumeMachine(context, id)),
-    stopMachine: (fence, id, timeoutMs) => guarded(fence, id, () => stopMachine(context, id, timeoutMs)),
-    moveToAttic: (fence, id) => guarded(fence, id, () => moveToAttic(context, id)),
+    stopMachine: (fence, id, timeoutMs) => alone(fence, id, () => stopMachine(context, id, timeoutMs)),
+    moveToAttic: (fence, id) => alone(fence, id, () => moveToAttic(context, fence, id)),
     consolePath: async (id) => {
       requireRunning(await findRunInTurn(context, id), id);
       return machinePaths(context.folders, id).console;
     },
     close: async () => {
+      endSweep();
+      await context.exports.closeAll();
       await Promise.all([...context.runs.values()].map((run) => run.close()));
       context.runs.clear();
     },
@@ -133,7 +148,7 @@ async function prepareDisks(
   });
 }
 
-async function moveToAttic(context: HostContext, id: MachineId): Promise<void> {
+async function moveToAttic(context: HostContext, fence: Fence, id: MachineId): Promise<void> {
   if ((await context.libvirt.state(domainName(id))) !== undefined) {
     throw new CollectiveError(
       "HOST_MACHINE_RUNNING",
@@ -143,7 +158,7 @@ async function moveToAttic(context: HostContext, id: MachineId): Promise<void> {
       },
     );
   }
-  await moveDataToAttic(context.folders, id, new Date());
+  await moveDataToAttic(context.folders, id, noteOf(fence));
 }
 
 function requireRunning(run: MachineRun | "ended", id: MachineId): MachineRun {

@@ -7,23 +7,13 @@
  * lower one for good (HOST_FENCED). Calls for one machine run one after the other, for different machines side by side.
  * A call that fails changed nothing, or says what it left.
  */
-import type { ComponentPath } from "../cvl/tree.ts";
 import type { MachineImage } from "../appliance/machine-image.ts";
+import type { DataCalls } from "./data/data-calls.ts";
+import type { Fence, MachineId } from "./data/identity.ts";
+
+export type { Fence, MachineId };
 
 export const HOST_PROTOCOL = 1;
-
-export interface Fence {
-  /** Stable id of the network, from the site's utility.yaml: `[a-z0-9-]{1,36}`. */
-  readonly networkId: string;
-  readonly token: number;
-  /** The site the network belongs to, 12 hex digits: a host refuses it to another (HOST_OTHER_SITE). Absent: not told apart. */
-  readonly site?: string | undefined;
-}
-
-export interface MachineId {
-  readonly networkId: string;
-  readonly component: ComponentPath;
-}
 
 export interface HostDescription {
   readonly protocol: number;
@@ -137,7 +127,7 @@ export interface StopReport {
   readonly forced: boolean;
 }
 
-export interface Host {
+export interface Host extends DataCalls {
   describe(): Promise<HostDescription>;
   /** What runs and lies here, read from libvirt, Open vSwitch and the disks each time. */
   inventory(): Promise<HostInventory>;
@@ -174,7 +164,7 @@ export interface Host {
   resumeMachine(fence: Fence, id: MachineId): Promise<void>;
   /** ACPI, then destroy after `timeoutMs` (three minutes unless a test says less); drops overlay and ports; no-op when stopped. */
   stopMachine(fence: Fence, id: MachineId, timeoutMs: number): Promise<StopReport>;
-  /** Moves the data disks of a stopped machine to the attic. */
+  /** Moves the data disks of a stopped machine to the attic, and forgets the machine. */
   moveToAttic(fence: Fence, id: MachineId): Promise<void>;
   /** Path of the serial console's unix socket on the host; one client at a time is served. */
   consolePath(id: MachineId): Promise<string>;

@@ -25,6 +25,14 @@ export interface Libvirt {
   conditions(): Promise<ReadonlyMap<string, DomainCondition>>;
   /** The definitions of these domains, those that are gone meanwhile left out. */
   definitions(names: readonly string[]): Promise<readonly string[]>;
+  /** The target, `vdb`, of each file that a running machine has as a disk. */
+  diskTargets(name: string): Promise<ReadonlyMap<string, string>>;
+  /** Begins the backup job that `xmlFile` describes; one at a time for a machine. */
+  beginBackup(name: string, xmlFile: string): Promise<void>;
+  /** The backup job that goes on, as XML; undefined when there is none. */
+  readBackup(name: string): Promise<string | undefined>;
+  /** No-op when no job goes on. */
+  endBackup(name: string): Promise<void>;
   version(): Promise<string>;
   /** As whom QEMU runs; undefined where libvirt does not say. */
   qemuUser(): Promise<QemuUser | undefined>;
@@ -64,6 +72,12 @@ export function openLibvirt(uri: string): Libvirt {
     condition: async (name) => (await readConditions(virsh)).get(name),
     conditions: () => readConditions(virsh),
     definitions: (names) => readDefinitions(virsh, names),
+    diskTargets: async (name) => readDiskTargets(await virsh(["domblklist", "--details", "--", name])),
+    beginBackup: (name, xmlFile) => act(["backup-begin", "--", name, xmlFile]),
+    readBackup: (name) => unlessNoBackup(virsh(["backup-dumpxml", "--", name])),
+    endBackup: async (name) => {
+      await unlessNoBackup(virsh(["domjobabort", "--", name]));
+    },
     qemuUser: async () => readQemuUser(await virsh(["capabilities"])),
     version: async () => /Running hypervisor: (.*)/.exec(await virsh(["version"]))?.[1] ?? "unknown",
   };
@@ -104,6 +118,24 @@ async function ignoreStopped(result: Promise<void>): Promise<void> {
   } catch (error) {
     if (!/domain is not running|failed to get domain|Domain not found/.test(stderrOf(error))) throw error;
   }
+}
+
+/** Nor is there one where the machine has ended. */
+async function unlessNoBackup(result: Promise<string>): Promise<string | undefined> {
+  try {
+    return await result;
+  } catch (error) {
+    const text = stderrOf(error);
+    if (/job id not found|no job is active|domain is not running|failed to get domain/i.test(text))
+      return undefined;
+    throw error;
+  }
+}
+
+/** Lines of type, device, target and source. */
+function readDiskTargets(text: string): ReadonlyMap<string, string> {
+  const rows = [...text.matchAll(/^\s*file\s+\S+\s+(\S+)\s+(\S.*?)\s*$/gm)];
+  return new Map(rows.map(([, target = "", file = ""]) => [file, target]));
 }
 
 async function pingAgent(virsh: Virsh, name: string): Promise<boolean> {

@@ -1,11 +1,10 @@
 /** A machine's disks on the host: overlays that take the writes over program disks, data disks that are kept. */
-import { mkdir, open, readdir, rename, rm, stat } from "node:fs/promises";
+import { open, readdir, rename, rm, stat } from "node:fs/promises";
 import path from "node:path";
 import { CollectiveError } from "../errors.ts";
 import { run, stderrOf } from "../io.ts";
 import type { DataDiskReport, DataDiskRequest, DataDiskSpec, MachineId, MachineSpec } from "./host.ts";
 import {
-  atticFolder,
   bootFilePath,
   dataDiskFile,
   deviceOfDataDisk,
@@ -15,6 +14,7 @@ import {
   type HostFolders,
 } from "./machine-paths.ts";
 import { diskFullError } from "./machine-needs.ts";
+import { machineOfFolder } from "./names.ts";
 import { makePassable } from "./passable-folder.ts";
 import { machineName } from "../network/paths.ts";
 
@@ -45,7 +45,7 @@ export async function checkImageFiles(folders: HostFolders, { image, id }: Machi
 export async function checkDataDisks(folders: HostFolders, { id, dataDisks }: MachineSpec): Promise<void> {
   for (const { device } of dataDisks) {
     const file = machinePaths(folders, id).dataDisk(device);
-    if (!(await exists(file))) throw missingError(id, device, file);
+    if (!(await exists(file))) throw missingDiskError(id, device, file);
   }
 }
 
@@ -89,7 +89,7 @@ export async function prepareDataDisks(
   const sizes = new Map<string, number | undefined>();
   for (const { device, sizeBytes, isNew = true } of options.disks) {
     const found = await virtualSize(paths.dataDisk(device));
-    if (found === undefined && !isNew) throw missingError(id, device, paths.dataDisk(device));
+    if (found === undefined && !isNew) throw missingDiskError(id, device, paths.dataDisk(device));
     if (found !== undefined && found > roundUp(sizeBytes))
       throw shrinkError(id, { device, sizeBytes }, found);
     sizes.set(device, found);
@@ -112,34 +112,20 @@ export async function listDataDisks(folders: HostFolders): Promise<readonly Data
   for (const networkId of await namesIn(path.join(folders.directory, "networks"))) {
     const machines = path.join(folders.directory, "networks", networkId, "machines");
     for (const name of await namesIn(machines)) {
-      found.push(...(await reportsIn(path.join(machines, name), idOf(networkId, name), false)));
+      found.push(...(await reportsIn(path.join(machines, name), machineOfFolder(networkId, name), false)));
     }
   }
   for (const networkId of await namesIn(path.join(folders.directory, "attic"))) {
     const network = path.join(folders.directory, "attic", networkId);
     for (const name of await namesIn(network)) {
       for (const time of await namesIn(path.join(network, name))) {
-        found.push(...(await reportsIn(path.join(network, name, time), idOf(networkId, name), true)));
+        found.push(
+          ...(await reportsIn(path.join(network, name, time), machineOfFolder(networkId, name), true)),
+        );
       }
     }
   }
   return found;
-}
-
-/** Moves data disks and their labels to a folder of the attic named for the time; no-op without data disks. */
-export async function moveDataToAttic(folders: HostFolders, id: MachineId, time: Date): Promise<void> {
-  const { folder } = machinePaths(folders, id);
-  const disks = (await namesIn(folder)).filter((name) => deviceOfDataDisk(name) !== undefined);
-  if (disks.length > 0) {
-    const target = path.join(atticFolder(folders, id), time.toISOString().replaceAll(":", ""));
-    await mkdir(target, { recursive: true });
-    for (const name of [...disks, "machine.json"]) {
-      await rename(path.join(folder, name), path.join(target, name)).catch((error: unknown) => {
-        if ((error as NodeJS.ErrnoException).code !== "ENOENT") throw error;
-      });
-    }
-  }
-  await rm(folder, { recursive: true, force: true });
 }
 
 /** Index digests of the images that lie here whole. */
@@ -159,10 +145,6 @@ async function reportsIn(folder: string, id: MachineId, inAttic: boolean): Promi
       reports.push({ id, device, sizeBytes, allocatedBytes: blocks * 512, inAttic });
   }
   return reports;
-}
-
-function idOf(networkId: string, folderName: string): MachineId {
-  return { networkId, component: folderName === "_root" ? "" : folderName };
 }
 
 /** From the header: magic, and at offset 24 the size; undefined when there is no such file. */
@@ -221,13 +203,13 @@ async function qemuImg(args: readonly string[]): Promise<void> {
   }
 }
 
-function missingError(id: MachineId, device: string, file: string): CollectiveError {
+export function missingDiskError(id: MachineId, device: string, file: string): CollectiveError {
   return new CollectiveError(
     "HOST_DISK_MISSING",
     `the data disk ${device} of ${machineName(id.component)} is not on this host: there is no ${file}`,
     {
       data: { file },
-      hint: "is its file system not mounted, or was it moved? it may also lie in the attic; nothing was made in its place",
+      hint: "is its file system not mounted, or was it moved? `cui attic list` shows whether it lies in the attic; nothing was made in its place",
     },
   );
 }

@@ -117,7 +117,7 @@ export function diskFullError(cause: unknown, freeBytes?: number): CollectiveErr
   return new CollectiveError("HOST_DISK_FULL", `the host's disk is full${free}`, {
     cause,
     ...(freeBytes === undefined ? {} : { data: { freeBytes } }),
-    hint: "make room on the file system of the host's /var/lib/collective: `df` shows it",
+    hint: "`cui attic list` and `cui attic purge`, or remove what else fills the host's /var/lib/collective",
   });
 }
 

@@ -37,6 +37,11 @@ export function componentFolder(component: string): string {
   return component === "" ? "_root" : component;
 }
 
+/** The machine a folder stands for. */
+export function machineOfFolder(networkId: string, folder: string): MachineId {
+  return { networkId, component: folder === "_root" ? "" : folder };
+}
+
 function machineHash(id: MachineId): string {
   return createHash("sha256").update(`collective machine\0${id.networkId}\0${id.component}`).digest("hex");
 }

@@ -2,27 +2,19 @@
 import { z } from "zod";
 import { CollectiveError } from "../errors.ts";
 import {
-  MAX_COMPONENT_PATH,
   MAX_DATA_DISKS,
   MAX_INTERFACE_NAME,
   MAX_INTERFACES,
-  MAX_NETWORK_ID,
   MAX_PARAMETER_CHARACTERS,
   MAX_PARAMETER_LINE,
   MAX_PARAMETER_LINES,
 } from "../appliance/machine-limits.ts";
 import { PAUSE_REASONS, type Fence, type Host, type MachineId, type MachineSpec } from "./host.ts";
+
+import { dataCallSchemas, dataResultSchemas } from "./data/data-schema.ts";
+import { fenceSchema as fence, machineIdSchema as machineId } from "./data/id-schema.ts";
 import { deviceSchema, machineImageSchema, sizeSchema } from "../appliance/machine-image-schema.ts";
 
-const networkId = z
-  .string()
-  .regex(/^[a-z0-9-]+$/)
-  .max(MAX_NETWORK_ID);
-/** "" is a root that is a single machine. */
-const component = z
-  .string()
-  .max(MAX_COMPONENT_PATH)
-  .regex(/^([A-Za-z][A-Za-z0-9_]*(\.[A-Za-z][A-Za-z0-9_]*)*)?$/);
 const tag = z.int().min(1).max(4094);
 const timeoutMs = z
   .int()
@@ -30,15 +22,6 @@ const timeoutMs = z
   .max(24 * 3_600_000);
 const printable = z.string().regex(/^[\x20-\x7e]*$/);
 
-const fence = z.object({
-  networkId,
-  token: z.int().nonnegative(),
-  site: z
-    .string()
-    .regex(/^[0-9a-f]{12}$/)
-    .optional(),
-});
-const machineId = z.object({ networkId, component });
 const dataDisk = z.object({ device: deviceSchema, sizeBytes: sizeSchema }).readonly();
 const dataDisks = z.array(dataDisk).max(MAX_DATA_DISKS).readonly();
 /** The first managers did not say what is new. */
@@ -91,6 +74,7 @@ export const hostCallSchemas = {
   stopMachine: z.tuple([fence, machineId, timeoutMs]),
   moveToAttic: z.tuple([fence, machineId]),
   consolePath: z.tuple([machineId]),
+  ...dataCallSchemas,
 } as const;
 
 export type HostCall = keyof typeof hostCallSchemas;
@@ -112,20 +96,24 @@ function parseArguments<Call extends HostCall>(call: Call, values: unknown): Hos
       hint: "manager and host may be of releases too far apart; cui --version on both tells",
     });
   }
-  const [first, second] = result.data as [Fence?, (MachineId | MachineSpec)?];
+  const [first, second] = result.data as [unknown?, (MachineId | MachineSpec)?];
   checkOneNetwork(first, second);
   return result.data as HostArguments[Call];
 }
 
 /** A fence of one network must not open another network's machine. */
-function checkOneNetwork(fence: Fence | undefined, target: MachineId | MachineSpec | undefined): void {
-  if (fence === undefined || target === undefined || !("token" in fence)) return;
+function checkOneNetwork(fence: unknown, target: MachineId | MachineSpec | undefined): void {
+  if (!isFence(fence) || target === undefined) return;
   const id = "id" in target ? target.id : target;
   if (!("component" in id) || id.networkId === fence.networkId) return;
   throw new CollectiveError(
     "HOST_REQUEST_INVALID",
     `the fence is of network ${fence.networkId}, the machine of ${id.networkId}`,
   );
+}
+
+function isFence(value: unknown): value is Fence {
+  return typeof value === "object" && value !== null && "token" in value;
 }
 
 const interfaceReport = z
@@ -200,6 +188,7 @@ const hostResultSchemas = {
   stopMachine: z.object({ forced: z.boolean() }).readonly(),
   moveToAttic: nothing,
   consolePath: z.string(),
+  ...dataResultSchemas,
 } satisfies { [Call in HostCall]: z.ZodType<Awaited<ReturnType<Host[Call]>>> };
 
 /** Checks what a host answered. @throws CollectiveError HOST_ANSWER_INVALID. */

@@ -46,7 +46,7 @@ const TABLE = {
     isDestructive: true,
     isFinal: true,
   },
-  /** Follows the restart that lets go of the disk, and moves it to the attic. */
+  /** Follows the restart that lets go of the disk, which stays on its host. */
   "detach-data-disk": {
     subject: "data-disk",
     sign: "-",

@@ -1,4 +1,4 @@
-/** What becomes of a machine's data disks. Nothing here ever deletes one: what is let go of is kept in the attic. */
+/** What becomes of a machine's data disks. Nothing here ever deletes one: what is let go of is kept. */
 import type { ComponentPath } from "../cvl/tree.ts";
 import { makeDiagnostic, type Diagnostic } from "../diagnostics.ts";
 import type { MachineDescription } from "../network/description.ts";
@@ -56,7 +56,7 @@ export function compareDataDisks(
     }
   }
   for (const device of before.keys()) {
-    const text = `data disk ${device} is no longer listed and goes to the attic`;
+    const text = `data disk ${device} is no longer listed; it stays on its host, unused`;
     changes.push({ kind: "detach-data-disk", device, class: "data", reasons: [at(text)] });
   }
   return { changes, reasons: changes.flatMap((change) => change.reasons), refusals, missing };
@@ -91,7 +91,7 @@ function refuseMissing({ path }: MachineDescription, device: string, gone: Missi
     ? `add ${gone.host} again with \`cui host add\``
     : gone.attic === undefined
       ? `bring its file back (is a file system not mounted?)`
-      : `the attic of ${gone.attic} has one of that name: bring that back`;
+      : `the attic of ${gone.attic} has one of that name: \`cui attic list\` shows it, \`cui attic restore\` brings it back`;
   return makeDiagnostic(
     "PLAN_DATA_DISK_MISSING",
     `the data disk ${device} of ${machineName(path)} is missing: ${where}`,

@@ -53,7 +53,7 @@ function markChange(change: MachineChange, lostBy: ReadonlyMap<string, LostDisk>
 
 function markDisk(disk: DiskChange, lost: LostDisk): DiskChange {
   if (disk.kind !== "create-data-disk") return disk;
-  const text = `it is empty, while the data of ${diskName(lost.path, lost.device)} goes to the attic: to keep them, keep the name`;
+  const text = `it is empty, while the data of ${diskName(lost.path, lost.device)} is let go of: to keep them, keep the name`;
   return { ...disk, class: "data", reasons: [...disk.reasons, { text }] };
 }
 

@@ -32,6 +32,11 @@ t.test("a host that answers something else than the contract says", async (t) =>
   await t.rejects(host.consolePath(id), { code: "HOST_ANSWER_INVALID" });
   const fence = { networkId: "net", token: 1 };
   t.same(await host.stopMachine(fence, id, 1000), { forced: false }, "a newer release may say more");
+  await t.rejects(
+    host.listAttic(),
+    { code: "HOST_CALL_UNKNOWN", hint: /upgrade cui on that host/ },
+    "an older release may know less",
+  );
   await host.close();
   await t.rejects(host.describe(), { code: "HOST_UNREACHABLE" }, "what is asked after the end is told so");
 });

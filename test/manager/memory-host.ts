@@ -16,6 +16,7 @@ import type {
   MachineSpec,
   PauseReason,
 } from "../../src/host/host.ts";
+import { createMemoryData } from "./memory-data.ts";
 import { withCheckedArguments } from "../../src/host/schema.ts";
 import type { MachineImage } from "../../src/appliance/machine-image.ts";
 
@@ -67,6 +68,8 @@ export interface MemoryHost extends Host {
   /** Set to make the next calls of a kind fail: `calls` shows them with `!`. */
   readonly failures: Map<string, CollectiveError>;
   readonly disks: DataDiskReport[];
+  /** What disks hold, by `<component>:<device>` or entry of the attic. */
+  readonly contents: Map<string, Buffer>;
   readonly images: Set<string>;
   readonly tokens: Map<string, number>;
   /** What the guest last got, clear. */
@@ -125,7 +128,13 @@ export function createMemoryHost(options: MemoryHostOptions): MemoryHost {
     behaviourOf(running.spec).say?.(event, running.spec, starts.get(keyOf(running.spec.id)) ?? new Map()) ??
     "serving";
 
+  const data = createMemoryData({
+    ...{ disks, fenced, call },
+    isRunning: (id) => !["stopped", undefined].includes(machines.get(keyOf(id))?.state),
+    siteOf: (networkId) => sites.get(networkId),
+  });
   const methods: Host = {
+    ...data.calls,
     describe: async () => describe(options),
     inventory: async () => {
       if (options.broken !== undefined) throw hostError(options.broken, "the host lacks something");
@@ -217,9 +226,7 @@ export function createMemoryHost(options: MemoryHostOptions): MemoryHost {
       fenced(fence, id);
       if (machines.has(keyOf(id))) throw hostError("HOST_MACHINE_RUNNING", `${id.component} runs`);
       call("attic", id.component);
-      disks.forEach((disk, index) => {
-        if (keyOf(disk.id) === keyOf(id)) disks[index] = { ...disk, inAttic: true };
-      });
+      data.toAttic(fence, id);
     },
     consolePath: async (id) => {
       mustRun(id);
@@ -232,6 +239,7 @@ export function createMemoryHost(options: MemoryHostOptions): MemoryHost {
     calls,
     failures,
     disks,
+    contents: data.contents,
     images,
     tokens,
     linesOf: (component, networkId) =>

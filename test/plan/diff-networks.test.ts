@@ -200,7 +200,7 @@ const CASES: readonly Case[] = [
       },
     }),
     actions: ["data replace d", "data detach-data-disk d:vdb < replace d"],
-    reasons: { "detach-data-disk d:vdb": /vdb is no longer listed and goes to the attic/ },
+    reasons: { "detach-data-disk d:vdb": /vdb is no longer listed; it stays on its host/ },
   },
   {
     name: "a device that is renamed loses its data, and says so twice",
@@ -218,7 +218,7 @@ const CASES: readonly Case[] = [
       "data replace d < create-data-disk d:vdc",
       "data detach-data-disk d:vdb < replace d",
     ],
-    reasons: { "create-data-disk d:vdc": /it is empty, while the data of d:vdb goes to the attic/ },
+    reasons: { "create-data-disk d:vdc": /it is empty, while the data of d:vdb is let go of/ },
   },
   {
     name: "a component that is renamed: the new one first, the old one to the attic, class data",
@@ -230,7 +230,7 @@ const CASES: readonly Case[] = [
       "data remove d < start dns",
     ],
     reasons: {
-      "create-data-disk dns:vdb": /while the data of d:vdb goes to the attic: to keep them, keep the name/,
+      "create-data-disk dns:vdb": /while the data of d:vdb is let go of: to keep them, keep the name/,
     },
   },
   {

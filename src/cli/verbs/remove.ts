@@ -28,7 +28,7 @@ export function configure(command: Command, context: CliContext): void {
     .addHelpText(
       "after",
       `
-Data disks go to the attic of their host, where nothing removes them. Tags, addresses and the id in
+Data disks go to the attic of their host (cui attic list), where only cui attic purge removes them. Tags, addresses and the id in
 utility.yaml are free again.
 
 Examples:

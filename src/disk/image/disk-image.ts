@@ -3,7 +3,7 @@ import { open, rm, stat, type FileHandle } from "node:fs/promises";
 import path from "node:path";
 import { CollectiveError } from "../../errors.ts";
 import { run } from "../../io.ts";
-import { CHUNK_BYTES, MAX_DISK_BYTES, plainBytesAt } from "../format.ts";
+import { CHUNK_BYTES, isAllZero, MAX_DISK_BYTES, plainBytesAt } from "../format.ts";
 import { temporaryFile } from "../temporary-file.ts";
 import { missingImage, unsupported } from "./image-file.ts";
 import { probeImageFormat, type ImageFormat } from "./image-format.ts";
@@ -200,15 +200,9 @@ async function* readChunks(
     for (const position of block.positions) {
       const at = position * CHUNK_BYTES - block.start;
       const bytes = block.bytes.subarray(at, at + plainBytesAt(sizeBytes, position));
-      if (!isZero(bytes)) yield { position, bytes };
+      if (!isAllZero(bytes)) yield { position, bytes };
     }
   }
-}
-
-const ZERO_CHUNK = Buffer.alloc(CHUNK_BYTES);
-
-function isZero(bytes: Uint8Array): boolean {
-  return ZERO_CHUNK.compare(bytes, 0, bytes.length, 0, bytes.length) === 0;
 }
 
 interface Block {

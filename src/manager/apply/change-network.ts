@@ -12,7 +12,7 @@ import { decide, type Decision } from "../change/decide.ts";
 import type { Inventory } from "../../site/inventory.ts";
 import { beginJournal } from "../records/journal.ts";
 import { acquireLease, type Lease } from "../records/lease.ts";
-import { DEFAULT_LIMITS, siteOf, type Limits, type Operation } from "../change/operation.ts";
+import { DEFAULT_LIMITS, fenceOf, type Limits, type Operation } from "../change/operation.ts";
 import { requireState } from "../change/require-state.ts";
 import { prepareImages } from "./prepare-images.ts";
 import type { Progress } from "../change/progress.ts";
@@ -151,7 +151,7 @@ async function changeWith(change: Change): Promise<ChangeResult> {
 /** Images are on the hosts before the state says that anything will change: what goes wrong until then leaves no trace. */
 async function decideAndReserve(change: Change): Promise<{ decision: Decision; operation: Operation }> {
   const { networkId, lease, observedHosts, timeline, store } = change;
-  const fence = { networkId, token: lease.token, ...siteOf(change.inventory) };
+  const fence = fenceOf(lease, change.inventory);
   for (let attempt = 0; attempt < MAX_DECISIONS; attempt++) {
     const snapshot = await store.read();
     const state = readNetwork(snapshot, networkId);

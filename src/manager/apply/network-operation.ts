@@ -1,6 +1,6 @@
 /** What an operation on a network that is known needs neither CVL nor a repository for: its lease, its hosts, its journal. */
 import type { Inventory } from "../../site/inventory.ts";
-import { DEFAULT_LIMITS, siteOf, type Limits, type Operation } from "../change/operation.ts";
+import { DEFAULT_LIMITS, fenceOf, type Limits, type Operation } from "../change/operation.ts";
 import type { Progress } from "../change/progress.ts";
 import { createTimeline, type Timeline } from "../change/timeline.ts";
 import {
@@ -72,7 +72,7 @@ export async function beginOperation(
     change: () => ({ message, files: new Map() }),
   });
   return {
-    fence: { networkId, token: lease.token, ...siteOf(options.inventory) },
+    fence: fenceOf(lease, options.inventory),
     journal,
     observedHosts,
     observed: what.observed,

@@ -6,6 +6,7 @@ import type { MachineDescription } from "../../network/description.ts";
 import type { Inventory } from "../../site/inventory.ts";
 import type { ObservedNetwork } from "../observe/observe-network.ts";
 import { interfacePath, type NetworkAllocation } from "../records/allocation.ts";
+import type { Lease } from "../records/lease.ts";
 import type { Journal } from "../records/journal.ts";
 import type { Progress } from "./progress.ts";
 import type { Incarnation, MachineRecord } from "../records/state.ts";
@@ -55,9 +56,12 @@ export interface Operation {
   readonly writes: Promise<void>[];
 }
 
-/** Of a fence. */
-export function siteOf({ site }: Inventory): Pick<Fence, "site"> {
-  return site === undefined ? {} : { site };
+/** What the holder of a lease shows to a host. */
+export function fenceOf(
+  { networkId, token, command }: Pick<Lease, "networkId" | "token" | "command">,
+  { site }: Inventory,
+): Fence {
+  return { networkId, token, command, ...(site === undefined ? {} : { site }) };
 }
 
 export function machineSpec(

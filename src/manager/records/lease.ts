@@ -40,6 +40,8 @@ type LeaseRecord = z.infer<typeof leaseSchema>;
 export interface Lease {
   readonly networkId: string;
   readonly token: number;
+  /** What it is held for. */
+  readonly command: string;
   /**
    * Commits a change to the state as the holder.
    * @throws CollectiveError UTILITY_LEASE_LOST when another manager took the lease over.
@@ -76,6 +78,7 @@ export async function acquireLease(options: AcquireOptions): Promise<Lease> {
   return {
     networkId,
     token,
+    command: self.command,
     commit: (change) =>
       store.update((snapshot) => {
         requireHeld(snapshot, networkId, token);

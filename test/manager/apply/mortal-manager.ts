@@ -18,6 +18,8 @@ const MUTATING = new Set([
   "sendParameters",
   "stopMachine",
   "moveToAttic",
+  "restoreFromAttic",
+  "purgeAttic",
   "awaitReady",
 ]);
 

@@ -1,0 +1,48 @@
+/** Data disks go to the attic: one rename each, so that a disk is always in one of two places. */
+import { readdir, rename, rm } from "node:fs/promises";
+import path from "node:path";
+import type { MachineId } from "../host.ts";
+import { dataDiskFile, deviceOfDataDisk, machinePaths, type HostFolders } from "../machine-paths.ts";
+import { makeAtticFolder, syncFolder, type AtticNote } from "./attic.ts";
+
+/** All data disks of a machine with its labels; then nothing is left of the machine. No-op without data disks. */
+export async function moveDataToAttic(folders: HostFolders, id: MachineId, note: AtticNote): Promise<void> {
+  const { folder, labels } = machinePaths(folders, id);
+  const devices = await devicesOf(folders, id);
+  if (devices.length > 0) {
+    const target = await moveDisksToAttic(folders, id, { devices, note });
+    await moveIfThere(labels, path.join(target, path.basename(labels)));
+  }
+  if ((await devicesOf(folders, id)).length > 0) throw new Error(`data disks are still in ${folder}`);
+  await rm(folder, { recursive: true, force: true });
+}
+
+/** Moves those that are there into one new folder of the attic, and resolves to that. */
+export async function moveDisksToAttic(
+  folders: HostFolders,
+  id: MachineId,
+  { devices, note }: { readonly devices: readonly string[]; readonly note: AtticNote },
+): Promise<string> {
+  const paths = machinePaths(folders, id);
+  const target = await makeAtticFolder(folders, id, note);
+  for (const device of devices)
+    await moveIfThere(paths.dataDisk(device), path.join(target, dataDiskFile(device)));
+  await syncFolder(target);
+  await syncFolder(paths.folder);
+  return target;
+}
+
+/** The data disks in a machine's folder. */
+export async function devicesOf(folders: HostFolders, id: MachineId): Promise<string[]> {
+  const names = await readdir(machinePaths(folders, id).folder).catch((error: unknown) => {
+    if ((error as NodeJS.ErrnoException).code === "ENOENT") return [];
+    throw error;
+  });
+  return names.flatMap((name) => deviceOfDataDisk(name) ?? []);
+}
+
+async function moveIfThere(from: string, to: string): Promise<void> {
+  await rename(from, to).catch((error: unknown) => {
+    if ((error as NodeJS.ErrnoException).code !== "ENOENT") throw error;
+  });
+}
