@@ -4,12 +4,13 @@ import type { RunningProgram } from "../io.ts";
 import type { Access, Caller } from "./access.ts";
 import type { Exchange } from "./exchange.ts";
 import { findRepository } from "./find-repository.ts";
-import { serveGit } from "./git-backend.ts";
+import { checkContentType, MAX_FETCH_REQUEST_BYTES, PUSH_MARGIN_BYTES, serveGit } from "./git-backend.ts";
 import type { Granter } from "./grant.ts";
 import { serveBatch } from "./lfs-batch.ts";
 import { receiveObject, sendObject, verifyObject } from "./lfs-transfer.ts";
 import type { ProcessSlots } from "./process-slots.ts";
 import { notFound, Refusal, unauthorized } from "./refusal.ts";
+import { withBody, type BodyMemory } from "./request-body.ts";
 import { parseRoute, type Route } from "./route.ts";
 import type { ServeLimits } from "./limits.ts";
 
@@ -19,7 +20,9 @@ export interface Service {
   readonly root: string;
   readonly access: Access;
   readonly granter: Granter;
-  readonly slots: ProcessSlots;
+  /** Reading and pushing do not share places. */
+  readonly slots: { readonly read: ProcessSlots; readonly push: ProcessSlots };
+  readonly bodyMemory: BodyMemory;
   readonly limits: ServeLimits;
   /** git programs that run for clients. */
   readonly running: Set<RunningProgram>;
@@ -80,12 +83,7 @@ async function answerRoute(exchange: Exchange, answering: Answering): Promise<vo
   switch (route.kind) {
     case "refs":
     case "service":
-      await service.slots.run(() =>
-        serveGit(exchange, {
-          ...{ folder, service: route.service, isAdvertisement: route.kind === "refs" },
-          ...{ name: caller.name, maxBodyBytes: limits.maxPushBytes, running: service.running },
-        }),
-      );
+      await answerGit(exchange, answering, route);
       return;
     case "lfs-batch":
       await serveBatch(exchange, {
@@ -111,6 +109,36 @@ async function answerRoute(exchange: Exchange, answering: Answering): Promise<vo
     case "lfs-locks":
       throw new Refusal(404, "there are no locks here");
   }
+}
+
+/** A place is taken when the request is here: all of a fetch, the beginning of a push. */
+async function answerGit(
+  exchange: Exchange,
+  { service, caller, folder }: Answering,
+  route: Route & { readonly kind: "refs" | "service" },
+): Promise<void> {
+  const { request, response, peer } = exchange;
+  const isPush = route.service === "git-receive-pack";
+  const slots = isPush ? service.slots.push : service.slots.read;
+  const { maxPushBytes: maxPackBytes } = service.limits;
+  const left = new AbortController();
+  response.once("close", () => {
+    left.abort();
+  });
+  const serve = (body: AsyncIterable<Buffer> | undefined): Promise<void> =>
+    slots.run(
+      () =>
+        serveGit(exchange, {
+          ...{ folder, service: route.service, body, name: caller.name },
+          ...{ maxPackBytes, running: service.running },
+        }),
+      { peer, left: left.signal },
+    );
+  if (route.kind === "refs") return serve(undefined);
+  checkContentType(exchange, route.service);
+  const maxBytes = isPush ? maxPackBytes + PUSH_MARGIN_BYTES : MAX_FETCH_REQUEST_BYTES;
+  const { address } = peer;
+  await withBody(request, { address, memory: service.bodyMemory, maxBytes, isWhole: !isPush }, serve);
 }
 
 /** A grant opens one object of one repository in one direction, and nothing else. */

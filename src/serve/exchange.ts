@@ -1,10 +1,12 @@
 /** One request and its answer, with what the log says about it. */
 import type { IncomingMessage, ServerResponse } from "node:http";
+import type { Peer } from "./peers.ts";
 import { Refusal } from "./refusal.ts";
 
 export interface Exchange {
   readonly request: IncomingMessage;
   readonly response: ServerResponse;
+  readonly peer: Peer;
 }
 
 /** The body as it arrives; who stops early can still answer (Node would otherwise close the connection). */
@@ -13,10 +15,15 @@ export function piecesOf(request: IncomingMessage): AsyncIterable<Buffer> {
 }
 
 const MAX_DISCARDED_BYTES = 64 * 1024 * 1024;
+const MAX_DISCARD_MS = 30_000;
 
 /** Reads on and throws away, so that a client that still sends gets to read the answer; within bounds. */
 export function discardRest(request: IncomingMessage): void {
   let bytes = 0;
+  const timer = setTimeout(() => request.destroy(), MAX_DISCARD_MS).unref();
+  request.on("close", () => {
+    clearTimeout(timer);
+  });
   request.on("error", () => undefined);
   request.on("data", (piece: Buffer) => {
     bytes += piece.length;

@@ -6,13 +6,13 @@
  *
  * @see git-http-backend(1); RFC 3875, "The Common Gateway Interface"
  */
-import type { ServerResponse } from "node:http";
+import type { IncomingMessage, ServerResponse } from "node:http";
 import type { Readable } from "node:stream";
 import { pipeline } from "node:stream/promises";
 import type { RunningProgram } from "../io.ts";
 import { startProgram } from "../io.ts";
 import { gitServerCommand } from "../git/git.ts";
-import { discardRest, piecesOf, type Exchange } from "./exchange.ts";
+import { discardRest, type Exchange } from "./exchange.ts";
 import { Refusal } from "./refusal.ts";
 import type { GitService } from "./route.ts";
 
@@ -20,28 +20,26 @@ export interface GitRequest {
   /** The repository's real folder. */
   readonly folder: string;
   readonly service: GitService;
-  /** `info/refs`, else the service itself. */
-  readonly isAdvertisement: boolean;
   /** REMOTE_USER of hooks. */
   readonly name: string | undefined;
-  readonly maxBodyBytes: number;
+  readonly maxPackBytes: number;
+  /** Of the request, bounded and not compressed; undefined for an advertisement. */
+  readonly body: AsyncIterable<Buffer> | undefined;
   /** Those that run, for whoever stops the server. */
   readonly running: Set<RunningProgram>;
 }
 
 const MAX_HEAD_BYTES = 16 * 1024;
-/** http-backend keeps a fetch request in memory; at 10 MiB (http.maxRequestBuffer) it would die without an answer. */
-const MAX_FETCH_REQUEST_BYTES = 9 * 1024 * 1024;
+/** What is wanted and what is there already; http-backend keeps it in memory. */
+export const MAX_FETCH_REQUEST_BYTES = 16 * 1024 * 1024;
 /** Of a push, beside its pack: the list of refs. */
-const PUSH_MARGIN_BYTES = 16 * 1024 * 1024;
+export const PUSH_MARGIN_BYTES = 16 * 1024 * 1024;
 const KILL_AFTER_MS = 5000;
 
 /** Answers one request of git. @throws Refusal when nothing was answered yet */
 export async function serveGit(exchange: Exchange, options: GitRequest): Promise<void> {
   const { request, response } = exchange;
-  const isPush = options.service === "git-receive-pack" && !options.isAdvertisement;
-  const maxBytes = bodyLimit(options, isPush);
-  if (Number(request.headers["content-length"] ?? 0) > maxBytes) throw tooLarge(maxBytes);
+  const isPush = options.service === "git-receive-pack" && options.body !== undefined;
   const program = startProgram(
     gitServerCommand({ settings: settingsOf(options), env: environmentOf(exchange, options) }),
   );
@@ -52,7 +50,8 @@ export async function serveGit(exchange: Exchange, options: GitRequest): Promise
   };
   response.once("close", stopReading);
   try {
-    const sending = sendBody(exchange, program, maxBytes);
+    const sending =
+      options.body === undefined ? sendNothing(exchange, program) : sendBody(exchange, program, options.body);
     await Promise.all([sending, sendAnswer(exchange, program)]);
   } finally {
     endUnlessEnded(program, isPush && request.complete);
@@ -78,22 +77,21 @@ function endUnlessEnded(program: RunningProgram, mayGoOn: boolean): void {
   if (!mayGoOn) endProgram(program);
 }
 
-function settingsOf({ maxBodyBytes }: GitRequest): readonly string[] {
-  return ["http.getanyfile=false", "http.uploadarchive=false", `receive.maxInputSize=${maxBodyBytes}`];
+function settingsOf({ maxPackBytes }: GitRequest): readonly string[] {
+  return [
+    "http.getanyfile=false",
+    "http.uploadarchive=false",
+    `http.maxRequestBuffer=${2 * MAX_FETCH_REQUEST_BYTES}`,
+    `receive.maxInputSize=${maxPackBytes}`,
+  ];
 }
 
-function tooLarge(maxBytes: number): Refusal {
-  return new Refusal(413, `expected at most ${maxBytes} bytes`);
-}
-
-function bodyLimit({ maxBodyBytes }: GitRequest, isPush: boolean): number {
-  return isPush ? maxBodyBytes + PUSH_MARGIN_BYTES : MAX_FETCH_REQUEST_BYTES;
-}
-
+/** No CONTENT_LENGTH: where less comes than it says, as after the end of this process, git would read on and on at full load. */
 function environmentOf(
   { request }: Exchange,
-  { folder, service, isAdvertisement, name }: GitRequest,
+  { folder, service, body, name }: GitRequest,
 ): Record<string, string | undefined> {
+  const isAdvertisement = body === undefined;
   const { headers } = request;
   return {
     GIT_PROJECT_ROOT: folder,
@@ -102,49 +100,50 @@ function environmentOf(
     PATH_TRANSLATED: undefined,
     QUERY_STRING: isAdvertisement ? `service=${service}` : "",
     REQUEST_METHOD: isAdvertisement ? "GET" : "POST",
-    CONTENT_TYPE: isAdvertisement
-      ? undefined
-      : expected(headers["content-type"], `application/x-${service}-request`),
-    CONTENT_LENGTH: /^\d{1,15}$/.test(headers["content-length"] ?? "")
-      ? headers["content-length"]
-      : undefined,
-    HTTP_CONTENT_ENCODING: contentEncoding(headers["content-encoding"]),
+    CONTENT_TYPE: isAdvertisement ? undefined : typeOf(service),
+    CONTENT_LENGTH: undefined,
+    HTTP_CONTENT_ENCODING: undefined,
     GIT_PROTOCOL: protocolOf(headers["git-protocol"]),
     REMOTE_USER: name,
     REMOTE_ADDR: request.socket.remoteAddress,
   };
 }
 
-function expected(type: string | undefined, wanted: string): string {
-  if (type === wanted) return wanted;
-  throw new Refusal(415, `expected Content-Type: ${wanted}`);
+/** @throws Refusal 415 */
+export function checkContentType({ request }: Exchange, service: GitService): void {
+  if (request.headers["content-type"] === typeOf(service)) return;
+  throw new Refusal(415, `expected Content-Type: ${typeOf(service)}`);
 }
 
-function contentEncoding(encoding: string | undefined): string | undefined {
-  if (encoding === undefined || encoding === "identity") return undefined;
-  if (encoding === "gzip" || encoding === "x-gzip") return "gzip";
-  throw new Refusal(415, "expected Content-Encoding gzip, or none");
+function typeOf(service: GitService): string {
+  return `application/x-${service}-request`;
 }
 
 function protocolOf(header: string | string[] | undefined): string | undefined {
   return typeof header === "string" && /^[a-z0-9=:.-]{1,128}$/.test(header) ? header : undefined;
 }
 
+/** A GET has no body; one that comes all the same is not waited for. */
+function sendNothing({ request, response }: Exchange, program: RunningProgram): Promise<void> {
+  program.stdin.end();
+  if (!request.complete) {
+    response.setHeader("Connection", "close");
+    discardRest(request);
+  }
+  return Promise.resolve();
+}
+
 async function sendBody(
   { request, response }: Exchange,
   program: RunningProgram,
-  maxBytes: number,
+  body: AsyncIterable<Buffer>,
 ): Promise<void> {
-  const bounded = async function* (): AsyncGenerator<Buffer> {
-    let bytes = 0;
-    for await (const piece of piecesOf(request)) {
-      bytes += piece.length;
-      if (bytes > maxBytes) throw tooLarge(maxBytes);
-      yield piece;
-    }
-  };
   try {
-    await pipeline(bounded, program.stdin);
+    const sending = pipeline(body, program.stdin);
+    sending.catch(() => undefined);
+    await Promise.race([sending, closedBefore(request, response)]);
+    if (request.complete) await sending;
+    else stopSending(request, program);
   } catch (error) {
     if (error instanceof Refusal) {
       // git may have begun to answer: a cut connection is no success.
@@ -153,9 +152,24 @@ async function sendBody(
       throw error;
     }
     // The client went away, or the program had enough: what it answers says why.
-    program.stdin.end();
-    discardRest(request);
+    stopSending(request, program);
   }
+}
+
+function stopSending(request: IncomingMessage, program: RunningProgram): void {
+  program.stdin.end();
+  discardRest(request);
+}
+
+/** Once its answer has ended, a request is not told any more that its connection was lost. */
+function closedBefore(request: IncomingMessage, response: ServerResponse): Promise<void> {
+  return new Promise((resolve) => {
+    const check = (): void => {
+      if (!request.complete) resolve();
+    };
+    if (response.closed) check();
+    else response.once("close", check);
+  });
 }
 
 async function sendAnswer({ response }: Exchange, program: RunningProgram): Promise<void> {

@@ -23,8 +23,8 @@ export interface BatchOptions {
   require(right: "read" | "write"): void;
 }
 
-const MAX_BODY_BYTES = 1024 * 1024;
 const MAX_OBJECTS = 1000;
+const MAX_BODY_BYTES = 256 * MAX_OBJECTS;
 const GRANT_SECONDS = 1800;
 
 const REQUEST = z.object({

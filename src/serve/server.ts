@@ -2,7 +2,7 @@
 import { realpath, stat } from "node:fs/promises";
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
 import { createServer as createTlsServer } from "node:https";
-import type { AddressInfo } from "node:net";
+import type { AddressInfo, Socket } from "node:net";
 import { visible } from "../diagnostics.ts";
 import { CollectiveError } from "../errors.ts";
 import { createAccess } from "./access.ts";
@@ -11,8 +11,10 @@ import { discardRest, LFS_MEDIA_TYPE, type Exchange } from "./exchange.ts";
 import { endProgram } from "./git-backend.ts";
 import { createGranter } from "./grant.ts";
 import { DEFAULT_LIMITS, type ServeLimits } from "./limits.ts";
+import { createPeers, type Peers } from "./peers.ts";
 import { processSlots } from "./process-slots.ts";
 import { Refusal } from "./refusal.ts";
+import { createBodyMemory } from "./request-body.ts";
 import { readTokens } from "./token-file.ts";
 
 export interface ServeOptions {
@@ -43,11 +45,41 @@ export async function serveRepositories(options: ServeOptions): Promise<Reposito
   const limits = { ...DEFAULT_LIMITS, ...options.limits };
   const service = await createService(options, limits);
   const server = createHttpServer(options, limits);
-  server.on("request", (request: IncomingMessage, response: ServerResponse) => {
-    void handle({ request, response }, service, options.log);
+  const { maxConnections } = limits;
+  const perAddress = isSharedByAddress(options) ? Math.ceil(maxConnections / 4) : maxConnections;
+  const peers = createPeers({ ...limits, maxConnectionsPerAddress: perAddress });
+  server.on("connection", (socket: Socket) => {
+    peers.admit(socket);
   });
+  server.on("request", (request: IncomingMessage, response: ServerResponse) => {
+    const peer = peers.begin({ request, response });
+    if (peer !== undefined) void handle({ request, response, peer }, service, options.log);
+  });
+  const watch = watchPace(peers, service, options.log);
   await listen(server, options);
-  return { url: urlOf(server, options), close: () => close(server, service) };
+  const stop = async (): Promise<void> => {
+    await close(server, service);
+    clearInterval(watch);
+  };
+  return { url: urlOf(server, options), close: stop };
+}
+
+/** Ends who is too slow, and who holds a place that others have waited for. */
+function watchPace(peers: Peers, { slots, limits }: Service, log: (line: string) => void): NodeJS.Timeout {
+  const periodMs = Math.min(1000, limits.paceWindowMs / 4, limits.patienceMs / 4);
+  return setInterval(() => {
+    peers.check((address) => {
+      const least = `${limits.leastBytesPerSecond} bytes/s for ${limits.paceWindowMs} ms`;
+      log(`${new Date().toISOString()} ${address} - closed: less than ${least}`);
+    });
+    slots.read.relieve(limits);
+    slots.push.relieve(limits);
+  }, periodMs).unref();
+}
+
+/** Behind a proxy all clients have one address. */
+function isSharedByAddress({ publicUrl }: ServeOptions): boolean {
+  return publicUrl === undefined;
 }
 
 async function createService(options: ServeOptions, limits: ServeLimits): Promise<Service> {
@@ -60,6 +92,7 @@ async function createService(options: ServeOptions, limits: ServeLimits): Promis
   // A mistake in the file is told now, not to the first client.
   if (options.tokensFile !== undefined) await readTokens(options.tokensFile);
   const granter = createGranter();
+  const isShared = isSharedByAddress(options);
   return {
     root,
     access: createAccess({
@@ -72,7 +105,11 @@ async function createService(options: ServeOptions, limits: ServeLimits): Promis
       },
     }),
     granter,
-    slots: processSlots(limits.maxProcesses, limits.maxWaiting),
+    slots: {
+      read: processSlots({ running: limits.maxProcesses, waiting: limits.maxWaiting, isShared }),
+      push: processSlots({ running: limits.maxPushes, waiting: limits.maxWaiting, isShared }),
+    },
+    bodyMemory: createBodyMemory(limits.maxBodyMemoryBytes, limits.maxBodyMemoryBytes / (isShared ? 2 : 1)),
     limits,
     running: new Set(),
     publicUrl: options.publicUrl?.replace(/\/+$/, ""),
@@ -88,9 +125,10 @@ function createHttpServer({ tls }: ServeOptions, limits: ServeLimits): Server {
     keepAliveTimeout: 15_000,
   };
   try {
-    const server = tls === undefined ? createServer(settings) : createTlsServer({ ...settings, ...tls });
+    const handshakeTimeout = limits.headersTimeoutMs;
+    const server =
+      tls === undefined ? createServer(settings) : createTlsServer({ ...settings, ...tls, handshakeTimeout });
     server.timeout = limits.idleTimeoutMs;
-    server.maxConnections = limits.maxConnections;
     return server;
   } catch (error) {
     throw new CollectiveError("SERVE_TLS_INVALID", "the certificate or its key cannot be used", {

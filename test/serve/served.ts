@@ -1,5 +1,5 @@
 /** `cui serve` for tests: in this process or as one of its own, with git, git-lfs and plain requests as its clients. */
-import { execFile, spawn, type ChildProcess } from "node:child_process";
+import { execFile, execFileSync, spawn, type ChildProcess } from "node:child_process";
 import { createHash, randomBytes } from "node:crypto";
 import { existsSync, mkdirSync, mkdtempSync, writeFileSync } from "node:fs";
 import { request, type IncomingHttpHeaders, type OutgoingHttpHeaders } from "node:http";
@@ -51,6 +51,15 @@ export async function serveHere(t: Test, options: Partial<ServeOptions> = {}): P
 export interface ServerProcess extends Served {
   readonly process: ChildProcess;
   readonly exitCode: Promise<number | null>;
+}
+
+/** A certificate for 127.0.0.1 and its key, as PEM files in a folder. */
+export function makeCertificate(folder: string): { readonly cert: string; readonly key: string } {
+  const [cert, key] = [path.join(folder, "cert.pem"), path.join(folder, "key.pem")];
+  const args =
+    "req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 2 -subj /CN=localhost -addext subjectAltName=IP:127.0.0.1";
+  execFileSync("openssl", [...args.split(" "), "-keyout", key, "-out", cert], { stdio: "ignore" });
+  return { cert, key };
 }
 
 /** The server as a user starts it; killed with the test. */

@@ -36,7 +36,7 @@ export function configure(command: Command, context: CliContext): void {
     .option("--tls-key <file>", "its key in PEM")
     .option("--insecure", "listen beyond this machine without TLS")
     .option("--url <url>", "the address clients use, when a proxy stands before the server")
-    .option("--max-processes <n>", "git programs at once")
+    .option("--max-processes <n>", "git programs at once for reading, and as many for pushes")
     .option("--max-object <MiB>", "the largest Git LFS object taken")
     .addHelpText(
       "after",
@@ -64,7 +64,7 @@ async function serve(folder: string, flags: ServeFlags, context: CliContext): Pr
     limits: {
       ...(flags.maxProcesses === undefined
         ? {}
-        : { maxProcesses: positive("--max-processes", flags.maxProcesses) }),
+        : processLimits(positive("--max-processes", flags.maxProcesses))),
       ...(flags.maxObject === undefined
         ? {}
         : { maxObjectBytes: positive("--max-object", flags.maxObject) * 1024 * 1024 }),
@@ -130,6 +130,11 @@ async function readTls(
       });
     });
   return { cert: await read(tlsCert), key: await read(tlsKey) };
+}
+
+/** Reading and pushing do not share places. */
+function processLimits(most: number): { readonly maxProcesses: number; readonly maxPushes: number } {
+  return { maxProcesses: most, maxPushes: most };
 }
 
 function positive(flag: string, text: string): number {
