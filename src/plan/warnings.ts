@@ -3,6 +3,7 @@ import type { ComponentPath } from "../cvl/tree.ts";
 import { visible } from "../diagnostics.ts";
 import { displayPath } from "../network/paths.ts";
 import { ACTION_KINDS } from "./action-kinds.ts";
+import { refuseAmbiguousDisks, warnOfAmbiguousDisks } from "./ambiguous-data-disks.ts";
 import { cut } from "./format.ts";
 import type { MachineChange } from "./machine-change.ts";
 import type { PlanFacts, PlanWarning, Refusal } from "./plan.ts";
@@ -36,6 +37,7 @@ export function collectWarnings(
     const message = `${name(component)}: its data disk ${device} is missing on ${host}`;
     warnings.push({ component, message: `${message}, and it will not start again without it` });
   }
+  warnings.push(...warnOfAmbiguousDisks(changes, facts, appliance));
   for (const change of changes.values()) {
     const message = describeNewOwner(change, name(change.path));
     if (message !== undefined) warnings.push({ component: change.path, message });
@@ -48,7 +50,7 @@ export function collectRefusals(
   facts: PlanFacts,
   appliance: string,
 ): Refusal[] {
-  const refusals: Refusal[] = [];
+  const refusals: Refusal[] = refuseAmbiguousDisks(changes, facts, appliance);
   for (const { path, refusals: found } of changes.values()) {
     for (const refusal of found) refusals.push({ ...refusal, component: path });
   }
