@@ -1,5 +1,6 @@
 /** What runs, asked of the hosts now, with what the state knows of it. */
 import type { ComponentPath } from "../../cvl/tree.ts";
+import type { GuestState } from "../../host/host.ts";
 import type { StateSnapshot, StateStore } from "../records/state-store.ts";
 import { observeNetwork, type ObservedMachine } from "./observe-network.ts";
 import type { Inventory } from "../../site/inventory.ts";
@@ -34,8 +35,19 @@ export interface NetworkStatus {
   readonly busy: Pick<LeaseHolder, "command" | "since" | "pid" | "user" | "host"> | null;
 }
 
+/** A machine of a network that the state knows nothing of: it was lost, is an older copy, or another site uses the host. */
+export interface UnknownMachine {
+  readonly networkId: string;
+  /** The root file utility.yaml has for the network; null: none. */
+  readonly file: string | null;
+  readonly component: ComponentPath;
+  readonly host: string;
+  readonly state: GuestState;
+}
+
 export interface StatusReport {
   readonly networks: readonly NetworkStatus[];
+  readonly unknown: readonly UnknownMachine[];
   /** Hosts that did not answer, and why. */
   readonly unreachable: readonly { readonly host: string; readonly code: string; readonly message: string }[];
 }
@@ -54,6 +66,7 @@ export async function networkStatus(options: {
     const now = options.now ?? new Date();
     return {
       networks: ids.flatMap((networkId) => statusOf({ networkId, snapshot, observedHosts, now }) ?? []),
+      unknown: unknownMachines(options, { snapshot, observedHosts }),
       unreachable: [...observedHosts.missed.values()].map(({ entry, error }) => ({
         host: entry.name,
         code: error.code,
@@ -61,6 +74,20 @@ export async function networkStatus(options: {
       })),
     };
   });
+}
+
+function unknownMachines(
+  { inventory, networkId }: { readonly inventory: Inventory; readonly networkId?: string },
+  { snapshot, observedHosts }: { snapshot: StateSnapshot; observedHosts: ObservedHosts },
+): UnknownMachine[] {
+  const known = new Set(listNetworks(snapshot));
+  const files = new Map(inventory.networks.map(({ id, file }) => [id, file]));
+  return [...observedHosts.reached].flatMap(([host, { inventory: found }]) =>
+    found.machines
+      .filter(({ id, state }) => state !== "stopped" && !known.has(id.networkId))
+      .filter(({ id }) => networkId === undefined || id.networkId === networkId)
+      .map(({ id, state }) => ({ ...id, file: files.get(id.networkId) ?? null, host, state })),
+  );
 }
 
 function statusOf(options: {
