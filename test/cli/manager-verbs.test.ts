@@ -290,6 +290,17 @@ test("two sites with files of one name on the same hosts never meet", async (t) 
     /10\.0\.101\./,
     "with a tag and addresses of its own",
   );
+
+  const lost = (line: string): ReturnType<Shell["cui"]> =>
+    shell.cui(line, { CUI_STATE: path.join(shell.folder, "lost.git") });
+  for (const line of ["status", "status office.cvl"])
+    t.match(
+      (await lost(line)).out,
+      /^not in the state, which was lost[^]*  w of office-[0-9a-f]{6} \(office\.cvl\): ready on h1/,
+      `${line}: machines that the state knows nothing of are named`,
+    );
+  t.match((await lost("status")).out, /not of this site's utility\.yaml: ready on h1/);
+  t.notMatch((await lost("status office.cvl")).out, /not of this site/);
 });
 
 test("a reader that goes away does not cut a start in half", async (t) => {
