@@ -23,6 +23,9 @@ export interface Played {
   readonly log: readonly string[];
 }
 
+/** A start of a command that was killed may still be under way on its host. */
+const LOOKS = 20;
+
 interface Pending {
   steps: number;
   readonly undo: NonNullable<Undo>;
@@ -68,7 +71,7 @@ export async function play(world: World, sequence: Sequence): Promise<Played> {
   enter(ledger, await consoles(world));
   for (const host of world.hosts) for (const name of await host.running()) await host.virsh("destroy", name);
   problems.push(...lostDisks(ledger, await dataDisks(world)));
-  if (!mayForget(sequence)) problems.push(...forgottenDisks(ledger));
+  if (!isStateTouched(sequence) && !isRemoved(sequence)) problems.push(...forgottenDisks(ledger));
   return { problems: [...new Set(problems)], log };
 }
 
@@ -79,14 +82,18 @@ async function keepCopy(scene: Scene): Promise<void> {
   scene.copies.push(copy);
 }
 
-/** Libvirt may be down between the steps: then there is nobody to ask. */
+/** Libvirt may be down between the steps: then there is nobody to ask. What is just being started gets a second look. */
 async function lookAtMachines(world: World): Promise<string[]> {
-  const isUp = await Promise.all(world.hosts.map(async (host) => (await host.pids("libvirtd")).length > 0));
-  if (isUp.includes(false)) return [];
-  const tags = await Promise.all(
-    world.hosts.map(async (host) => [host.lab.name, await portTags(host)] as const),
-  );
-  return sharedThings(await realMachines(world), new Map(tags));
+  for (let look = 1; ; look++) {
+    const services = await Promise.all(world.hosts.map((host) => host.pids("libvirtd")));
+    if (services.some((pids) => pids.length === 0)) return [];
+    const tags = await Promise.all(
+      world.hosts.map(async (host) => [host.lab.name, await portTags(host)] as const),
+    );
+    const problems = sharedThings(await realMachines(world), new Map(tags));
+    if (problems.length === 0 || look === LOOKS) return problems;
+    await new Promise((resolve) => setTimeout(resolve, 1000));
+  }
 }
 
 async function checkStatus(world: World, { sites }: Sequence): Promise<string[]> {
@@ -120,19 +127,21 @@ async function goOn(world: World, sequence: Sequence, log: string[]): Promise<st
       );
       problems.push(...result.problems);
       if (BLOCKED.test(result.stderr)) problems.push(`${result.command} is blocked: ${result.stderr}`);
-      else if (result.code !== 0 && !mayForget(sequence))
+      else if (result.code !== 0 && !isStateTouched(sequence))
         problems.push(`${result.command} does not work in the end: ${result.stderr}`);
     }
   }
   return problems;
 }
 
-/** With another state than the right one, or after a removal, what was known may be known no more. */
-function mayForget({ steps }: Sequence): boolean {
-  return steps.some((step) =>
-    step.kind === "command"
-      ? step.verb === "remove" || step.twin?.verb === "remove"
-      : step.kind.startsWith("state-"),
+/** With another state than the right one what was known may be known no more, until a person sees to it. */
+function isStateTouched({ steps }: Sequence): boolean {
+  return steps.some(({ kind }) => kind.startsWith("state-"));
+}
+
+function isRemoved({ steps }: Sequence): boolean {
+  return steps.some(
+    (step) => step.kind === "command" && (step.verb === "remove" || step.twin?.verb === "remove"),
   );
 }
 
