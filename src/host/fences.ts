@@ -1,5 +1,5 @@
 /** The highest fencing token of each network, remembered for good: a manager that lost its lease is refused. */
-import { mkdir, readFile } from "node:fs/promises";
+import { mkdir, open, readFile } from "node:fs/promises";
 import path from "node:path";
 import { z } from "zod";
 import { CollectiveError } from "../errors.ts";
@@ -33,10 +33,28 @@ export function createFenceCheck(folders: HostFolders): FenceCheck {
       const next: KnownFence = { token, site: site ?? last.site };
       if (token > last.token || next.site !== last.site) {
         await mkdir(path.dirname(file), { recursive: true });
-        await writeFileAtomically(file, JSON.stringify({ format: 1, ...next }));
+        await keepFence(file, JSON.stringify({ format: 1, ...next }));
       }
       known.set(networkId, next);
     });
+}
+
+/** A full disk keeps nobody from stopping a machine, which may be what makes room: the token then goes where the last one lies. */
+async function keepFence(file: string, text: string): Promise<void> {
+  try {
+    await writeFileAtomically(file, text);
+  } catch (error) {
+    if (!["ENOSPC", "EDQUOT"].includes((error as NodeJS.ErrnoException).code ?? "")) throw error;
+    const handle = await open(file, "r+").catch(() => undefined);
+    if (handle === undefined) throw error;
+    try {
+      await handle.write(text, 0);
+      await handle.truncate(Buffer.byteLength(text));
+      await handle.sync();
+    } finally {
+      await handle.close();
+    }
+  }
 }
 
 function fenced(data: { networkId: string; token: number; highest: number }): CollectiveError {

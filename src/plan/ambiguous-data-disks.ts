@@ -68,8 +68,8 @@ function places({ hosts, unseenOn }: Named): string {
     : `lies on ${list}, and on ${unseenOn}, which does not answer, is the one that was used last`;
 }
 
-function wayOut({ component, device, hosts, unseenOn, usedOn }: Named): string {
-  const file = `networks/<id>/machines/${component === "" ? "_root" : component}/data-${device.replace(":", "_")}.qcow2`;
+function wayOut({ networkId, component, device, hosts, unseenOn, usedOn }: Named): string {
+  const file = `networks/${networkId}/machines/${component === "" ? "_root" : component}/data-${device.replace(":", "_")}.qcow2`;
   const move = `move ${file} out of /var/lib/collective on the host whose copy is not wanted`;
   if (unseenOn !== undefined)
     return `bring ${unseenOn} back and ${move}; or, where ${unseenOn} is lost for good, \`cui host remove ${unseenOn}\``;

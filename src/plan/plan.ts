@@ -62,6 +62,8 @@ export interface MissingDataDisk {
 }
 
 export interface AmbiguousDataDisk {
+  /** Of the network: a part of the disk's path on its host. */
+  readonly networkId: string;
   /** Those where it was seen. */
   readonly hosts: readonly string[];
   /** The host that had it last and does not answer. */

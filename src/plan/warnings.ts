@@ -32,7 +32,8 @@ export function collectWarnings(
   for (const [disk, { host }] of facts.missingDataDisks ?? []) {
     const component = disk.slice(0, disk.lastIndexOf(":"));
     const change = changes.get(component);
-    if (change !== undefined && ACTION_KINDS[change.kind].needsImage === true) continue;
+    if (change?.kind === "remove" || (change !== undefined && ACTION_KINDS[change.kind].needsImage === true))
+      continue;
     const device = disk.slice(component.length + 1);
     const message = `${name(component)}: its data disk ${device} is missing on ${host}`;
     warnings.push({ component, message: `${message}, and it will not start again without it` });

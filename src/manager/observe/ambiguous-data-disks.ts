@@ -27,6 +27,7 @@ export function ambiguousDataDisks(
     if (hosts.length + (unseenOn === undefined ? 0 : 1) < 2) continue;
     const usedOn = machine === undefined || machine.state === "absent" ? undefined : machine.host;
     ambiguous.set(name, {
+      networkId,
       hosts: hosts.sort(),
       ...(unseenOn === undefined ? {} : { unseenOn }),
       ...(usedOn === undefined ? {} : { usedOn }),

@@ -45,7 +45,7 @@ test("a machine whose data disk lies on two hosts starts on neither, and plan sa
       code: "PLAN_DATA_DISK_AMBIGUOUS",
       component: "w",
       message: /lies on h1 and on h2/,
-      hint: /move networks\/<id>\/machines\/w\/data-vdb\.qcow2 out of \/var\/lib\/collective on the host/,
+      hint: /move networks\/office\/machines\/w\/data-vdb\.qcow2 out of \/var\/lib\/collective on the host/,
     },
   ]);
   await t.rejects(manager.start(), AMBIGUOUS);
