@@ -87,7 +87,7 @@ const TABLE: Readonly<Record<AccidentKind, Accident>> = {
     const other = scene.world.hosts.find((candidate) => candidate !== host);
     if (file === undefined || other === undefined) return undefined;
     const target = path.join(other.folder, path.relative(host.folder, file));
-    if (!existsSync(other.folder) || existsSync(target)) return undefined;
+    if (other.isFolderAway || existsSync(target)) return undefined;
     await mkdir(path.dirname(target), { recursive: true });
     await cp(file, target).catch(() => undefined); // the other host may be full
     return async () => {
@@ -95,7 +95,7 @@ const TABLE: Readonly<Record<AccidentKind, Accident>> = {
     };
   },
   "folder-moved": async (_, host, choice) => {
-    if (!existsSync(host.folder) || existsSync(host.folderAside)) return undefined;
+    if (!existsSync(host.folder) || host.isFolderAway) return undefined;
     await host.moveFolderAway();
     if (choice % 2 === 0) await mkdir(host.folder, { recursive: true });
     return () => host.moveFolderBack();

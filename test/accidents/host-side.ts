@@ -15,8 +15,7 @@ export interface HostSide {
   readonly lab: LabHost;
   /** The host manager's folder, as it is seen from here. */
   readonly folder: string;
-  /** Beside it, on the same host. */
-  readonly folderAside: string;
+  readonly isFolderAway: boolean;
   /** Whether the folder is a file system of its own. */
   readonly hasOwnFileSystem: boolean;
   useSmallFileSystem(): Promise<void>;
@@ -42,8 +41,7 @@ export function createHostSide(lab: LabHost, cuiProgram: string): HostSide {
   const root = `/proc/${lab.init.pid}/root`;
   const inside = path.join(lab.directory, "collective");
   const folder = `${root}${inside}`;
-  const folderAside = `${folder}.aside`;
-  let hasOwnFileSystem = false;
+  let [hasOwnFileSystem, isAway] = [false, false];
   const exec: HostSide["exec"] = (file, ...args) =>
     run(inNamespaces(lab.init.pid, { file, args, timeoutMs: 300_000 }));
   const virsh: HostSide["virsh"] = (...args) => exec("virsh", "-q", "-c", "qemu:///system", ...args);
@@ -70,7 +68,6 @@ export function createHostSide(lab: LabHost, cuiProgram: string): HostSide {
   const side: HostSide = {
     lab,
     folder,
-    folderAside,
     get hasOwnFileSystem() {
       return hasOwnFileSystem;
     },
@@ -87,18 +84,27 @@ export function createHostSide(lab: LabHost, cuiProgram: string): HostSide {
     pids,
     kill,
     ensure,
-    moveFolderAway: () => move(inside, `${inside}.aside`),
+    get isFolderAway() {
+      return isAway;
+    },
+    moveFolderAway: async () => {
+      await move(inside, `${inside}.aside`);
+      isAway = true;
+    },
     moveFolderBack: async () => {
+      if (!isAway) return;
       if (hasOwnFileSystem) {
         if (existsSync(inside)) await exec("mv", "-T", inside, `${inside}.made${Date.now()}`);
         await exec("mkdir", "-p", inside);
       } else if (existsSync(folder)) await exec("mv", "-T", inside, `${inside}.made${Date.now()}`);
       await move(`${inside}.aside`, inside);
+      if (hasOwnFileSystem) await exec("rmdir", `${inside}.aside`);
+      isAway = false;
     },
     reset: async () => {
       for (const pid of await pids("manager")) signal(pid, "SIGCONT");
       await ensure("libvirtd");
-      if (existsSync(folderAside) && !existsSync(path.join(folder, "images"))) await side.moveFolderBack();
+      await side.moveFolderBack();
       await exec("sh", "-c", REMOVE_DOMAINS);
       for (const name of ["networks", "attic", "filler", "aside"])
         await rm(path.join(folder, name), { recursive: true, force: true });

@@ -77,6 +77,15 @@ test("an update does not let go of a machine whose data disk is missing, unless 
   t.notOk("w" in (await manager.status()));
 });
 
+test("nor of a missing data disk that is no longer asked for", async (t) => {
+  const { manager, bringBack } = await withLostDisk(t, { stopped: false });
+  const message = /PLAN_DATA_DISK_MISSING: the data disk vdb of w is missing, so it cannot go to the attic/;
+  await t.rejects(manager.update({ web: "none" }), { code: "UTILITY_REFUSED", message });
+  t.same(manager.calls(), []);
+  bringBack();
+  await manager.update({ web: "none" });
+});
+
 test("a removal that was killed at any moment is finished by the next one", async (t) => {
   for (let at = 0, isDead = true; isDead; at++) {
     const manager = await createManager(t.testdirName, undefined, { store: createMemoryStore() });
