@@ -56,6 +56,7 @@ export function compareDataDisks(
     }
   }
   for (const device of before.keys()) {
+    missing.push(...refuseLettingGo(wanted, device, facts));
     const text = `data disk ${device} is no longer listed; it stays on its host, unused`;
     changes.push({ kind: "detach-data-disk", device, class: "data", reasons: [at(text)] });
   }
@@ -83,21 +84,45 @@ export function diskName(path: ComponentPath, device: string): string {
   return `${path}:${device}`;
 }
 
+/** What is missing cannot go to the attic, and nobody would know of it any more when it comes back. */
+export function refuseLettingGo(
+  { path }: MachineDescription,
+  device: string,
+  facts: Pick<PlanFacts, "missingDataDisks" | "newDataDisks">,
+): readonly Diagnostic[] {
+  const name = diskName(path, device);
+  const gone = facts.missingDataDisks?.get(name);
+  if (gone === undefined || facts.newDataDisks?.has(name) === true) return [];
+  return [
+    makeDiagnostic(
+      "PLAN_DATA_DISK_MISSING",
+      `the data disk ${device} of ${machineName(path)} is missing, so it cannot go to the attic: ${placeOf(gone)}`,
+      undefined,
+      { hint: `${wayBack(gone)}; only \`--new-data-disk ${name}\` goes on without it` },
+    ),
+  ];
+}
+
 function refuseMissing({ path }: MachineDescription, device: string, gone: MissingDataDisk): Diagnostic {
-  const where = gone.isHostKnown
-    ? `host ${gone.host}, which had it, has it no longer`
-    : `host ${gone.host}, which had it, is not in utility.yaml any more`;
-  const back = !gone.isHostKnown
-    ? `add ${gone.host} again with \`cui host add\``
-    : gone.attic === undefined
-      ? `bring its file back (is a file system not mounted?)`
-      : `the attic of ${gone.attic} has one of that name: \`cui attic list\` shows it, \`cui attic restore\` brings it back`;
   return makeDiagnostic(
     "PLAN_DATA_DISK_MISSING",
-    `the data disk ${device} of ${machineName(path)} is missing: ${where}`,
+    `the data disk ${device} of ${machineName(path)} is missing: ${placeOf(gone)}`,
     undefined,
-    { hint: `${back}; only \`--new-data-disk ${diskName(path, device)}\` makes a new, empty one` },
+    { hint: `${wayBack(gone)}; only \`--new-data-disk ${diskName(path, device)}\` makes a new, empty one` },
   );
+}
+
+function placeOf({ host, isHostKnown }: MissingDataDisk): string {
+  return isHostKnown
+    ? `host ${host}, which had it, has it no longer`
+    : `host ${host}, which had it, is not in utility.yaml any more`;
+}
+
+function wayBack({ host, isHostKnown, attic }: MissingDataDisk): string {
+  if (!isHostKnown) return `add ${host} again with \`cui host add\``;
+  return attic === undefined
+    ? "bring its file back (is a file system not mounted?)"
+    : `the attic of ${attic} has one of that name: \`cui attic list\` shows it, \`cui attic restore\` brings it back`;
 }
 
 function refuseShrinking(

@@ -2,7 +2,7 @@
 import type { ComponentPath } from "../cvl/tree.ts";
 import type { Diagnostic } from "../diagnostics.ts";
 import type { MachineDescription } from "../network/description.ts";
-import { compareDataDisks, newDataDisks, type DiskChange } from "./data-disk-changes.ts";
+import { compareDataDisks, newDataDisks, refuseLettingGo, type DiskChange } from "./data-disk-changes.ts";
 import {
   compareImages,
   compareInterfaces,
@@ -32,7 +32,7 @@ export function changeMachine(
   wanted: MachineDescription | undefined,
   facts: PlanFacts,
 ): MachineChange | undefined {
-  if (wanted === undefined) return running === undefined ? undefined : removeMachine(running);
+  if (wanted === undefined) return running === undefined ? undefined : removeMachine(running, facts);
   if (running === undefined) return startMachine(wanted, facts);
   return compareMachines(running, wanted, facts);
 }
@@ -57,7 +57,7 @@ function startMachine(wanted: MachineDescription, facts: PlanFacts): MachineChan
   };
 }
 
-function removeMachine(running: MachineDescription): MachineChange {
+function removeMachine(running: MachineDescription, facts: PlanFacts): MachineChange {
   const kept = running.dataDisks.map((disk) => disk.device).join(", ");
   return {
     ...unchanged(running, undefined),
@@ -67,6 +67,7 @@ function removeMachine(running: MachineDescription): MachineChange {
       reason("no longer declared", formatOrigin(running.origins[""])),
       ...(kept === "" ? [] : [{ text: `its data (${kept}) goes to the attic` }]),
     ],
+    refusals: running.dataDisks.flatMap(({ device }) => refuseLettingGo(running, device, facts)),
   };
 }
 

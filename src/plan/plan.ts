@@ -35,6 +35,8 @@ export interface PlanFacts {
   readonly existingDataDisks?: ReadonlySet<string>;
   /** Data disks that were there and are nowhere any more, `w:vdb`: never made anew unless `newDataDisks` says so. */
   readonly missingDataDisks?: ReadonlyMap<string, MissingDataDisk>;
+  /** Data disks that lie on more than one host, `w:vdb`: refused where their machine would start, a warning where it runs. */
+  readonly ambiguousDataDisks?: ReadonlyMap<string, AmbiguousDataDisk>;
   /** Missing data disks that the user asked for anew, empty. */
   readonly newDataDisks?: ReadonlySet<string>;
   /** Sensitive parameters whose value changed, by full path, as their keyed MACs tell. */
@@ -68,6 +70,17 @@ export interface MissingDataDisk {
   readonly isHostKnown: boolean;
   /** The host whose attic has one of that name. */
   readonly attic?: string;
+}
+
+export interface AmbiguousDataDisk {
+  /** Of the network: a part of the disk's path on its host. */
+  readonly networkId: string;
+  /** Those where it was seen. */
+  readonly hosts: readonly string[];
+  /** The host that had it last and does not answer. */
+  readonly unseenOn?: string;
+  /** The host where its machine runs, with the copy that lies there. */
+  readonly usedOn?: string;
 }
 
 /** What a plan is made from and CI can see as well as the manager: contents and versions, no paths of a machine. */

@@ -4,6 +4,7 @@ import { visible } from "../diagnostics.ts";
 import type { MachineDescription } from "../network/description.ts";
 import { displayPath } from "../network/paths.ts";
 import { ACTION_KINDS } from "./action-kinds.ts";
+import { refuseAmbiguousDisks, warnOfAmbiguousDisks } from "./ambiguous-data-disks.ts";
 import { cut } from "./format.ts";
 import type { MachineChange } from "./machine-change.ts";
 import type { Plan, PlanFacts, PlanWarning, Refusal } from "./plan.ts";
@@ -40,11 +41,13 @@ export function collectWarnings(
   for (const [disk, { host }] of facts.missingDataDisks ?? []) {
     const component = disk.slice(0, disk.lastIndexOf(":"));
     const change = changes.get(component);
-    if (change !== undefined && ACTION_KINDS[change.kind].needsImage === true) continue;
+    if (change?.kind === "remove" || (change !== undefined && ACTION_KINDS[change.kind].needsImage === true))
+      continue;
     const device = disk.slice(component.length + 1);
     const message = `${name(component)}: its data disk ${device} is missing on ${host}`;
     warnings.push({ component, message: `${message}, and it will not start again without it` });
   }
+  warnings.push(...warnOfAmbiguousDisks(changes, facts, appliance));
   for (const change of changes.values()) {
     const message = describeNewOwner(change, name(change.path));
     if (message !== undefined) warnings.push({ component: change.path, message });
@@ -71,7 +74,7 @@ export function collectRefusals(
   facts: PlanFacts,
   appliance: string,
 ): Refusal[] {
-  const refusals: Refusal[] = [];
+  const refusals: Refusal[] = refuseAmbiguousDisks(changes, facts, appliance);
   for (const { path, refusals: found } of changes.values()) {
     for (const refusal of found) refusals.push({ ...refusal, component: path });
   }

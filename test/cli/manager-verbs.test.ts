@@ -290,6 +290,17 @@ test("two sites with files of one name on the same hosts never meet", async (t) 
     /10\.0\.101\./,
     "with a tag and addresses of its own",
   );
+
+  const lost = (line: string): ReturnType<Shell["cui"]> =>
+    shell.cui(line, { CUI_STATE: path.join(shell.folder, "lost.git") });
+  for (const line of ["status", "status office.cvl"])
+    t.match(
+      (await lost(line)).out,
+      /^not in the state, which was lost[^]*  w of office-[0-9a-f]{6} \(office\.cvl\): ready on h1/,
+      `${line}: machines that the state knows nothing of are named`,
+    );
+  t.match((await lost("status")).out, /not of this site's utility\.yaml: ready on h1/);
+  t.notMatch((await lost("status office.cvl")).out, /not of this site/);
 });
 
 test("a reader that goes away does not cut a start in half", async (t) => {
@@ -346,6 +357,7 @@ test("bad words are usage, missing things one clear error", async (t) => {
     ["host remove h9", 1, /UTILITY_HOST_UNKNOWN/],
     ["stop office.cvl", 1, /UTILITY_NETWORK_UNKNOWN/],
     ["status office.cvl", 1, /UTILITY_NETWORK_UNKNOWN/],
+    ["remove office.cvl --lost-data-disk W/", 2, /--lost-data-disk expects a component and a device/],
     ["console office.cvl w", 1, /UTILITY_NETWORK_UNKNOWN/],
     ["start nothing.cvl", 1, /nothing\.cvl/],
     ["start ../../x.cvl", 1, /UTILITY_NO_SITE/],
@@ -396,6 +408,11 @@ test("what takes machines or data away is confirmed; a network is removed and ca
   t.match([early.status, early.err], [1, /UTILITY_NETWORK_RUNNING: office\.cvl runs: d \(ready on h1\), f/]);
   const alone = await shell.cui("remove office.cvl");
   t.match([alone.status, alone.err], [1, /UTILITY_NOT_CONFIRMED[^]*remove office\.cvl: d, f; its tags/]);
+  const notLost = await shell.cui("remove office.cvl --stop --yes --lost-data-disk d:vdb");
+  t.match(
+    [notLost.status, notLost.err],
+    [1, /UTILITY_DATA_DISK_PRESENT: the data disk d:vdb is not missing/],
+  );
   const removed = await shell.cui("remove office.cvl --stop --yes --json");
   t.match([removed.status, JSON.parse(removed.out)], [0, { machines: ["d", "f"] }]);
   t.same(running(), []);

@@ -1,5 +1,7 @@
+import { execFile } from "node:child_process";
 import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import path from "node:path";
+import { promisify } from "node:util";
 import { test, type Test } from "tap";
 import { createFenceCheck, type FenceCheck } from "../../src/host/fences.ts";
 
@@ -45,3 +47,21 @@ test("what was written before sites had ids belongs to the first that says its o
     hint: /A lost state/,
   });
 });
+
+test("a full disk keeps no manager from a network that the host knows", { skip: notRoot() }, async (t) => {
+  // Nobody else sees the mount, and it goes with the program.
+  const script = 'mount -t tmpfs -o size=64k collective-test "$1" && exec "$2" "$3" "$1"';
+  const fixture = path.join(import.meta.dirname, "fixtures/fence-on-full-disk.js");
+  const args = ["--mount", "sh", "-c", script, "full-disk", t.testdir({}), process.execPath, fixture];
+  const { stdout } = await promisify(execFile)("unshare", args);
+  t.same(stdout.trim().split("\n"), [
+    "full",
+    '{"format":1,"token":100,"site":"0123456789ab"}',
+    "token 99: HOST_FENCED",
+    "a new network: ENOSPC",
+  ]);
+});
+
+function notRoot(): string | false {
+  return process.getuid?.() === 0 ? false : "a file system is mounted";
+}

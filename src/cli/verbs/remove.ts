@@ -6,10 +6,11 @@ import { removeNetworkEntry } from "../../site/edit-inventory.ts";
 import { editSite } from "../../site/site.ts";
 import { confirm } from "../confirm.ts";
 import type { CliContext } from "../context.ts";
+import { addLostDataDiskOption, type LostDataDiskFlag } from "../new-data-disk.ts";
 import { nameNetwork, openManager } from "../manager.ts";
 import { createProgressView } from "../render-progress.ts";
 
-interface Flags {
+interface Flags extends LostDataDiskFlag {
   readonly json?: boolean;
   readonly object?: string;
   readonly stop?: boolean;
@@ -18,7 +19,7 @@ interface Flags {
 }
 
 export function configure(command: Command, context: CliContext): void {
-  command
+  addLostDataDiskOption(command)
     .argument("<cvl>", "the root file; it need not be there any more")
     .option("--object <name>", "the root object, where the file has several")
     .option("--stop", "stop it first, where it runs")
@@ -50,7 +51,7 @@ async function runRemove(context: CliContext, cvl: string, flags: Flags): Promis
   try {
     await confirm(context, questionOf(await describeRemoval(options), file), flags);
     if (flags.stop === true) await stopNetwork(options);
-    const removed = await removeNetwork(options);
+    const removed = await removeNetwork({ ...options, lostDataDisks: flags.lostDataDisk });
     await editSite(folder, (text) => removeNetworkEntry(text, networkId), { onWait: context.warn });
     await Promise.all([progress.close(), manager.tidy()]);
     if (flags.json === true) context.print(JSON.stringify(removed, undefined, 2));

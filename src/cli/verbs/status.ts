@@ -7,6 +7,7 @@ import {
   type MachineStatus,
   type NetworkStatus,
   type StatusReport,
+  type UnknownMachine,
 } from "../../manager/observe/network-status.ts";
 import { describeUnknown } from "../../manager/observe/unknown.ts";
 import type { CliContext } from "../context.ts";
@@ -34,7 +35,7 @@ export function configure(command: Command, context: CliContext): void {
         inventory: manager.site.inventory,
         ...(named === undefined ? {} : { networkId: named.networkId }),
       });
-      if (named !== undefined && report.networks.length === 0) {
+      if (named !== undefined && report.networks.length === 0 && report.unknown.length === 0) {
         throw new CollectiveError("UTILITY_NETWORK_UNKNOWN", `${named.file} was never started here`, {
           hint: "cui status lists what was; CUI_STATE names the state repository",
         });
@@ -44,11 +45,7 @@ export function configure(command: Command, context: CliContext): void {
         return;
       }
       for (const line of report.unreachable.map(renderUnreachable)) context.warn(line);
-      context.print(
-        report.networks.length === 0
-          ? "nothing was started yet"
-          : report.networks.map(renderNetwork).join("\n\n"),
-      );
+      context.print(renderReport(report));
     });
 }
 
@@ -56,6 +53,23 @@ export function configure(command: Command, context: CliContext): void {
 function renderUnreachable({ host, message, unknown }: StatusReport["unreachable"][number]): string {
   const parts = unknown.map((part) => `${part.file}: ${describeUnknown(part) ?? ""}`);
   return `warning: host ${host}: ${visible([message, ...parts].join("; "))}`;
+}
+
+function renderReport({ networks, unknown }: StatusReport): string {
+  if (networks.length + unknown.length === 0) return "nothing was started yet";
+  const parts = networks.map(renderNetwork);
+  if (unknown.length > 0) parts.push(renderUnknown(unknown));
+  return parts.join("\n\n");
+}
+
+function renderUnknown(unknown: readonly UnknownMachine[]): string {
+  const lines = unknown.map(({ networkId, file, component, host, state }) => {
+    const network =
+      file === null ? `${networkId}, not of this site's utility.yaml` : `${networkId} (${file})`;
+    return `  ${machineName(component)} of ${network}: ${state} on ${host}`;
+  });
+  const head = "not in the state, which was lost, is an older copy, or is another site's:";
+  return [head, ...lines].join("\n");
 }
 
 function renderNetwork(network: NetworkStatus): string {

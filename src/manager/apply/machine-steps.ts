@@ -137,7 +137,7 @@ export async function stopMachine(
     if (known !== undefined) await stopOn(operation, known.host, component);
     await stopLeftovers(operation, component);
   });
-  end(operation, step, known === undefined ? undefined : { ...known, phase: "stopped", next: null });
+  end(operation, step, known === undefined ? undefined : { ...withoutNext(known), phase: "stopped" });
 }
 
 /** Stops it, moves its data disks to the attic and forgets it. */
@@ -244,7 +244,7 @@ async function rollBack(
   const message = messageOf(error);
   const { previous } = goal;
   if (previous === undefined) {
-    await failed(operation, step, message, { ...record, phase: "failed", next: null });
+    await failed(operation, step, message, { ...withoutNext(record), phase: "failed" });
     throw error;
   }
   try {
@@ -336,6 +336,11 @@ async function guarded(
 /** Somebody else works on the network now: nothing more may be done or written. */
 function isFatal(error: unknown): boolean {
   return error instanceof CollectiveError && ["UTILITY_LEASE_LOST", "HOST_FENCED"].includes(error.code);
+}
+
+/** Of a machine whose first start did not end, `next` is all that is known: without it a removal would leave its data disks. */
+function withoutNext(record: MachineRecord): MachineRecord {
+  return record.current === null ? record : { ...record, next: null };
 }
 
 function withDescription(known: MachineRecord | undefined, goal: MachineGoal): MachineRecord | undefined {

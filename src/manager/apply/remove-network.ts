@@ -2,7 +2,8 @@
 import { CollectiveError } from "../../errors.ts";
 import { machineName } from "../../network/paths.ts";
 import { planRemove } from "../../plan/diff-networks.ts";
-import { requireHost } from "../observe/observe-hosts.ts";
+import { missingDataDisks } from "../observe/missing-data-disks.ts";
+import { requireHost, type ObservedHosts } from "../observe/observe-hosts.ts";
 import { observeNetwork, type ObservedNetwork } from "../observe/observe-network.ts";
 import {
   describeRunning,
@@ -18,6 +19,11 @@ import {
   type HeldNetwork,
   type NetworkOperationOptions,
 } from "./network-operation.ts";
+
+export interface RemoveOptions extends NetworkOperationOptions {
+  /** Data disks that are lost for good, `w:vdb`: the network goes without them. */
+  readonly lostDataDisks?: ReadonlySet<string>;
+}
 
 export interface RemovedNetwork {
   readonly networkId: string;
@@ -48,16 +54,16 @@ export async function describeRemoval({
 
 /**
  * The token of its lease is kept: hosts remember it for good.
- * @throws CollectiveError UTILITY_NETWORK_UNKNOWN, UTILITY_NETWORK_RUNNING, UTILITY_HOST_UNREACHABLE before anything is changed;
+ * @throws CollectiveError UTILITY_NETWORK_UNKNOWN, UTILITY_NETWORK_RUNNING, UTILITY_HOST_UNREACHABLE, UTILITY_DATA_DISK_MISSING before anything is changed;
  *   UTILITY_INCOMPLETE when some of it failed: a second run goes on from there.
  */
-export async function removeNetwork(options: NetworkOperationOptions): Promise<RemovedNetwork> {
+export async function removeNetwork(options: RemoveOptions): Promise<RemovedNetwork> {
   const removed = await describeRemoval(options);
   await underLease(options, `remove ${options.file}`, (held) => removeWith(options, held));
   return removed;
 }
 
-async function removeWith(options: NetworkOperationOptions, held: HeldNetwork): Promise<void> {
+async function removeWith(options: RemoveOptions, held: HeldNetwork): Promise<void> {
   const { store, networkId, file } = options;
   const { lease, observedHosts } = held;
   const state = requireKnown(file, readNetwork(await store.read(), networkId));
@@ -65,6 +71,7 @@ async function removeWith(options: NetworkOperationOptions, held: HeldNetwork): 
   requireStopped(file, observed);
   for (const { component, host } of state.machines.values())
     requireHost(observedHosts, host, `${machineName(component)} has been there, and its data may be`);
+  requireDataDisks(options, observed, observedHosts);
   const machines = [...state.machines.values()].flatMap(
     ({ current, next }) => (current ?? next)?.description ?? [],
   );
@@ -94,6 +101,33 @@ function requireStopped(file: string, { machines, orphans }: ObservedNetwork): v
     data: { running: list },
     hint: `\`cui stop ${file}\` first, or \`cui remove ${file} --stop\``,
   });
+}
+
+/** One that comes back when nobody knows of it any more, with a file system that was not mounted, would be in the way of the next start. */
+function requireDataDisks(
+  { networkId, file, lostDataDisks }: RemoveOptions,
+  observed: ObservedNetwork,
+  observedHosts: ObservedHosts,
+): void {
+  const missing = missingDataDisks(networkId, observed, observedHosts);
+  const present = [...(lostDataDisks ?? [])].find((disk) => !missing.has(disk));
+  if (present !== undefined) {
+    throw new CollectiveError("UTILITY_DATA_DISK_PRESENT", `the data disk ${present} is not missing`, {
+      data: { disk: present, missing: [...missing.keys()] },
+      hint: "--lost-data-disk is for a data disk that its host has lost; one that is there goes to the attic",
+    });
+  }
+  const left = [...missing].filter(([disk]) => lostDataDisks?.has(disk) !== true);
+  if (left.length === 0) return;
+  const list = left.map(([disk, { host }]) => `${disk} is not on ${host}`);
+  throw new CollectiveError(
+    "UTILITY_DATA_DISK_MISSING",
+    `data disks of ${file} cannot go to the attic: ${list.slice(0, 10).join(", ")}`,
+    {
+      data: { missing: left.map(([disk]) => disk) },
+      hint: `bring them back (is a file system not mounted?); where one is lost for good: \`cui remove ${file} --lost-data-disk ${left[0]?.[0] ?? ""}\``,
+    },
+  );
 }
 
 function requireKnown(file: string, state: NetworkState | undefined): NetworkState {

@@ -11,6 +11,7 @@ import type { Action, Plan, PlanFacts } from "../../plan/plan.ts";
 import { restrictPlan } from "../../plan/restrict-plan.ts";
 import type { Inventory } from "../../site/inventory.ts";
 import { blacklistFacts } from "../../site/policy.ts";
+import { ambiguousDataDisks } from "../observe/ambiguous-data-disks.ts";
 import { missingDataDisks } from "../observe/missing-data-disks.ts";
 import { isServing, type ObservedMachine, type ObservedNetwork } from "../observe/observe-network.ts";
 import type { ObservedHosts } from "../observe/observe-hosts.ts";
@@ -183,6 +184,7 @@ function runningSide(
       sensitiveChanged,
       paused: pausedMachines(observed, observedHosts, state?.record.file ?? ""),
       missingDataDisks: missing,
+      ambiguousDataDisks: ambiguousDataDisks(networkId, observed, observedHosts),
       newDataDisks: requireMissing(question.newDataDisks, missing),
       existingDataDisks: new Set(existing.map((disk) => diskName(disk.id.component, disk.device))),
       withdrawn: appliance.withdrawn,

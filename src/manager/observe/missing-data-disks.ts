@@ -24,6 +24,8 @@ export function missingDataDisks(
       const name = diskName(component, device);
       if (present.has(name)) continue;
       const attic = inAttic.get(name);
+      // A removal that was interrupted has put it there; the next one goes on.
+      if (record.phase === "stopping" && attic === record.host) continue;
       missing.set(name, {
         host: record.host,
         isHostKnown: reached.has(record.host),

@@ -1,5 +1,6 @@
 /** What runs, asked of the hosts now, with what the state knows of it. */
 import type { ComponentPath } from "../../cvl/tree.ts";
+import type { GuestState } from "../../host/host.ts";
 import type { StateSnapshot, StateStore } from "../records/state-store.ts";
 import { observeNetwork, type ObservedMachine } from "./observe-network.ts";
 import type { PausedMachine } from "../../plan/plan.ts";
@@ -39,8 +40,19 @@ export interface NetworkStatus {
   readonly busy: Pick<LeaseHolder, "command" | "since" | "pid" | "user" | "host"> | null;
 }
 
+/** A machine of a network that the state knows nothing of: it was lost, is an older copy, or another site uses the host. */
+export interface UnknownMachine {
+  readonly networkId: string;
+  /** The root file utility.yaml has for the network; null: none. */
+  readonly file: string | null;
+  readonly component: ComponentPath;
+  readonly host: string;
+  readonly state: GuestState;
+}
+
 export interface StatusReport {
   readonly networks: readonly NetworkStatus[];
+  readonly unknown: readonly UnknownMachine[];
   /** Hosts nobody can ask, why, and what is therefore unknown of each network that has something there. */
   readonly unreachable: readonly (UnseenHost & { readonly unknown: readonly UnknownOfNetwork[] })[];
 }
@@ -64,6 +76,7 @@ export async function networkStatus(options: {
     const now = options.now ?? new Date();
     return {
       networks: ids.flatMap((networkId) => statusOf({ networkId, snapshot, observedHosts, now }) ?? []),
+      unknown: unknownMachines(options, { snapshot, observedHosts }),
       unreachable: unreachableHosts(
         observedHosts,
         ids.flatMap((id) => readNetwork(snapshot, id) ?? []),
@@ -85,6 +98,20 @@ function unreachableHosts(
       }))
       .filter(({ components, dataDisks }) => components.length + dataDisks.length > 0),
   }));
+}
+
+function unknownMachines(
+  { inventory, networkId }: { readonly inventory: Inventory; readonly networkId?: string },
+  { snapshot, observedHosts }: { snapshot: StateSnapshot; observedHosts: ObservedHosts },
+): UnknownMachine[] {
+  const known = new Set(listNetworks(snapshot));
+  const files = new Map(inventory.networks.map(({ id, file }) => [id, file]));
+  return [...observedHosts.reached].flatMap(([host, { inventory: found }]) =>
+    found.machines
+      .filter(({ id, state }) => state !== "stopped" && !known.has(id.networkId))
+      .filter(({ id }) => networkId === undefined || id.networkId === networkId)
+      .map(({ id, state }) => ({ ...id, file: files.get(id.networkId) ?? null, host, state })),
+  );
 }
 
 function statusOf(options: {

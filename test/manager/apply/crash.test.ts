@@ -2,7 +2,9 @@ import { test, type Test } from "tap";
 import { createDeath, Died } from "./mortal-manager.ts";
 import { createManager, type Manager } from "../manager-fixture.ts";
 import { createMemoryStore } from "../memory-store.ts";
+import { removeNetwork } from "../../../src/manager/apply/remove-network.ts";
 import { OFFICE } from "../cvl-fixtures.ts";
+import { SILENT } from "../silent.ts";
 
 type Operation = (manager: Manager, options: object) => Promise<unknown>;
 
@@ -108,6 +110,35 @@ test("a manager killed at any moment of a removal: the next update finishes it",
     disks: ["w:vdb attic"],
     calls: ["stop w"],
   });
+});
+
+test("killed at any moment of a first start, then stopped and removed: the data disk is in the attic, and the name is free", async (t) => {
+  for (let at = 0, isDead = true; isDead; at++) {
+    const manager = await createManager(t.testdirName, undefined, { store: createMemoryStore() });
+    const death = createDeath(at);
+    const doomed = {
+      store: death.store(manager.store),
+      connect: async (address: string) => death.host(await manager.connect(address)),
+    };
+    isDead = await manager.start({}, doomed).then(
+      () => false,
+      () => true,
+    );
+    const { store, connect, inventory } = manager;
+    if (!(await store.read()).files.has("networks/office/network.json")) continue;
+    await manager.stop({ takeOver: true });
+    await removeNetwork({
+      ...{ networkId: "office", file: "office.cvl", inventory, store, connect, progress: SILENT },
+      takeOver: true,
+    });
+    const disks = Object.values(manager.hosts).flatMap((host) => host.disks);
+    t.same(
+      disks.filter(({ inAttic }) => !inAttic),
+      [],
+      `killed at moment ${at}`,
+    );
+    await manager.start();
+  }
 });
 
 test("a manager killed at any moment of a stop: the next stop finishes it", async (t) => {

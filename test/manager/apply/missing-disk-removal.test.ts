@@ -1,0 +1,105 @@
+/** A data disk that is missing when it should go to the attic: it may come back when nobody knows of it any more. */
+import { test, type Test } from "tap";
+import { removeNetwork, type RemovedNetwork } from "../../../src/manager/apply/remove-network.ts";
+import type { DataDiskReport } from "../../../src/host/host.ts";
+import { OFFICE } from "../cvl-fixtures.ts";
+import { createManager, type Manager } from "../manager-fixture.ts";
+import { createMemoryStore } from "../memory-store.ts";
+import { SILENT } from "../silent.ts";
+import { createDeath } from "./mortal-manager.ts";
+
+const WITHOUT_WEB = OFFICE.replace("  Web w;\n", "").replace(/.*w\..*\n/g, "");
+
+interface Lost {
+  readonly manager: Manager;
+  readonly host: string;
+  bringBack(): void;
+}
+
+async function withLostDisk(t: Test, { stopped }: { readonly stopped: boolean }): Promise<Lost> {
+  const manager = await createManager(t.testdirName, undefined, { store: createMemoryStore() });
+  await manager.start();
+  if (stopped) await manager.stop();
+  const [host, disks] = diskHost(manager);
+  const lost = disks.splice(0);
+  manager.calls();
+  return { manager, host, bringBack: () => void disks.push(...lost) };
+}
+
+function diskHost(manager: Manager): [string, DataDiskReport[]] {
+  for (const [name, { disks }] of Object.entries(manager.hosts)) if (disks.length > 0) return [name, disks];
+  throw new Error("no host has a disk");
+}
+
+function remove(
+  { store, connect, inventory }: Manager,
+  options: Partial<Parameters<typeof removeNetwork>[0]> = {},
+): Promise<RemovedNetwork> {
+  const network = { networkId: "office", file: "office.cvl" };
+  return removeNetwork({ ...network, inventory, store, connect, progress: SILENT, ...options });
+}
+
+test("a network is not removed while a data disk of it is missing, until it is called lost", async (t) => {
+  const { manager, host, bringBack } = await withLostDisk(t, { stopped: true });
+  await t.rejects(remove(manager), {
+    code: "UTILITY_DATA_DISK_MISSING",
+    message: `data disks of office.cvl cannot go to the attic: w:vdb is not on ${host}`,
+    hint: /cui remove office\.cvl --lost-data-disk w:vdb/,
+  });
+  t.same(manager.calls(), []);
+  await t.rejects(remove(manager, { lostDataDisks: new Set(["w:vdc"]) }), {
+    code: "UTILITY_DATA_DISK_PRESENT",
+  });
+  bringBack();
+  await t.rejects(remove(manager, { lostDataDisks: new Set(["w:vdb"]) }), {
+    code: "UTILITY_DATA_DISK_PRESENT",
+  });
+  await remove(manager);
+  t.match(diskHost(manager), [host, [{ inAttic: true }]]);
+});
+
+test("what is called lost is let go of", async (t) => {
+  const { manager } = await withLostDisk(t, { stopped: true });
+  await remove(manager, { lostDataDisks: new Set(["w:vdb"]) });
+  t.same(await manager.status(), {});
+});
+
+test("an update does not let go of a machine whose data disk is missing, unless it is told to go on without", async (t) => {
+  const { manager, host } = await withLostDisk(t, { stopped: false });
+  await t.rejects(manager.update({ root: WITHOUT_WEB }), {
+    code: "UTILITY_REFUSED",
+    message: new RegExp(
+      `PLAN_DATA_DISK_MISSING: the data disk vdb of w is missing, so it cannot go to the attic: host ${host}`,
+    ),
+  });
+  t.same(manager.calls(), []);
+  await manager.update({ root: WITHOUT_WEB }, { newDataDisks: new Set(["w:vdb"]) });
+  t.notOk("w" in (await manager.status()));
+});
+
+test("nor of a missing data disk that is no longer asked for", async (t) => {
+  const { manager, bringBack } = await withLostDisk(t, { stopped: false });
+  const message = /PLAN_DATA_DISK_MISSING: the data disk vdb of w is missing, so it cannot go to the attic/;
+  await t.rejects(manager.update({ web: "none" }), { code: "UTILITY_REFUSED", message });
+  t.same(manager.calls(), []);
+  bringBack();
+  await manager.update({ web: "none" });
+});
+
+test("a removal that was killed at any moment is finished by the next one", async (t) => {
+  for (let at = 0, isDead = true; isDead; at++) {
+    const manager = await createManager(t.testdirName, undefined, { store: createMemoryStore() });
+    await manager.start();
+    await manager.stop();
+    const death = createDeath(at);
+    const connect = async (address: string): ReturnType<Manager["connect"]> =>
+      death.host(await manager.connect(address));
+    isDead = await remove(manager, { store: death.store(manager.store), connect }).then(
+      () => false,
+      () => true,
+    );
+    if (Object.keys(await manager.status()).length > 0) await remove(manager, { takeOver: true });
+    t.match(diskHost(manager)[1], [{ inAttic: true }], `killed at moment ${at}`);
+    t.same(await manager.status(), {});
+  }
+});
