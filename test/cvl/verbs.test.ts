@@ -199,7 +199,11 @@ t.test("cui check takes a machine alone as part of a network, unless it is a sit
     out: "1 file checked, 0 errors and 1 warning",
     err: /warning NETWORK_REQUIREMENT_UNPROVIDED/,
   });
-  const site = t.testdir({ "web.cvl": text, "utility.yaml": "format: 1\n", library: { "web.cvl": text, "web.vm.yaml": MACHINE } });
+  const site = t.testdir({
+    "web.cvl": text,
+    "utility.yaml": "format: 1\n",
+    library: { "web.cvl": text, "web.vm.yaml": MACHINE },
+  });
   const whole = await cui(site, "check", "web.cvl");
   t.equal(whole.status, 1);
   t.match(whole.err, /error NETWORK_REQUIREMENT_UNPROVIDED/);
