@@ -73,7 +73,10 @@ addresses: [198.51.100.10-198.51.100.20]
   const plan = await cui("plan", "One.cvl");
   t.match(plan, { status: 1, out: /host1: HOST_UNREACHABLE: it has not answered within 3 s/ });
   const start = await cui("start", "One.cvl");
-  t.match(start, { status: 1, out: /UTILITY_HOST_UNREACHABLE: no host can be used: host host1: .*(within|in) 10 s/ });
+  t.match(start, {
+    status: 1,
+    out: /UTILITY_HOST_UNREACHABLE: no host can be used: host host1: .*(within|in) 10 s/,
+  });
   await t.rejects(
     before.inventory(),
     { code: "HOST_UNREACHABLE", message: /it has not answered for 0\.4 s/ },
