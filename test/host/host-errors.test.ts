@@ -111,7 +111,7 @@ t.test("a full disk, a host without firmware, a damaged disk", async (t) => {
   const secrets = path.join("/run/collective", "large");
   const answer = await exec(process.execPath, script, large, secrets, path.join(folder, "guest"), "uefi");
   await exec("umount", "/usr/share/OVMF");
-  t.match(answer, /^HOST_FIRMWARE_MISSING$/m);
+  t.match(answer, /^not prepared: HOST_FIRMWARE_MISSING\nHOST_FIRMWARE_MISSING$/m);
 
   await exec("mount", "--bind", "/dev/null", "/usr/bin/genisoimage");
   const lacking = path.join("/run/collective", "lacking");
@@ -124,7 +124,7 @@ t.test("a full disk, a host without firmware, a damaged disk", async (t) => {
     "cloud-init",
   );
   t.match(withoutProgram, /^lacks .*genisoimage/m, "what a host lacks it says when it is asked");
-  t.match(withoutProgram, /^HOST_PROGRAM_MISSING$/m, "and before anything is stopped");
+  t.match(withoutProgram, /^not prepared: HOST_PROGRAM_MISSING$/m, "and before anything is stopped");
   t.match(withoutProgram, /^no domain$/m);
   const checks = await labExec(
     { directory: lab.directory, place: "host1" },

@@ -1,7 +1,12 @@
 /** Hosts that cannot be asked: told in time, and with what is therefore unknown. */
 import { test, type Test } from "tap";
 import type { Host, HostDescription } from "../../../src/host/host.ts";
-import { LOOK_MS, observeHosts, withObservedHosts } from "../../../src/manager/observe/observe-hosts.ts";
+import {
+  LOOK_MS,
+  observeHosts,
+  type ConnectHost,
+  withObservedHosts,
+} from "../../../src/manager/observe/observe-hosts.ts";
 import { renderPlanMarkdown } from "../../../src/plan/render-markdown.ts";
 import { renderPlan } from "../../../src/plan/render-terminal.ts";
 import { createManager, sampleInventory, type Manager } from "../manager-fixture.ts";
@@ -33,12 +38,18 @@ test("a host that hangs anywhere is missed in time, and its late connection clos
   };
   const { hosts } = sampleInventory(["connect", "describe", "inventory", "well"]);
   const startedAt = performance.now();
-  const observed = await observeHosts(hosts, (address) => connections[address]!(), 300);
+  const signals: AbortSignal[] = [];
+  const connect: ConnectHost = (address, { signal } = {}) => {
+    if (signal !== undefined) signals.push(signal);
+    return connections[address]!();
+  };
+  const observed = await observeHosts(hosts, connect, 300);
   t.ok(performance.now() - startedAt < LATEST_MS);
   t.same([...observed.reached.keys()], ["well"]);
   for (const name of ["connect", "describe", "inventory"]) {
     t.match(observed.missed.get(name)?.error, { code: "HOST_UNREACHABLE", message: /within 0\.3 s/ }, name);
   }
+  t.same(new Set(signals.map(({ aborted }) => aborted)), new Set([true]), "what tries to connect gives up");
   late.resolve(counted({}));
   await observed.close();
   await new Promise((resolve) => setImmediate(resolve));
