@@ -39,7 +39,7 @@ const upwardImports = rooms.slice(1).map((room, index) => ({
 
 const pure = ["cvl", "network", "plan"];
 const groundWithIo = ["io", "regular-file", "user-file", "file-lock", "lock-file", "lock-owner", "process-identity"];
-const ground = ["errors", "diagnostics", "file-errors", "cache-folder", ...groundWithIo];
+const ground = ["errors", "diagnostics", "file-errors", "cache-folder", "line-ends", ...groundWithIo];
 
 module.exports = {
   forbidden: [
