@@ -48,7 +48,7 @@ const groundWithIo = [
   "lock-owner",
   "process-identity",
 ];
-const ground = ["errors", "diagnostics", "file-errors", "cache-folder", ...groundWithIo];
+const ground = ["errors", "diagnostics", "file-errors", "cache-folder", "line-ends", ...groundWithIo];
 
 module.exports = {
   forbidden: [

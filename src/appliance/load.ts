@@ -2,6 +2,7 @@
 import { link } from "../cvl/link/link.ts";
 import { hasErrors, type Diagnostic, type TextOf } from "../diagnostics.ts";
 import type { Git } from "../git/git.ts";
+import { inManner } from "../line-ends.ts";
 import { rewriteFile } from "../user-file.ts";
 import { createImportResolver, type LockingResolver } from "./import-resolver.ts";
 import type { LoadedAppliance, LoadOptions, Lock, RootFile } from "./loaded-appliance.ts";
@@ -89,5 +90,5 @@ async function writeLockFile({
   if (loaded.program === undefined || hasErrors(loaded.diagnostics)) return;
   const text = formatLock(mergeLock(before, loaded.lock.imports));
   if (text === formatLock(before)) return;
-  await rewriteFile(root.lockPath, text);
+  await rewriteFile(root.lockPath, inManner(root.lockText ?? "", text));
 }

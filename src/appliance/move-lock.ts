@@ -2,6 +2,7 @@
 import path from "node:path";
 import { hasErrors, type Diagnostic, type TextOf } from "../diagnostics.ts";
 import type { Git } from "../git/git.ts";
+import { inManner } from "../line-ends.ts";
 import { rewriteFile } from "../user-file.ts";
 import { loadWith } from "./load.ts";
 import type { Lock, LockEntry } from "./loaded-appliance.ts";
@@ -61,9 +62,10 @@ export async function moveLock(git: Git, options: MoveLockOptions): Promise<Move
     { cache: options.cache },
   );
   if (hasErrors(diagnostics)) return { diagnostics, textOf, changes: undefined };
-  const { before, lockPath } = await readBefore(git, files[0] ?? "", options.cwd);
+  const { before, lockPath, lockText } = await readBefore(git, files[0] ?? "", options.cwd);
   const after = keepsOthers ? mergeLock(before, wanted.imports) : wanted;
-  if (formatLock(after) !== formatLock(before)) await rewriteFile(lockPath, formatLock(after));
+  if (formatLock(after) !== formatLock(before))
+    await rewriteFile(lockPath, inManner(lockText, formatLock(after)));
   return { diagnostics, textOf, changes: changesBetween(before, after) };
 }
 
@@ -71,10 +73,10 @@ async function readBefore(
   git: Git,
   file: string,
   cwd: string,
-): Promise<{ readonly before: Lock; readonly lockPath: string }> {
+): Promise<{ readonly before: Lock; readonly lockPath: string; readonly lockText: string }> {
   const { lockPath, lockText } = await readRootFile(git, { file, cwd });
   const parsed = lockText === undefined ? undefined : parseLock(lockText, LOCK_FILE).lock;
-  return { before: parsed ?? EMPTY_LOCK, lockPath: path.resolve(lockPath) };
+  return { before: parsed ?? EMPTY_LOCK, lockPath: path.resolve(lockPath), lockText: lockText ?? "" };
 }
 
 /** Every import of either lock with its version before and after. */

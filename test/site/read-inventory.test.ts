@@ -7,6 +7,7 @@ import { takeFileLock } from "../../src/file-lock.ts";
 import {
   addAddresses,
   addHost,
+  addSiteId,
   addNetwork,
   addVlans,
   removeHost,
@@ -186,6 +187,46 @@ test("edits keep comments and order", (t) => {
   t.same(parseInventory(addVlans("format: 1\nvlans: []\n", "5"), "u").inventory?.vlans, [5]);
   const replaced = addHost(FULL, { name: "h1", address: "unix:/new" });
   t.same(parseInventory(replaced, "u").inventory?.hosts[0]?.address, "unix:/new");
+  t.end();
+});
+
+test("an edit leaves every other character as it is", (t) => {
+  const crlf = (text: string): string => text.replaceAll("\n", "\r\n");
+  const head =
+    "format: 1\n# ours\nhosts:   # none\n- {name: h1, address: 'unix:/a'}  # first\n\nvlans: [5,6] # two\n";
+  for (const [name, text] of [
+    ["LF", head],
+    ["CRLF", crlf(head)],
+    ["a byte order mark", `\ufeff${head}`],
+    ["both", `\ufeff${crlf(head)}`],
+    ["no newline at the end", head.trimEnd()],
+  ] as const) {
+    const newline = text.includes("\r") ? "\r\n" : "\n";
+    t.equal(addVlans(text, "7"), text.replace("[5,6]", "[5,6, 7]"), `${name}: a tag`);
+    const host = addHost(text, { name: "h2", address: "unix:/b" });
+    t.equal(
+      host,
+      text.replace("# first", `# first${newline}- { name: h2, address: unix:/b }`),
+      `${name}: a host`,
+    );
+    const id = addSiteId(text, "0123456789ab");
+    t.equal(
+      id,
+      text.replace("format: 1", `format: 1${newline}site: "0123456789ab"`),
+      `${name}: the site's id`,
+    );
+    const removed = removeHost(addHost(host, { name: "h3", address: "unix:/c" }), "h3") ?? "";
+    t.equal(removed.includes("\r"), text.includes("\r"), `${name}: line ends of what is written anew`);
+    t.equal(removed.startsWith("\ufeff"), text.startsWith("\ufeff"), `${name}: its byte order mark`);
+    t.equal(removed.endsWith("\n"), text.endsWith("\n"), `${name}: its end`);
+  }
+  for (const text of [
+    "format: 1\nvlans: &a [5]\n",
+    "{format: 1, vlans: [5]}",
+    "format: 1\nvlans:\n",
+    "format: 1",
+  ])
+    t.match(parseInventory(addVlans(text, "7"), "u").inventory?.vlans.includes(7), true, text);
   t.end();
 });
 
