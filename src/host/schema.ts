@@ -25,7 +25,7 @@ const fence = z.object({
     .regex(/^[0-9a-f]{12}$/)
     .optional(),
 });
-const machineId = z.object({ networkId, component });
+export const machineId = z.object({ networkId, component });
 const dataDisk = z.object({ device: deviceSchema, sizeBytes: sizeSchema }).readonly();
 const dataDisks = z.array(dataDisk).max(64).readonly();
 /** The first managers did not say what is new. */
@@ -66,6 +66,7 @@ const spec = z.object({
 export const hostCallSchemas = {
   describe: z.tuple([]),
   inventory: z.tuple([]),
+  verifyImages: z.tuple([]),
   prepareImage: z.tuple([fence, machineImageSchema]),
   prepareDataDisks: z.tuple([fence, machineId, z.array(dataDiskRequest).max(64).readonly()]),
   startMachine: z.tuple([fence, spec]),
@@ -142,6 +143,7 @@ const dataDiskReport = z
     sizeBytes: z.number(),
     allocatedBytes: z.number(),
     inAttic: z.boolean(),
+    problem: z.string().optional(),
   })
   .readonly();
 
@@ -167,6 +169,17 @@ const hostResultSchemas = {
       dataDisks: z.array(dataDiskReport).readonly(),
       images: z.array(z.string()).readonly(),
     })
+    .readonly(),
+  verifyImages: z
+    .array(
+      z
+        .object({
+          file: z.string(),
+          state: z.enum(["whole", "repaired", "removed", "damaged"]),
+          problem: z.string(),
+        })
+        .readonly(),
+    )
     .readonly(),
   prepareImage: z.object({ fetchedBytes: z.number() }).readonly(),
   prepareDataDisks: nothing,
