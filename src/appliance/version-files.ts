@@ -1,5 +1,5 @@
 /** The files of one version of an appliance, or of one that is being developed: a commit of a mirror, or a folder. */
-import { lstat, readdir, readFile, realpath, stat } from "node:fs/promises";
+import { lstat, readdir, readFile, realpath, rm, stat } from "node:fs/promises";
 import path from "node:path";
 import type { Source } from "../cvl/source.ts";
 import type { Oid } from "../disk/object-store.ts";
@@ -30,6 +30,8 @@ export interface ImageTree {
   ensureObjects(
     objects: readonly { readonly oid: Oid; readonly path: string }[],
   ): Promise<{ readonly fetchedBytes: number }>;
+  /** Removes those of a mirror's objects that are not what they are called, so that they are fetched anew; true when there were any. */
+  dropDamaged(oids: readonly Oid[]): Promise<boolean>;
   /** Where `ensureObjects` puts them. */
   store(): Promise<PathStore>;
   close(): Promise<void>;
@@ -50,6 +52,7 @@ export async function openImageTree(source: Source, mirrors: Mirrors): Promise<I
   return {
     ...commitTree(mirror.files(commit), `${source.url} v${source.version}`),
     ensureObjects: (objects) => mirror.ensureObjects(commit, objects),
+    dropDamaged: (oids) => dropDamaged(lfsStore(mirror.git.folder), oids),
     store: () => Promise.resolve(lfsStore(mirror.git.folder)),
     close: () => Promise.resolve(),
   };
@@ -61,9 +64,26 @@ function openLocalCommit(git: Git, commit: string): ImageTree {
   return {
     ...commitTree(commitFiles(objects, commit, where), where),
     ensureObjects: () => Promise.resolve({ fetchedBytes: 0 }),
+    dropDamaged: () => Promise.resolve(false), // the user's own
     store: () => repositoryStore(git),
     close: () => objects.close(),
   };
+}
+
+async function dropDamaged(store: PathStore, oids: readonly Oid[]): Promise<boolean> {
+  let dropped = false;
+  for (const oid of oids) {
+    const isDamaged =
+      (await store.has(oid)) &&
+      (await store.verify(oid).then(
+        () => false,
+        () => true,
+      ));
+    if (!isDamaged) continue;
+    await rm(store.pathOf(oid), { force: true });
+    dropped = true;
+  }
+  return dropped;
 }
 
 function commitTree(
@@ -113,6 +133,7 @@ function openFolder(git: Git, cache: string): ImageTree {
       const pointer = sizeBytes > MAX_POINTER_BYTES ? undefined : parseLfsPointer(await readFile(absolute));
       return pointer ?? hashFile(absolute);
     },
+    dropDamaged: () => Promise.resolve(false), // the user's own
     ensureObjects: async (objects) => {
       let fetchedBytes = 0;
       for (const object of objects) {

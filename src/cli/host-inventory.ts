@@ -9,6 +9,7 @@ import {
   removeSiteHost,
   type HostListing,
 } from "../manager/change/manage-hosts.ts";
+import { verifyHosts, type HostVerification } from "../manager/observe/verify-hosts.ts";
 import type { CliContext } from "./context.ts";
 import { openManager } from "./manager.ts";
 import { renderTable } from "./render-table.ts";
@@ -50,6 +51,7 @@ export function configureHostInventory(command: Command, context: CliContext): v
       else if (hosts.length === 0) context.print("utility.yaml has no host");
       else for (const line of renderTable([HEAD, ...hosts.map(renderHost)])) context.print(line);
     });
+  configureVerify(command, context);
   command
     .command("remove")
     .description("take a host out of utility.yaml")
@@ -60,6 +62,43 @@ export function configureHostInventory(command: Command, context: CliContext): v
       await removeSiteHost({ cwd: context.cwd, name, store, onWait: context.warn });
       context.print(`${name} removed`);
     });
+}
+
+function configureVerify(command: Command, context: CliContext): void {
+  command
+    .command("verify")
+    .description(
+      "read all images, kernels and initrds of the hosts, and repair what is damaged from its repository",
+    )
+    .argument("[name]", "one host; else all of utility.yaml")
+    .option("--json", "print it as JSON")
+    .addHelpText(
+      "after",
+      "\nMachines that run keep the file they were started from; what replaces it is for their next start.\n" +
+        "\nExample:\n  cui host verify h1\n",
+    )
+    .action(async (name: string | undefined, flags: { json?: boolean }) => {
+      const { site, connect } = await openManager(context);
+      const hosts = await verifyHosts(site.inventory.hosts, connect, name);
+      if (flags.json === true) context.print(JSON.stringify(hosts, undefined, 2));
+      else for (const host of hosts) for (const line of renderVerification(host)) context.print(line);
+      const bad = hosts.flatMap(({ host, files, problem }) => [
+        ...(problem === null ? [] : [`${host}: ${problem}`]),
+        ...files.filter(({ state }) => state === "damaged").map(({ file }) => `${host}: ${file}`),
+      ]);
+      if (bad.length === 0) return;
+      throw new CollectiveError("HOST_IMAGE_DAMAGED", `not verified, or damaged still: ${bad.join(", ")}`, {
+        hint: "try again when the hosts and the repositories answer",
+      });
+    });
+}
+
+function renderVerification({ host, files, problem }: HostVerification): readonly string[] {
+  if (problem !== null) return [`${host}: ${problem}`];
+  const lines = files
+    .filter(({ state }) => state !== "whole")
+    .map((found) => `${host}: ${found.state} ${found.file}: ${found.problem}`);
+  return [...lines, `${host}: ${files.length} files read, ${files.length - lines.length} whole`];
 }
 
 async function add(

@@ -48,6 +48,7 @@ const CALL_LIMITS_MS: Readonly<Record<HostCall, number>> = {
   inventory: MINUTE_MS,
   consolePath: MINUTE_MS,
   prepareImage: 24 * 60 * MINUTE_MS,
+  verifyImages: 24 * 60 * MINUTE_MS,
   prepareDataDisks: 20 * MINUTE_MS,
   startMachine: 20 * MINUTE_MS,
   resumeMachine: 20 * MINUTE_MS,

@@ -15,7 +15,13 @@ import type { Serializer } from "./serialize.ts";
 export type FetchImage = (request: {
   readonly image: MachineImage;
   readonly directory: string;
-}) => Promise<{ readonly fetchedBytes: number }>;
+  /** Reads what is at hand and replaces what is damaged. */
+  readonly isVerifying?: boolean;
+}) => Promise<{
+  readonly fetchedBytes: number;
+  /** What was damaged and is replaced; absent: not looked at. */
+  readonly damaged?: readonly { readonly file: string; readonly problem: string }[];
+}>;
 
 export interface HostManagerOptions {
   readonly folders: HostFolders;
@@ -32,6 +38,8 @@ export interface HostManagerOptions {
 export interface HostContext extends HostManagerOptions {
   readonly libvirt: Libvirt;
   readonly runs: Map<string, MachineRun>;
+  /** What the machines that this process started were started from, by key. */
+  readonly images: Map<string, MachineImage>;
   /** Machines that are being started just now, by key: libvirt may not know them yet. */
   readonly starting: Map<string, MachineLabels>;
   readonly serialize: Serializer;

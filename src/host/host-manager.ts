@@ -26,6 +26,7 @@ import { imagesFolder, machinePaths } from "./machine-paths.ts";
 import { attachRun, type MachineRun } from "./machine-run.ts";
 import { readMachines, type FoundMachine } from "./machines.ts";
 import { domainName, machineKey } from "./names.ts";
+import { blameImage, rememberImage, verifyImages } from "./images/verify-images.ts";
 import { describeBridge } from "./open-vswitch.ts";
 import { makeSecretsDirectory, replaceParameterLines } from "./secret-files.ts";
 import { withCheckedArguments } from "./schema.ts";
@@ -47,6 +48,7 @@ export async function createHostManager(options: HostManagerOptions): Promise<Ho
     libvirt: openLibvirt(options.libvirtUri),
     runs: new Map(),
     starting: new Map(),
+    images: new Map(),
     serialize: createSerializer(),
     checkFence: createFenceCheck(options.folders),
     exports: createExports(),
@@ -81,11 +83,18 @@ function bindCalls(context: HostContext, endSweep: () => void): Host {
       await context.checkFence(fence);
       return context.serialize(`image ${image.digest}`, () => prepareImage(context, image));
     },
+    verifyImages: () =>
+      // In turn: the second of two finds all repaired.
+      context.serialize("images", () =>
+        verifyImages({ directory: imagesFolder(context.folders), fetchImage: context.fetchImage }),
+      ),
     prepareDataDisks: (fence, id, disks) => alone(fence, id, () => prepareDisks(context, id, disks)),
     startMachine: (fence, spec: MachineSpec) => alone(fence, spec.id, () => startMachine(context, spec)),
     awaitReady: async (id, timeoutMs) => {
       const run = await findRunInTurn(context, id);
-      return run === "ended" ? ENDED_EARLY : run.awaitReady(timeoutMs);
+      return blamingImage(context, id, () =>
+        run === "ended" ? Promise.resolve(ENDED_EARLY) : run.awaitReady(timeoutMs),
+      );
     },
     sendParameters: (fence, id, parameterLines, timeoutMs) =>
       guarded(fence, id, async () => {
@@ -130,7 +139,31 @@ async function prepareImage(context: HostContext, image: MachineImage): Promise<
   await requireDiskSpace(context.folders);
   const directory = imagesFolder(context.folders);
   await makePassable(directory, context.folders.directory);
-  return context.fetchImage({ image, directory });
+  const { fetchedBytes } = await context.fetchImage({ image, directory });
+  await rememberImage(directory, image);
+  return { fetchedBytes };
+}
+
+/** A damaged image shows as a guest that does not come up. */
+async function blamingImage(
+  context: HostContext,
+  id: MachineId,
+  awaitReady: () => Promise<ReadyReport>,
+): Promise<ReadyReport> {
+  const image = context.images.get(machineKey(id));
+  const { fetchImage } = context;
+  const directory = imagesFolder(context.folders);
+  const blame = async (cause?: unknown): Promise<CollectiveError | undefined> =>
+    image === undefined ? undefined : blameImage({ image, directory, fetchImage, cause });
+  try {
+    const report = await awaitReady();
+    const error = report.state === "ready" ? undefined : await blame();
+    if (error === undefined) return report;
+    throw error;
+  } catch (error) {
+    if (!(error instanceof CollectiveError && error.code === "HOST_NOT_READY")) throw error;
+    throw (await blame(error)) ?? error;
+  }
 }
 
 async function prepareDisks(

@@ -106,6 +106,17 @@ export interface DataDiskReport {
   /** Bytes the file really takes. */
   readonly allocatedBytes: number;
   readonly inAttic: boolean;
+  /** Why the file cannot be used as a disk; its size is 0 then. */
+  readonly problem?: string | undefined;
+}
+
+/** A program disk, kernel or initrd that lies on the host. */
+export interface ImageFileReport {
+  readonly file: string;
+  /** `removed`: where it came from is not known; the next start that needs it fetches it. `damaged`: it could not be repaired. */
+  readonly state: "whole" | "repaired" | "removed" | "damaged";
+  /** Empty when it is whole. */
+  readonly problem: string;
 }
 
 export interface HostInventory {
@@ -137,6 +148,11 @@ export interface Host extends DataCalls {
    * HOST_FIRMWARE_MISSING, HOST_DISK_FULL).
    */
   prepareImage(fence: Fence, image: MachineImage): Promise<{ readonly fetchedBytes: number }>;
+  /**
+   * Reads all local images, kernels and initrds and repairs what is damaged from its repository. What runs goes on with the file it was
+   * started from; the new one is for the next start.
+   */
+  verifyImages(): Promise<readonly ImageFileReport[]>;
   /** Creates what is absent and new (sparse qcow2), grows what is smaller; refuses to shrink (HOST_DISK_SHRINK). */
   prepareDataDisks(fence: Fence, id: MachineId, disks: readonly DataDiskRequest[]): Promise<void>;
   /**
@@ -147,7 +163,7 @@ export interface Host extends DataCalls {
   startMachine(fence: Fence, spec: MachineSpec): Promise<void>;
   /**
    * Resolves when the guest said READY=1 or FAILED=, or the machine ended (`failed`); rejects with HOST_NOT_READY after
-   * `timeoutMs`, with HOST_MACHINE_UNKNOWN when there is no such machine.
+   * `timeoutMs`, with HOST_IMAGE_DAMAGED when it failed in one of these ways on an image that is damaged, with HOST_MACHINE_UNKNOWN when there is no such machine.
    */
   awaitReady(id: MachineId, timeoutMs: number): Promise<ReadyReport>;
   /** Sends the current set over the guest channel; resolves when the guest said RELOADED=1, FAILED=, or `timeoutMs` passed. */

@@ -1,7 +1,10 @@
 /** A machine's disks on the host: overlays that take the writes over program disks, data disks that are kept. */
 import { open, readdir, rename, rm, stat } from "node:fs/promises";
 import path from "node:path";
-import { CollectiveError } from "../errors.ts";
+import type { Stats } from "node:fs";
+import { CollectiveError, messageOf } from "../errors.ts";
+import { openRegularFile } from "../regular-file.ts";
+import { machineIdSchema } from "./data/id-schema.ts";
 import { run, stderrOf } from "../io.ts";
 import type { DataDiskReport, DataDiskRequest, DataDiskSpec, MachineId, MachineSpec } from "./host.ts";
 import {
@@ -136,30 +139,48 @@ export async function listImages(folders: HostFolders): Promise<readonly string[
 
 async function reportsIn(folder: string, id: MachineId, inAttic: boolean): Promise<DataDiskReport[]> {
   const reports: DataDiskReport[] = [];
+  if (!machineIdSchema.safeParse(id).success) return []; // a folder of somebody else's
   for (const name of await namesIn(folder)) {
     const device = deviceOfDataDisk(name);
     if (device === undefined) continue;
     const file = path.join(folder, dataDiskFile(device));
-    const [sizeBytes, { blocks }] = await Promise.all([virtualSize(file), stat(file)]);
-    if (sizeBytes !== undefined)
-      reports.push({ id, device, sizeBytes, allocatedBytes: blocks * 512, inAttic });
+    const report = await reportDisk(file);
+    if (report !== undefined) reports.push({ id, device, inAttic, ...report });
   }
   return reports;
+}
+
+/** One that is no disk is reported as such: it concerns its own machine alone. */
+async function reportDisk(
+  file: string,
+): Promise<Pick<DataDiskReport, "sizeBytes" | "allocatedBytes" | "problem"> | undefined> {
+  const found = await stat(file).catch((error: unknown) => error);
+  if (found instanceof Error) {
+    const isGone = (found as NodeJS.ErrnoException).code === "ENOENT";
+    return isGone ? undefined : { sizeBytes: 0, allocatedBytes: 0, problem: found.message };
+  }
+  const allocatedBytes = (found as Stats).blocks * 512;
+  try {
+    const sizeBytes = await virtualSize(file);
+    return sizeBytes === undefined ? undefined : { sizeBytes, allocatedBytes };
+  } catch (error) {
+    return { sizeBytes: 0, allocatedBytes, problem: messageOf(error) };
+  }
 }
 
 /** From the header: magic, and at offset 24 the size; undefined when there is no such file. */
 async function virtualSize(file: string): Promise<number | undefined> {
   let handle;
   try {
-    handle = await open(file, "r");
+    handle = await openRegularFile(file);
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code === "ENOENT") return undefined;
     throw error;
   }
   try {
     const header = Buffer.alloc(32);
-    await handle.read(header, 0, 32, 0);
-    if (header.readUInt32BE(0) === QCOW2_MAGIC) return Number(header.readBigUInt64BE(24));
+    const { bytesRead } = await handle.read(header, 0, 32, 0);
+    if (bytesRead === 32 && header.readUInt32BE(0) === QCOW2_MAGIC) return Number(header.readBigUInt64BE(24));
     throw new CollectiveError("HOST_DISK_DAMAGED", `${file} is not a qcow2 disk`, {
       data: { file },
       hint: "its file was changed or damaged outside Collective; restore it from a backup",

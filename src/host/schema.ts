@@ -65,6 +65,7 @@ const spec = z.object({
 export const hostCallSchemas = {
   describe: z.tuple([]),
   inventory: z.tuple([]),
+  verifyImages: z.tuple([]),
   prepareImage: z.tuple([fence, machineImageSchema]),
   prepareDataDisks: z.tuple([fence, machineId, z.array(dataDiskRequest).max(MAX_DATA_DISKS).readonly()]),
   startMachine: z.tuple([fence, spec]),
@@ -149,6 +150,7 @@ const dataDiskReport = z
     sizeBytes: z.number(),
     allocatedBytes: z.number(),
     inAttic: z.boolean(),
+    problem: z.string().optional(),
   })
   .readonly();
 
@@ -176,6 +178,17 @@ const hostResultSchemas = {
       dataDisks: z.array(dataDiskReport).readonly(),
       images: z.array(z.string()).readonly(),
     })
+    .readonly(),
+  verifyImages: z
+    .array(
+      z
+        .object({
+          file: z.string(),
+          state: z.enum(["whole", "repaired", "removed", "damaged"]),
+          problem: z.string(),
+        })
+        .readonly(),
+    )
     .readonly(),
   prepareImage: z.object({ fetchedBytes: z.number() }).readonly(),
   prepareDataDisks: nothing,

@@ -82,6 +82,7 @@ async function startUnlessRunning(
   await checkCapacity(context, spec);
   await checkImageFiles(context.folders, spec);
   await checkDataDisks(context.folders, spec);
+  context.images.set(machineKey(spec.id), spec.image);
   await startChecked(context, { spec, labels, found, userspaceBridge: bridge.userspace });
 }
 

@@ -257,3 +257,30 @@ test("a Git LFS object of the mirror that was cut is fetched again", async (t) =
   t.ok((await eachObject(gitAt(), { url: repository, cache })) > 0);
   t.ok(statSync(path.join(stored, cut)).size > 10);
 });
+
+test("an object of the manager's state that is damaged is said, and nothing is made of what is left", async (t) => {
+  const directory = path.join(t.testdir({}), "state.git");
+  const store = await openStateStore(directory);
+  const files = new Map([
+    ["networks/a/network.json", "one"],
+    ["networks/b/network.json", "two"],
+  ]);
+  await store.update(() => ({ message: "both", files }));
+  unpack(directory);
+  for (const name of ["main:networks/a/network.json", "main:networks", "main"]) {
+    const file = objectFile(directory, name);
+    const whole = readFileSync(file);
+    for (const [how, damage] of Object.entries(DAMAGES)) {
+      damage(file);
+      const opened = openStateStore(directory);
+      const error = { code: "REPOSITORY_DAMAGED", message: new RegExp(directory) };
+      await t.rejects(
+        opened.then((again) => again.read()),
+        error,
+        `${name} ${how}`,
+      );
+      writeFileSync(file, whole);
+    }
+  }
+  t.equal((await (await openStateStore(directory)).read()).files.get("networks/a/network.json"), "one");
+});

@@ -144,6 +144,7 @@ export function createMemoryHost(options: MemoryHostOptions): MemoryHost {
         images: [...images],
       };
     },
+    verifyImages: () => Promise.resolve([]),
     prepareImage: async (fence, image) => {
       fenced(fence);
       call("prepare", `${image.source.url.split("/").at(-1)}@${image.source.version}`);

@@ -71,10 +71,12 @@ export async function findBase(options: {
   return best;
 }
 
-/** Undefined for another repository's image, or when what was kept is no longer whole. */
-async function readKeptIndex(folder: string, url: string): Promise<DiskIndex | undefined> {
+/** Of the image of any repository, or of that one; undefined when what was kept is no longer whole. */
+export async function readKeptIndex(folder: string, url?: string): Promise<DiskIndex | undefined> {
   try {
-    if (String(await readRegularFile(path.join(folder, ORIGIN_FILE))) !== `${url}\n`) return undefined;
+    const isAny = url === undefined;
+    if (!isAny && String(await readRegularFile(path.join(folder, ORIGIN_FILE))) !== `${url}\n`)
+      return undefined;
     const names = await readdir(folder);
     const files = names.map(async (name) => ({
       name,

@@ -7,6 +7,8 @@
  * - A refused change is computed anew on the new tip, so that independent changes of two managers both arrive.
  */
 import { CollectiveError } from "../../errors.ts";
+import { damaged, damageIn } from "../../git/damage.ts";
+import { stderrOf } from "../../io.ts";
 import { lockedBy, lockIn, removeWhenDead } from "../../git/lock-files.ts";
 import { ensureOwnRepository, ownGit, readOwnBranch } from "../../git/own-repository.ts";
 
@@ -213,35 +215,51 @@ async function readSnapshot(directory: string, known: StateSnapshot | undefined)
   const revision = await readOwnBranch(directory, BRANCH);
   if (revision === null) return { revision: null, files: new Map() };
   if (revision === known?.revision) return known;
-  const args = ["ls-tree", "-r", "-z", "--full-tree", revision];
-  const listing = await ownGit({ directory, args, parse: parseListing });
-  const contents = await readBlobs(
-    directory,
-    listing.map((entry) => entry.oid),
-  );
-  return { revision, files: new Map(listing.map((entry, index) => [entry.file, contents[index] ?? ""])) };
+  try {
+    const args = ["ls-tree", "-r", "-z", "--full-tree", revision];
+    const listing = await ownGit({ directory, args, parse: parseListing });
+    const contents = await readBlobs(directory, listing);
+    return { revision, files: new Map(listing.map((entry, index) => [entry.file, contents[index] ?? ""])) };
+  } catch (error) {
+    const stderr = stderrOf(error);
+    // Of a commit that the branch names.
+    const said =
+      damageIn(stderr) ?? (stderr.includes("not a tree object") ? `missing commit ${revision}` : undefined);
+    throw said === undefined ? error : damaged(directory, said, error);
+  }
 }
 
-function parseListing(stdout: string): { oid: string; file: string }[] {
+interface Listed {
+  readonly oid: string;
+  readonly file: string;
+}
+
+function parseListing(stdout: string): readonly Listed[] {
   return stdout
     .split("\0")
     .filter((line) => line !== "")
     .map((line) => ({ oid: line.slice(12, line.indexOf("\t")), file: line.slice(line.indexOf("\t") + 1) }));
 }
 
-/** `git cat-file --batch` answers `<oid> blob <bytes>\n<content>\n` for each line of its input. */
-async function readBlobs(directory: string, oids: readonly string[]): Promise<string[]> {
-  if (oids.length === 0) return [];
+/**
+ * `git cat-file --batch` answers `<oid> blob <bytes>\n<content>\n` for each line of its input, and `<oid> missing\n` for one it cannot read.
+ * @throws CollectiveError REPOSITORY_DAMAGED: a file that seems not to be there would be taken for a network that nobody has
+ */
+async function readBlobs(directory: string, listing: readonly Listed[]): Promise<string[]> {
+  if (listing.length === 0) return [];
   return ownGit({
     directory,
     args: ["cat-file", "--batch"],
-    input: `${oids.join("\n")}\n`,
+    input: `${listing.map(({ oid }) => oid).join("\n")}\n`,
     parse: (stdout) => {
       const bytes = Buffer.from(stdout, "utf8");
       let at = 0;
-      return oids.map(() => {
+      return listing.map(({ oid, file }) => {
         const headEnd = bytes.indexOf(10, at);
-        const size = Number(bytes.toString("utf8", at, headEnd).split(" ")[2]);
+        const [, kind, length] = bytes.toString("utf8", at, headEnd).split(" ");
+        const size = Number(length);
+        if (kind !== "blob" || !Number.isSafeInteger(size))
+          throw damaged(directory, `missing blob ${oid}, which is ${file}`);
         at = headEnd + 1 + size + 1;
         return bytes.toString("utf8", headEnd + 1, headEnd + 1 + size);
       });
