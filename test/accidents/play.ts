@@ -69,7 +69,8 @@ export async function play(world: World, sequence: Sequence): Promise<Played> {
   problems.push(...(await goOn(world, sequence, log)));
   problems.push(...(await checkStatus(world, sequence)), ...(await lookAtMachines(world)));
   enter(ledger, await consoles(world));
-  for (const host of world.hosts) for (const name of await host.running()) await host.virsh("destroy", name);
+  for (const host of world.hosts)
+    for (const name of await host.running()) await host.virsh("destroy", name).catch(() => undefined);
   problems.push(...lostDisks(ledger, await dataDisks(world)));
   if (!isStateTouched(sequence) && !isRemoved(sequence)) problems.push(...forgottenDisks(ledger));
   return { problems: [...new Set(problems)], log };

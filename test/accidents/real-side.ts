@@ -3,7 +3,7 @@ import { mkdtemp, readFile, rm } from "node:fs/promises";
 import os from "node:os";
 import path from "node:path";
 import { readDomainLabels } from "../../src/host/domain-xml.ts";
-import { run } from "../../src/io.ts";
+import { run, stderrOf } from "../../src/io.ts";
 import { filesBelow } from "./accidents.ts";
 import { readConsole, readDataDisk, type Kept } from "./keeper-guest.ts";
 import type { HostSide } from "./host-side.ts";
@@ -28,25 +28,35 @@ export async function realMachines({ hosts }: World): Promise<RealMachine[]> {
 
 async function machinesOn(host: HostSide): Promise<RealMachine[]> {
   const names = (await host.virsh("list", "--all", "--name")).split("\n").filter(Boolean);
-  return Promise.all(
-    names.map(async (domain) => {
-      const [xml, state] = await Promise.all([host.virsh("dumpxml", domain), host.virsh("domstate", domain)]);
-      const labels = readDomainLabels(xml);
-      return {
-        host: host.lab.name,
-        domain,
-        networkId: labels?.networkId ?? "",
-        component: labels?.component ?? "",
-        state: /running|idle/.test(state) ? "running" : /paused/.test(state) ? "paused" : "off",
-        macs: matches(xml, /<mac address='([^']*)'/g),
-        addresses: (labels?.interfaces ?? []).flatMap(({ ip, port }) =>
-          ip === undefined || port === null ? [] : [{ ip, tag: port.tag }],
-        ),
-        ports: matches(xml, /<target dev='(cu[0-9a-f]+\.\d+)'/g),
-        disks: matches(xml, /<source file='([^']*data-[^']*)'/g),
-      };
-    }),
-  );
+  return (await Promise.all(names.map((domain) => machineOf(host, domain)))).flat();
+}
+
+/** None where it is gone by now: what a killed command asked for may still go on. */
+async function machineOf(host: HostSide, domain: string): Promise<RealMachine[]> {
+  let answers: [string, string];
+  try {
+    answers = await Promise.all([host.virsh("dumpxml", domain), host.virsh("domstate", domain)]);
+  } catch (error) {
+    if (/failed to get domain|Domain not found/.test(stderrOf(error))) return [];
+    throw error;
+  }
+  const [xml, state] = answers;
+  const labels = readDomainLabels(xml);
+  return [
+    {
+      host: host.lab.name,
+      domain,
+      networkId: labels?.networkId ?? "",
+      component: labels?.component ?? "",
+      state: /running|idle/.test(state) ? "running" : /paused/.test(state) ? "paused" : "off",
+      macs: matches(xml, /<mac address='([^']*)'/g),
+      addresses: (labels?.interfaces ?? []).flatMap(({ ip, port }) =>
+        ip === undefined || port === null ? [] : [{ ip, tag: port.tag }],
+      ),
+      ports: matches(xml, /<target dev='(cu[0-9a-f]+\.\d+)'/g),
+      disks: matches(xml, /<source file='([^']*data-[^']*)'/g),
+    },
+  ];
 }
 
 /** VLAN tag of each port, as Open vSwitch has it; null: none, or 0. */

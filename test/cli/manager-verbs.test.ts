@@ -296,7 +296,7 @@ test("two sites with files of one name on the same hosts never meet", async (t) 
   for (const line of ["status", "status office.cvl"])
     t.match(
       (await lost(line)).out,
-      /^not in the state, which was lost[^]*  w of office-[0-9a-f]{6} \(office\.cvl\): ready on h1/,
+      /^not in the state, which was lost[^]* w of office-[0-9a-f]{6} \(office\.cvl\): ready on h1/,
       `${line}: machines that the state knows nothing of are named`,
     );
   t.match((await lost("status")).out, /not of this site's utility\.yaml: ready on h1/);

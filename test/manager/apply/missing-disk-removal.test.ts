@@ -13,7 +13,7 @@ const WITHOUT_WEB = OFFICE.replace("  Web w;\n", "").replace(/.*w\..*\n/g, "");
 interface Lost {
   readonly manager: Manager;
   readonly host: string;
-  bringBack(): void;
+  readonly bringBack: () => void;
 }
 
 async function withLostDisk(t: Test, { stopped }: { readonly stopped: boolean }): Promise<Lost> {
