@@ -52,7 +52,7 @@ const REFUSALS: readonly Refusal[] = [
   {
     name: "hosts without room",
     code: "UTILITY_NO_CAPACITY",
-    inventory: (text) => text.replaceAll(/memory: *[^,}\n]+/g, "memory: 64MiB"),
+    inventory: (text) => text.replaceAll(/memory: *[^,}\n]+/g, "memory: 130MiB"),
   },
   {
     name: "no VLAN left",
