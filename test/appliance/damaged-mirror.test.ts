@@ -17,6 +17,7 @@ import { test } from "tap";
 import { loadAppliance } from "../../src/appliance/load.ts";
 import type { Mirror } from "../../src/appliance/mirror.ts";
 import { mirrorFolder } from "../../src/appliance/mirror-cache.ts";
+import { damagedNetworks, readNetwork } from "../../src/manager/records/state.ts";
 import { openStateStore } from "../../src/manager/records/state-store.ts";
 import { publish } from "../../src/publish/publish.ts";
 import { createRepository } from "../../src/setup/create.ts";
@@ -258,29 +259,54 @@ test("a Git LFS object of the mirror that was cut is fetched again", async (t) =
   t.ok(statSync(path.join(stored, cut)).size > 10);
 });
 
-test("an object of the manager's state that is damaged is said, and nothing is made of what is left", async (t) => {
+test("a damaged object of the manager's state costs the network it belongs to, and no other", async (t) => {
   const directory = path.join(t.testdir({}), "state.git");
   const store = await openStateStore(directory);
   const files = new Map([
     ["networks/a/network.json", "one"],
+    ["networks/a/machines/w.json", "its machine"],
     ["networks/b/network.json", "two"],
   ]);
   await store.update(() => ({ message: "both", files }));
   unpack(directory);
-  for (const name of ["main:networks/a/network.json", "main:networks", "main"]) {
+  const error = { code: "REPOSITORY_DAMAGED", message: new RegExp(directory) };
+  const everyDamage = async (name: string, look: (title: string) => Promise<void>): Promise<void> => {
     const file = objectFile(directory, name);
     const whole = readFileSync(file);
     for (const [how, damage] of Object.entries(DAMAGES)) {
       damage(file);
+      await look(`${name} ${how}`);
+      writeFileSync(file, whole);
+    }
+  };
+  for (const name of ["main:networks", "main"])
+    await everyDamage(name, async (title) => {
       const opened = openStateStore(directory);
-      const error = { code: "REPOSITORY_DAMAGED", message: new RegExp(directory) };
       await t.rejects(
         opened.then((again) => again.read()),
         error,
-        `${name} ${how}`,
+        `${title}: nothing is made of what is left`,
       );
-      writeFileSync(file, whole);
-    }
-  }
-  t.equal((await (await openStateStore(directory)).read()).files.get("networks/a/network.json"), "one");
+    });
+  for (const name of [
+    "networks/a/network.json",
+    "networks/a/machines/w.json",
+    "networks/a/machines",
+    "networks/a",
+  ])
+    await everyDamage(`main:${name}`, async (title) => {
+      const again = await openStateStore(directory);
+      const snapshot = await again.read();
+      t.equal(snapshot.files.get("networks/b/network.json"), "two", title);
+      t.same([...damagedNetworks(snapshot).keys()], ["a"]);
+      t.throws(() => readNetwork(snapshot, "a"), error);
+      const change = new Map([["networks/b/lease.json", title]]);
+      const changed = await again.update(() => ({ message: "b goes on", files: change }));
+      t.equal(changed.files.get("networks/b/lease.json"), title);
+      t.same([...damagedNetworks(changed).keys()], ["a"], "and what is damaged is not forgotten");
+    });
+  const end = await (await openStateStore(directory)).read();
+  t.equal(end.files.get("networks/a/network.json"), "one");
+  t.equal(end.files.get("networks/a/machines/w.json"), "its machine");
+  t.equal(end.damaged, undefined);
 });

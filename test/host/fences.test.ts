@@ -58,7 +58,7 @@ test("a full disk keeps no manager from a network that the host knows", { skip: 
     "full",
     '{"format":1,"token":100,"site":"0123456789ab"}',
     "token 99: HOST_FENCED",
-    "a new network: ENOSPC",
+    "a new network: HOST_DISK_FULL",
   ]);
 });
 

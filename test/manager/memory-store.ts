@@ -1,5 +1,6 @@
 /** The state without git: what the tests of crashes use, which need it hundreds of times. */
-import type { StateSnapshot, StateStore } from "../../src/manager/records/state-store.ts";
+import type { StateSnapshot } from "../../src/manager/records/state-snapshot.ts";
+import type { StateStore } from "../../src/manager/records/state-store.ts";
 
 export interface MemoryStore extends StateStore {
   readonly messages: string[];

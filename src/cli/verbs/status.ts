@@ -10,7 +10,7 @@ import {
   type UnknownMachine,
 } from "../../manager/observe/network-status.ts";
 import { describeUnknown } from "../../manager/observe/unknown.ts";
-import type { CliContext } from "../context.ts";
+import type { VerbContext } from "../context.ts";
 import { nameNetwork, openManager } from "../manager.ts";
 import { renderTable } from "../render-table.ts";
 import { machineName } from "../../network/paths.ts";
@@ -20,7 +20,7 @@ interface Flags {
   readonly object?: string;
 }
 
-export function configure(command: Command, context: CliContext): void {
+export function configure(command: Command, context: VerbContext): void {
   command
     .argument("[cvl]", "only the network of this root file")
     .option("--object <name>", "the root object, where the file has several")
@@ -35,16 +35,19 @@ export function configure(command: Command, context: CliContext): void {
         inventory: manager.site.inventory,
         ...(named === undefined ? {} : { networkId: named.networkId }),
       });
-      if (named !== undefined && report.networks.length === 0 && report.unknown.length === 0) {
+      if (named !== undefined && isEmpty(report)) {
         throw new CollectiveError("UTILITY_NETWORK_UNKNOWN", `${named.file} was never started here`, {
           hint: "cui status lists what was; CUI_STATE names the state repository",
         });
       }
+      if (report.damaged.length > 0) context.exitWith(1);
       if (flags.json === true) {
         context.print(JSON.stringify(report, undefined, 2));
         return;
       }
       for (const line of report.unreachable.map(renderUnreachable)) context.warn(line);
+      for (const { networkId, code, message } of report.damaged)
+        context.warn(`error ${code}: ${networkId}: ${visible(message)}`);
       context.print(renderReport(report));
     });
 }
@@ -55,8 +58,13 @@ function renderUnreachable({ host, message, unknown }: StatusReport["unreachable
   return `warning: host ${host}: ${visible([message, ...parts].join("; "))}`;
 }
 
-function renderReport({ networks, unknown }: StatusReport): string {
-  if (networks.length + unknown.length === 0) return "nothing was started yet";
+function isEmpty({ networks, unknown, damaged }: StatusReport): boolean {
+  return networks.length + unknown.length + damaged.length === 0;
+}
+
+function renderReport(report: StatusReport): string {
+  if (isEmpty(report)) return "nothing was started yet";
+  const { networks, unknown } = report;
   const parts = networks.map(renderNetwork);
   if (unknown.length > 0) parts.push(renderUnknown(unknown));
   return parts.join("\n\n");

@@ -23,7 +23,7 @@ import { assignedValues } from "../placement/assigned-values.ts";
 import { startingMachines } from "../placement/capacity.ts";
 import { sizeRefusals, type SizeQuestion } from "../placement/sizes.ts";
 import { interfacePath, NOTHING_ALLOCATED, type NetworkAllocation } from "../records/allocation.ts";
-import type { StateSnapshot } from "../records/state-store.ts";
+import type { StateSnapshot } from "../records/state-snapshot.ts";
 import { describeRunning, takenByOthers, type Incarnation, type NetworkState } from "../records/state.ts";
 import type { Appliance, Evaluated } from "./root-appliance.ts";
 import { sensitiveMacs, suppliedSecrets } from "./sensitive.ts";

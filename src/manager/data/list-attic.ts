@@ -3,7 +3,8 @@ import { CollectiveError } from "../../errors.ts";
 import type { AtticEntry } from "../../host/data/data-calls.ts";
 import type { Inventory } from "../../site/inventory.ts";
 import type { ConnectHost } from "../observe/observe-hosts.ts";
-import type { StateSnapshot, StateStore } from "../records/state-store.ts";
+import type { StateSnapshot } from "../records/state-snapshot.ts";
+import type { StateStore } from "../records/state-store.ts";
 import { readNetworkRecord } from "../records/state.ts";
 import { askHosts, type UnreachableHost } from "./ask-hosts.ts";
 

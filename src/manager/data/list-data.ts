@@ -2,8 +2,9 @@
 import type { DataListing } from "../../host/data/data-calls.ts";
 import type { Inventory } from "../../site/inventory.ts";
 import type { ConnectHost } from "../observe/observe-hosts.ts";
-import type { StateSnapshot, StateStore } from "../records/state-store.ts";
-import { listNetworks, readNetwork } from "../records/state.ts";
+import type { StateSnapshot } from "../records/state-snapshot.ts";
+import type { StateStore } from "../records/state-store.ts";
+import { readableNetworks, readNetwork } from "../records/state.ts";
 import { askHosts, type Answers, type UnreachableHost } from "./ask-hosts.ts";
 import { fileOf } from "./list-attic.ts";
 
@@ -75,7 +76,7 @@ function keyOf({ networkId, component, device, host }: DiskPlace): string {
 
 /** What the state says there is. */
 function expectedDisks(snapshot: StateSnapshot, networkId: string | undefined): DiskPlace[] {
-  const ids = networkId === undefined ? listNetworks(snapshot) : [networkId];
+  const ids = networkId === undefined ? [...readableNetworks(snapshot).keys()] : [networkId];
   return ids.flatMap((id) =>
     [...(readNetwork(snapshot, id)?.machines.values() ?? [])].flatMap(({ component, host, current, next }) =>
       ((current ?? next)?.description.dataDisks ?? []).map(({ device }) => ({

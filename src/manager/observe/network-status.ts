@@ -1,12 +1,13 @@
 /** What runs, asked of the hosts now, with what the state knows of it. */
 import type { ComponentPath } from "../../cvl/tree.ts";
 import type { GuestState } from "../../host/host.ts";
-import type { StateSnapshot, StateStore } from "../records/state-store.ts";
+import type { StateSnapshot } from "../records/state-snapshot.ts";
+import type { StateStore } from "../records/state-store.ts";
 import { observeNetwork, type ObservedMachine } from "./observe-network.ts";
 import type { PausedMachine } from "../../plan/plan.ts";
 import type { Inventory } from "../../site/inventory.ts";
 import { leaseHolder, type LeaseHolder } from "../records/lease.ts";
-import { listNetworks, readNetwork, type NetworkState } from "../records/state.ts";
+import { damagedNetworks, readableNetworks, type NetworkState } from "../records/state.ts";
 import { pausedMachines } from "./paused.ts";
 import { unknownOn, unseenHosts, type Unknown, type UnseenHost } from "./unknown.ts";
 import { withObservedHosts, type ConnectHost, type ObservedHosts } from "./observe-hosts.ts";
@@ -52,6 +53,12 @@ export interface UnknownMachine {
 
 export interface StatusReport {
   readonly networks: readonly NetworkStatus[];
+  /** Networks whose state cannot be read, and why: what runs of them is under `unknown`. */
+  readonly damaged: readonly {
+    readonly networkId: string;
+    readonly code: string;
+    readonly message: string;
+  }[];
   readonly unknown: readonly UnknownMachine[];
   /** Hosts nobody can ask, why, and what is therefore unknown of each network that has something there. */
   readonly unreachable: readonly (UnseenHost & { readonly unknown: readonly UnknownOfNetwork[] })[];
@@ -72,14 +79,18 @@ export async function networkStatus(options: {
 }): Promise<StatusReport> {
   return withObservedHosts(options.inventory.hosts, options.connect, async (observing) => {
     const [snapshot, observedHosts] = await Promise.all([options.store.read(), observing]);
-    const ids = options.networkId === undefined ? listNetworks(snapshot) : [options.networkId];
+    const isMeant = (id: string): boolean => (options.networkId ?? id) === id;
+    const states = [...readableNetworks(snapshot)].filter(([id]) => isMeant(id));
     const now = options.now ?? new Date();
     return {
-      networks: ids.flatMap((networkId) => statusOf({ networkId, snapshot, observedHosts, now }) ?? []),
+      networks: states.map(([, state]) => statusOf({ state, snapshot, observedHosts, now })),
+      damaged: [...damagedNetworks(snapshot)]
+        .filter(([id]) => isMeant(id))
+        .map(([networkId, { code, message }]) => ({ networkId, code, message })),
       unknown: unknownMachines(options, { snapshot, observedHosts }),
       unreachable: unreachableHosts(
         observedHosts,
-        ids.flatMap((id) => readNetwork(snapshot, id) ?? []),
+        states.map(([, state]) => state),
       ),
     };
   });
@@ -104,7 +115,7 @@ function unknownMachines(
   { inventory, networkId }: { readonly inventory: Inventory; readonly networkId?: string },
   { snapshot, observedHosts }: { snapshot: StateSnapshot; observedHosts: ObservedHosts },
 ): UnknownMachine[] {
-  const known = new Set(listNetworks(snapshot));
+  const known = readableNetworks(snapshot);
   const files = new Map(inventory.networks.map(({ id, file }) => [id, file]));
   return [...observedHosts.reached].flatMap(([host, { inventory: found }]) =>
     found.machines
@@ -115,14 +126,13 @@ function unknownMachines(
 }
 
 function statusOf(options: {
-  networkId: string;
+  state: NetworkState;
   snapshot: StateSnapshot;
   observedHosts: ObservedHosts;
   now: Date;
-}): NetworkStatus | undefined {
-  const { networkId, snapshot, observedHosts, now } = options;
-  const state = readNetwork(snapshot, networkId);
-  if (state === undefined) return undefined;
+}): NetworkStatus {
+  const { state, snapshot, observedHosts, now } = options;
+  const networkId = state.record.id;
   const observed = observeNetwork(networkId, state, observedHosts);
   const { interfaces } = state.record.allocation;
   const holder = leaseHolder(snapshot, networkId);

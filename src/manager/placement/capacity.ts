@@ -5,10 +5,10 @@ import { neededParts } from "../../host/machine-needs.ts";
 import type { MachineDescription, NetworkDescription } from "../../network/description.ts";
 import { ACTION_KINDS } from "../../plan/action-kinds.ts";
 import type { Action } from "../../plan/plan.ts";
-import type { StateSnapshot } from "../records/state-store.ts";
+import type { StateSnapshot } from "../records/state-snapshot.ts";
 import type { ObservedNetwork } from "../observe/observe-network.ts";
 import type { Placeable, CandidateHost } from "./place.ts";
-import { listNetworks, readNetwork, type MachineRecord } from "../records/state.ts";
+import { readableNetworks, type MachineRecord } from "../records/state.ts";
 import type { InventoryHost } from "../../site/inventory.ts";
 import type { ObservedHosts } from "../observe/observe-hosts.ts";
 
@@ -168,8 +168,8 @@ function listUses(options: CapacityOptions): Use[] {
 }
 
 function listReserved(snapshot: StateSnapshot): Use[] {
-  return listNetworks(snapshot).flatMap((networkId) =>
-    [...(readNetwork(snapshot, networkId)?.machines.values() ?? [])]
+  return [...readableNetworks(snapshot)].flatMap(([networkId, { machines }]) =>
+    [...machines.values()]
       .filter((record) => record.phase !== "stopped")
       .map((record) => ({
         host: record.host,

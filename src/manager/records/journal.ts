@@ -2,7 +2,8 @@
  * The journal of a network's operation: one line of JSON before and one after each step, committed together with the change of
  * the machine's record. Its history is the history of the state repository.
  */
-import type { StateChange, StateSnapshot } from "./state-store.ts";
+import { textIn, type StateSnapshot } from "./state-snapshot.ts";
+import type { StateChange } from "./state-store.ts";
 import type { Lease } from "./lease.ts";
 import { journalFile, machineFile, machineText, STATE_FORMAT, type MachineRecord } from "./state.ts";
 
@@ -50,7 +51,7 @@ export async function beginJournal(options: {
         ...(detail === undefined ? {} : { detail: detail.slice(0, MAX_DETAIL) }),
       });
       await lease.commit((snapshot) => {
-        const files = new Map<string, string | null>([[file, `${snapshot.files.get(file) ?? ""}${line}`]]);
+        const files = new Map<string, string | null>([[file, `${textIn(snapshot, file) ?? ""}${line}`]]);
         if (machine !== undefined) {
           files.set(
             machineFile(lease.networkId, machine.component),

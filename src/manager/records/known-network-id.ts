@@ -1,7 +1,7 @@
 import { findNetwork, networkIdFor } from "../../site/network-id.ts";
 import type { Inventory } from "../../site/inventory.ts";
-import type { StateSnapshot } from "./state-store.ts";
-import { listNetworks, readNetwork } from "./state.ts";
+import type { StateSnapshot } from "./state-snapshot.ts";
+import { listNetworks, readNetworkRecord } from "./state.ts";
 
 /**
  * The id of a root file where nobody writes utility.yaml: what the inventory says, else what the state has under that file,
@@ -16,7 +16,7 @@ export function knownNetworkId(
   if (findNetwork(inventory, file, object) !== undefined) return fresh;
   const listed = new Set(inventory.networks.map(({ id }) => id));
   const known = listNetworks(snapshot).filter(
-    (id) => !listed.has(id) && readNetwork(snapshot, id)?.record.file === file,
+    (id) => !listed.has(id) && readNetworkRecord(snapshot, id)?.file === file,
   );
   return known.length === 1 && !known.includes(fresh) ? (known[0] ?? fresh) : fresh;
 }

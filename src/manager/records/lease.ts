@@ -7,7 +7,8 @@ import { hostname, userInfo } from "node:os";
 import { z } from "zod";
 import { CollectiveError } from "../../errors.ts";
 import { identifySelf, isAlive } from "../../process-identity.ts";
-import type { StateChange, StateSnapshot, StateStore } from "./state-store.ts";
+import { textIn, type StateSnapshot } from "./state-snapshot.ts";
+import type { StateChange, StateStore } from "./state-store.ts";
 import { leaseFile, networkFile, parseRecord, STATE_FORMAT, toFile } from "./state.ts";
 
 const holderSchema = z
@@ -90,7 +91,7 @@ export async function acquireLease(options: AcquireOptions): Promise<Lease> {
         if (held?.token !== token || held.holder === null) return undefined;
         const message = `${networkId}: lease ${token} ends`;
         // Of a network that never came to be, nothing is kept; hosts remember the tokens of one that was removed.
-        if (token === 1 && !snapshot.files.has(networkFile(networkId)))
+        if (token === 1 && textIn(snapshot, networkFile(networkId)) === undefined)
           return { message, files: new Map([[leaseFile(networkId), null]]) };
         return write(networkId, { token, holder: null }, message);
       });
@@ -105,7 +106,7 @@ export function leaseHolder(snapshot: StateSnapshot, networkId: string): LeaseHo
 
 function readLease(snapshot: StateSnapshot, networkId: string): LeaseRecord | undefined {
   const file = leaseFile(networkId);
-  const text = snapshot.files.get(file);
+  const text = textIn(snapshot, file);
   return text === undefined ? undefined : parseRecord({ schema: leaseSchema, text, file });
 }
 

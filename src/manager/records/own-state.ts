@@ -1,7 +1,8 @@
 /** A state repository belongs to one site and says so: two sites that share one would take each other's networks for theirs. */
 import { z } from "zod";
 import { CollectiveError } from "../../errors.ts";
-import type { StateChange, StateSnapshot, StateStore } from "./state-store.ts";
+import { textIn, type StateSnapshot } from "./state-snapshot.ts";
+import type { StateChange, StateStore } from "./state-store.ts";
 import { parseRecord, STATE_FORMAT, toFile } from "./state.ts";
 
 const SITE_FILE = "site.json";
@@ -38,7 +39,7 @@ function isLasting({ files }: StateChange): boolean {
 }
 
 function ownerOf(snapshot: StateSnapshot): string | undefined {
-  const text = snapshot.files.get(SITE_FILE);
+  const text = textIn(snapshot, SITE_FILE);
   return text === undefined ? undefined : parseRecord({ schema: siteSchema, text, file: SITE_FILE }).site;
 }
 

@@ -7,7 +7,8 @@
  */
 import { z } from "zod";
 import { CollectiveError } from "../../errors.ts";
-import type { StateSnapshot, StateStore } from "./state-store.ts";
+import { textIn, type StateSnapshot } from "./state-snapshot.ts";
+import type { StateStore } from "./state-store.ts";
 import { parseRecord, STATE_FORMAT, toFile } from "./state.ts";
 import { commitIdSchema } from "../../git/commit-id-schema.ts";
 
@@ -34,7 +35,7 @@ export type RolloutRecord = z.infer<typeof schema>;
 
 export function readRolloutRecord(snapshot: StateSnapshot, folder: string): RolloutRecord | undefined {
   const file = rolloutFile(folder);
-  const text = snapshot.files.get(file);
+  const text = textIn(snapshot, file);
   return text === undefined ? undefined : parseRecord({ schema, text, file });
 }
 

@@ -7,18 +7,12 @@
  * - A refused change is computed anew on the new tip, so that independent changes of two managers both arrive.
  */
 import { CollectiveError } from "../../errors.ts";
-import { damaged, damageIn } from "../../git/damage.ts";
+import { damaged, isDamage } from "../../git/damage.ts";
+import { readDamaged } from "./damaged-state.ts";
+import type { StateSnapshot } from "./state-snapshot.ts";
 import { stderrOf } from "../../io.ts";
 import { lockedBy, lockIn, removeWhenDead } from "../../git/lock-files.ts";
 import { ensureOwnRepository, ownGit, readOwnBranch } from "../../git/own-repository.ts";
-
-/** What the state holds at one revision. */
-export interface StateSnapshot {
-  /** Commit; null before the first one. */
-  readonly revision: string | null;
-  /** Text of each file by its path, `networks/office/network.json`. */
-  readonly files: ReadonlyMap<string, string>;
-}
 
 /** One commit's worth of change: file contents by path, null removes the file. */
 export interface StateChange {
@@ -99,7 +93,10 @@ export async function openStateStore(directory: string): Promise<StateStore> {
 /** Packs the repository when git finds it worth it; it may be used meanwhile. */
 export async function tidyStateStore(directory: string): Promise<void> {
   const args = ["-c", "gc.autoDetach=false", "gc", "--auto", "--quiet"];
-  await ownGit({ directory, args, parse: () => undefined });
+  // It packs nothing where an object is damaged, which whoever reads that object says.
+  await ownGit({ directory, args, parse: () => undefined }).catch((error: unknown) => {
+    if (!isDamage(error)) throw error;
+  });
 }
 
 /** Commits a batch as one commit; changes that throw are rejected alone, the others go on. */
@@ -121,7 +118,8 @@ async function commitBatch(options: {
           ? { revision: snapshot.revision }
           : await commit(directory, snapshot, next, messages);
       if ("revision" in made) {
-        const committed = messages.length === 0 ? snapshot : { revision: made.revision, files: next };
+        const committed =
+          messages.length === 0 ? snapshot : { ...snapshot, revision: made.revision, files: next };
         settle(batch, committed, refused);
         return committed;
       }
@@ -149,7 +147,7 @@ function applyChanges(
   const refused = new Map<Waiting, unknown>();
   for (const entry of batch) {
     try {
-      const change = entry.change({ revision: snapshot.revision, files: next });
+      const change = entry.change({ ...snapshot, files: next });
       if (change === undefined) continue;
       next = withChange(next, change);
       messages.push(change.message);
@@ -218,14 +216,12 @@ async function readSnapshot(directory: string, known: StateSnapshot | undefined)
   try {
     const args = ["ls-tree", "-r", "-z", "--full-tree", revision];
     const listing = await ownGit({ directory, args, parse: parseListing });
-    const contents = await readBlobs(directory, listing);
-    return { revision, files: new Map(listing.map((entry, index) => [entry.file, contents[index] ?? ""])) };
+    return { revision, ...(await readBlobs(directory, listing)) };
   } catch (error) {
     const stderr = stderrOf(error);
     // Of a commit that the branch names.
-    const said =
-      damageIn(stderr) ?? (stderr.includes("not a tree object") ? `missing commit ${revision}` : undefined);
-    throw said === undefined ? error : damaged(directory, said, error);
+    if (!isDamage(error) && !stderr.includes("not a tree object")) throw error;
+    return { revision, ...(await readDamaged(directory, revision)) };
   }
 }
 
@@ -241,28 +237,29 @@ function parseListing(stdout: string): readonly Listed[] {
     .map((line) => ({ oid: line.slice(12, line.indexOf("\t")), file: line.slice(line.indexOf("\t") + 1) }));
 }
 
-/**
- * `git cat-file --batch` answers `<oid> blob <bytes>\n<content>\n` for each line of its input, and `<oid> missing\n` for one it cannot read.
- * @throws CollectiveError REPOSITORY_DAMAGED: a file that seems not to be there would be taken for a network that nobody has
- */
-async function readBlobs(directory: string, listing: readonly Listed[]): Promise<string[]> {
-  if (listing.length === 0) return [];
-  return ownGit({
+/** `git cat-file --batch` answers `<oid> blob <bytes>\n<content>\n` for each line of its input, and fails at one that is damaged. */
+async function readBlobs(
+  directory: string,
+  listing: readonly Listed[],
+): Promise<Pick<StateSnapshot, "files">> {
+  const files = new Map<string, string>();
+  if (listing.length === 0) return { files };
+  await ownGit({
     directory,
     args: ["cat-file", "--batch"],
     input: `${listing.map(({ oid }) => oid).join("\n")}\n`,
     parse: (stdout) => {
       const bytes = Buffer.from(stdout, "utf8");
       let at = 0;
-      return listing.map(({ oid, file }) => {
+      for (const { oid, file } of listing) {
         const headEnd = bytes.indexOf(10, at);
         const [, kind, length] = bytes.toString("utf8", at, headEnd).split(" ");
-        const size = Number(length);
-        if (kind !== "blob" || !Number.isSafeInteger(size))
-          throw damaged(directory, `missing blob ${oid}, which is ${file}`);
-        at = headEnd + 1 + size + 1;
-        return bytes.toString("utf8", headEnd + 1, headEnd + 1 + size);
-      });
+        if (kind !== "blob") throw damaged(directory, `missing blob ${oid}, which is ${file}`);
+        const end = headEnd + 1 + Number(length);
+        files.set(file, bytes.toString("utf8", headEnd + 1, end));
+        at = end + 1;
+      }
     },
   });
+  return { files };
 }

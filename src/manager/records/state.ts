@@ -19,7 +19,7 @@ import {
   type MachineDescription,
   type NetworkDescription,
 } from "../../network/description.ts";
-import type { StateSnapshot } from "./state-store.ts";
+import { damageBelow, textIn, type StateSnapshot } from "./state-snapshot.ts";
 import {
   machineDescriptionSchema,
   networkComponentSchema,
@@ -89,6 +89,8 @@ export function readNetwork(snapshot: StateSnapshot, id: string): NetworkState |
   const record = readNetworkRecord(snapshot, id);
   if (record === undefined) return undefined;
   const prefix = `networks/${id}/machines/`;
+  const damage = damageBelow(snapshot, prefix);
+  if (damage !== undefined) throw damage;
   const machines = new Map<ComponentPath, MachineRecord>();
   for (const [file, text] of snapshot.files) {
     if (!file.startsWith(prefix)) continue;
@@ -101,15 +103,36 @@ export function readNetwork(snapshot: StateSnapshot, id: string): NetworkState |
 /** The network alone, without its machines. @throws CollectiveError UTILITY_STATE_FORMAT. */
 export function readNetworkRecord(snapshot: StateSnapshot, id: string): NetworkRecord | undefined {
   const file = networkFile(id);
-  const text = snapshot.files.get(file);
+  const text = textIn(snapshot, file);
   return text === undefined ? undefined : parseRecord({ schema: networkRecordSchema, text, file });
 }
 
-/** Ids of all networks the state knows. */
+/** Ids of all networks whose record can be read. */
 export function listNetworks(snapshot: StateSnapshot): string[] {
   return [...snapshot.files.keys()]
     .flatMap((file) => /^networks\/([^/]+)\/network\.json$/.exec(file)?.[1] ?? [])
     .sort();
+}
+
+/** All networks that can be read whole, by their ids. */
+export function readableNetworks(snapshot: StateSnapshot): ReadonlyMap<string, NetworkState> {
+  const unreadable = damagedNetworks(snapshot);
+  return new Map(
+    listNetworks(snapshot).flatMap((id) => {
+      const state = unreadable.has(id) ? undefined : readNetwork(snapshot, id);
+      return state === undefined ? [] : [[id, state] as const];
+    }),
+  );
+}
+
+/** Networks of which something cannot be read, with the first such file. */
+export function damagedNetworks(snapshot: StateSnapshot): ReadonlyMap<string, CollectiveError> {
+  const found = new Map<string, CollectiveError>();
+  for (const [place, error] of snapshot.damaged ?? []) {
+    const id = /^networks\/([^/]+)\//.exec(place)?.[1];
+    if (id !== undefined && !found.has(id)) found.set(id, error);
+  }
+  return found;
 }
 
 /** What the files of a network begin with. */

@@ -1,14 +1,14 @@
 /** Who has what of the site, from the state: for the lists of `cui vlan`, `cui address` and `cui host`. */
 import { EXTERNAL_SEGMENT } from "../../network/description.ts";
-import type { StateSnapshot } from "./state-store.ts";
-import { listNetworks, readNetwork } from "./state.ts";
+import type { StateSnapshot } from "./state-snapshot.ts";
+import { listNetworks, readNetwork, readNetworkRecord } from "./state.ts";
 
 /** Network ids by VLAN tag. */
 export function usedTags(snapshot: StateSnapshot): ReadonlyMap<number, string> {
   const used = new Map<number, string>();
   for (const id of listNetworks(snapshot)) {
     for (const [segment, { tag }] of Object.entries(
-      readNetwork(snapshot, id)?.record.allocation.segments ?? {},
+      readNetworkRecord(snapshot, id)?.allocation.segments ?? {},
     )) {
       if (segment !== EXTERNAL_SEGMENT && tag !== null) used.set(tag, id);
     }
@@ -25,7 +25,7 @@ export interface UsedAddress {
 
 export function usedPublicAddresses(snapshot: StateSnapshot): UsedAddress[] {
   return listNetworks(snapshot).flatMap((network) =>
-    Object.entries(readNetwork(snapshot, network)?.record.allocation.interfaces ?? {}).flatMap(
+    Object.entries(readNetworkRecord(snapshot, network)?.allocation.interfaces ?? {}).flatMap(
       ([component, entry]) =>
         entry.segment === EXTERNAL_SEGMENT && entry.ip !== null
           ? [{ address: entry.ip, network, component }]

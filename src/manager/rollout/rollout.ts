@@ -7,7 +7,8 @@ import { CollectiveError } from "../../errors.ts";
 import { objections, type Approval } from "../../plan/approval.ts";
 import type { Plan } from "../../plan/plan.ts";
 import type { ShareObjects } from "../../appliance/share-objects.ts";
-import type { StateSnapshot, StateStore } from "../records/state-store.ts";
+import type { StateSnapshot } from "../records/state-snapshot.ts";
+import type { StateStore } from "../records/state-store.ts";
 import type { Appliance } from "../change/root-appliance.ts";
 import { shortage, type Approvals } from "./approval-policy.ts";
 import { changeNetwork } from "../apply/change-network.ts";
@@ -19,7 +20,7 @@ import { withPolicy } from "../../site/policy.ts";
 import { prefixed, type Progress } from "../change/progress.ts";
 import { summarizeRollout, type NetworkReport, type RolloutReport } from "./rollout-report.ts";
 import { readRootAt, type SiteAtCommit, type SitePlace, type SiteRoot } from "../../site/site-at-commit.ts";
-import { listNetworks, readNetwork } from "../records/state.ts";
+import { readableNetworks, readNetwork } from "../records/state.ts";
 import type { ConnectHost } from "../observe/observe-hosts.ts";
 
 export interface RolloutOptions extends SitePlace {
@@ -218,10 +219,9 @@ function isLibrary(error: unknown): boolean {
 
 /** Networks the state knows and the commit does not: they are left as they are. */
 function goneNetworks(snapshot: StateSnapshot, claimed: ReadonlySet<string>): NetworkReport[] {
-  return listNetworks(snapshot).flatMap((networkId) => {
-    const state = claimed.has(networkId) ? undefined : readNetwork(snapshot, networkId);
-    if (state === undefined || [...state.machines.values()].every(({ phase }) => phase === "stopped"))
-      return [];
+  return [...readableNetworks(snapshot)].flatMap(([networkId, state]) => {
+    if (claimed.has(networkId)) return [];
+    if ([...state.machines.values()].every(({ phase }) => phase === "stopped")) return [];
     const { file } = state.record;
     const reason =
       `its root file is gone and it still runs; \`cui stop ${file}\` stops it, ` +

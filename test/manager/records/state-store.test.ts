@@ -1,11 +1,7 @@
 import { execFileSync } from "node:child_process";
 import { test } from "tap";
-import {
-  openStateStore,
-  tidyStateStore,
-  type StateSnapshot,
-  type StateStore,
-} from "../../../src/manager/records/state-store.ts";
+import type { StateSnapshot } from "../../../src/manager/records/state-snapshot.ts";
+import { openStateStore, tidyStateStore, type StateStore } from "../../../src/manager/records/state-store.ts";
 
 const set = (file: string, content: string | null, message = `set ${file}`) => ({
   message,
