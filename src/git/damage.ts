@@ -6,7 +6,7 @@ import { stderrOf } from "../io.ts";
 const SAID = new RegExp(
   [
     "corrupt loose object|is corrupt|unable to stream [0-9a-f]{40}|unable to unpack|inflate: |object file .* is empty|header for .* too long",
-    "bad object |Could not read [0-9a-f]{40}|did not send all necessary objects|unable to read tree|missing (blob|tree|commit)",
+    "bad object |cat-file [0-9a-f]{40}: bad file|Could not read [0-9a-f]{40}|did not send all necessary objects|unable to read tree|missing (blob|tree|commit)",
     "reference broken|unable to resolve reference|bad config|unterminated line in|unexpected line in .*packed-refs",
     "not a git repository: '\\.'|not a git repository \\(or any|packfile .* (cannot|does not|is far|index|claims)|bad pack",
   ].join("|"),
