@@ -84,13 +84,13 @@ export interface NetworkState {
 
 const ROOT_MACHINE = "@root";
 
-/** Undefined when the network was never started. @throws CollectiveError UTILITY_STATE_FORMAT. */
+/** Undefined when the network was never started. @throws CollectiveError UTILITY_STATE_FORMAT, REPOSITORY_DAMAGED */
 export function readNetwork(snapshot: StateSnapshot, id: string): NetworkState | undefined {
+  const damage = damageBelow(snapshot, networkPrefix(id));
+  if (damage !== undefined) throw damage;
   const record = readNetworkRecord(snapshot, id);
   if (record === undefined) return undefined;
   const prefix = `networks/${id}/machines/`;
-  const damage = damageBelow(snapshot, prefix);
-  if (damage !== undefined) throw damage;
   const machines = new Map<ComponentPath, MachineRecord>();
   for (const [file, text] of snapshot.files) {
     if (!file.startsWith(prefix)) continue;
