@@ -1,5 +1,5 @@
 /** A state of which an object is damaged, read object by object: that costs the network it belongs to, and no other. */
-import type { CollectiveError } from "../../errors.ts";
+import { CollectiveError } from "../../errors.ts";
 import { damaged, damageIn, isDamage } from "../../git/damage.ts";
 import { ownGit } from "../../git/own-repository.ts";
 import { stderrOf } from "../../io.ts";
@@ -21,7 +21,7 @@ export async function readDamaged(directory: string, revision: string): Promise<
         if (entry.kind === "tree") await readFolder(entry.oid, place);
         else files.set(place, await readBlob(directory, entry.oid));
       } catch (error) {
-        if (!isDamage(error)) throw error;
+        if (!isUnreadable(error)) throw error;
         const known = damaged(directory, `${place}: ${saidBy(error)}`, error);
         if (!OF_ONE_NETWORK.test(`${place}.`)) throw known;
         unreadable.set(place, known);
@@ -31,11 +31,16 @@ export async function readDamaged(directory: string, revision: string): Promise<
   try {
     await readFolder(revision, "");
   } catch (error) {
-    throw isDamage(error) || stderrOf(error).includes("not a tree object")
-      ? damaged(directory, saidBy(error), error)
-      : error;
+    // One that says its place already is not wrapped again.
+    if (error instanceof CollectiveError && error.code === "REPOSITORY_DAMAGED") throw error;
+    throw isUnreadable(error) ? damaged(directory, saidBy(error), error) : error;
   }
   return { files, damaged: unreadable };
+}
+
+/** Also a tree or a commit, named by what is whole, that is not there. */
+export function isUnreadable(error: unknown): boolean {
+  return isDamage(error) || stderrOf(error).includes("not a tree object");
 }
 
 function saidBy(error: unknown): string {

@@ -8,9 +8,8 @@
  */
 import { CollectiveError } from "../../errors.ts";
 import { damaged, isDamage } from "../../git/damage.ts";
-import { readDamaged } from "./damaged-state.ts";
+import { isUnreadable, readDamaged } from "./damaged-state.ts";
 import type { StateSnapshot } from "./state-snapshot.ts";
-import { stderrOf } from "../../io.ts";
 import { lockedBy, lockIn, removeWhenDead } from "../../git/lock-files.ts";
 import { ensureOwnRepository, ownGit, readOwnBranch } from "../../git/own-repository.ts";
 
@@ -218,9 +217,7 @@ async function readSnapshot(directory: string, known: StateSnapshot | undefined)
     const listing = await ownGit({ directory, args, parse: parseListing });
     return { revision, ...(await readBlobs(directory, listing)) };
   } catch (error) {
-    const stderr = stderrOf(error);
-    // Of a commit that the branch names.
-    if (!isDamage(error) && !stderr.includes("not a tree object")) throw error;
+    if (!isUnreadable(error)) throw error;
     return { revision, ...(await readDamaged(directory, revision)) };
   }
 }
