@@ -1,6 +1,6 @@
 /**
  * Random sequences of a user's accidents on a lab lose no data disk, give no address twice, leave nothing that blocks and end
- * with a status that is true. Three by default, from seeds that are printed; 200 in `npm run test:exhaustive`. CUI_SEED runs the
+ * with a status that is true. Two of 200 by default, whose seeds are printed; all in `npm run test:exhaustive`. CUI_SEED runs the
  * sequence of one seed, or says with which of all to begin.
  */
 import t from "tap";
@@ -13,12 +13,13 @@ const missing = missingForEndToEnd();
 const isExhaustive = process.env["CUI_EXHAUSTIVE"] === "1";
 const asked = process.env["CUI_SEED"];
 const SHORTENING_TRIES = 12;
+const ALL = 200;
 
 function chooseSeeds(): number[] {
-  if (isExhaustive) return Array.from({ length: 200 }, (_, at) => Number(asked ?? 1) + at);
+  if (isExhaustive) return Array.from({ length: ALL }, (_, at) => Number(asked ?? 1) + at);
   if (asked !== undefined) return [Number(asked)];
-  const first = Math.floor(Math.random() * 2 ** 31);
-  return [first, first + 1, first + 2];
+  const first = Math.floor(Math.random() * (ALL - 1)) + 1;
+  return [first, first + 1];
 }
 
 await t.test("accidents", { skip: missing ?? false, timeout: 86_400_000 }, async (t) => {
