@@ -1,6 +1,5 @@
 /** `cui host`: the host manager on this machine. */
 import { hostname } from "node:os";
-import v8 from "node:v8";
 import { Option, type Command } from "commander";
 import { CollectiveError } from "../../errors.ts";
 import { acceleratorCache, findAccelerator, type Accelerator } from "../../host/accelerator.ts";
@@ -51,7 +50,6 @@ function configureServe(command: Command, context: CliContext): void {
     )
     .addHelpText("after", "\nExample:\n  cui host serve --bridge br-int\n")
     .action(async (options: ServeOptions) => {
-      preferMemory();
       const { accelerator, socket, name, bridge } = options;
       const daemon = await runHostDaemon({
         folders: options,
@@ -74,11 +72,6 @@ function configureServe(command: Command, context: CliContext): void {
       await untilTold();
       await daemon.close();
     });
-}
-
-/** A host manager waits most of its time: V8 keeps its heap small for it rather than fast (7 MB of 80, measured idle). */
-function preferMemory(): void {
-  v8.setFlagsFromString("--optimize-for-size");
 }
 
 function configureCheck(command: Command, context: CliContext): void {
