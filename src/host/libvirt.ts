@@ -52,6 +52,7 @@ export interface DomainCondition {
 }
 
 const VIRSH_TIMEOUT_MS = 300_000;
+const MAX_TRIES = 4;
 
 /** `uri` is what `virsh -c` takes: `qemu:///system`. */
 export function openLibvirt(uri: string): Libvirt {
@@ -85,7 +86,7 @@ export function openLibvirt(uri: string): Libvirt {
 
 type Virsh = (args: readonly string[]) => Promise<string>;
 
-async function runVirsh(uri: string, args: readonly string[]): Promise<string> {
+async function runVirsh(uri: string, args: readonly string[], tries = MAX_TRIES): Promise<string> {
   try {
     return await run({
       file: "virsh",
@@ -94,6 +95,9 @@ async function runVirsh(uri: string, args: readonly string[]): Promise<string> {
       timeoutMs: VIRSH_TIMEOUT_MS,
     });
   } catch (error) {
+    // Nothing was done: another call, or an event of QEMU's, had the domain for the half minute that libvirt waits.
+    if (tries > 1 && /cannot acquire state change lock/.test(stderrOf(error)))
+      return runVirsh(uri, args, tries - 1);
     throw asLibvirtError(error, uri);
   }
 }
