@@ -45,7 +45,10 @@ export async function openManager(
 ): Promise<Manager> {
   const timeline = createTimeline(context.startedAtMs);
   const stateDirectory = stateDirectoryOf(context.env);
-  const [found, opened] = await Promise.all([findSite(context.cwd), openStateStore(stateDirectory)]);
+  const both = [findSite(context.cwd), openStateStore(stateDirectory)] as const;
+  // Where the site cannot be read, nothing goes on making the state behind the error.
+  await Promise.allSettled(both);
+  const [found, opened] = await Promise.all(both);
   const site = writes === true ? await identifySite(found, { onWait: context.warn }) : found;
   const store = ownState(opened, site.inventory.site);
   return {
