@@ -4,7 +4,6 @@ import path from "node:path";
 import type { Stats } from "node:fs";
 import { CollectiveError, messageOf } from "../errors.ts";
 import { openRegularFile } from "../regular-file.ts";
-import { machineIdSchema } from "./data/id-schema.ts";
 import { run, stderrOf } from "../io.ts";
 import type { DataDiskReport, DataDiskRequest, DataDiskSpec, MachineId, MachineSpec } from "./host.ts";
 import {
@@ -137,9 +136,13 @@ export async function listImages(folders: HostFolders): Promise<readonly string[
   return names.flatMap((name) => /^([0-9a-f]{64})\.raw$/.exec(name)?.[1] ?? []);
 }
 
-async function reportsIn(folder: string, id: MachineId, inAttic: boolean): Promise<DataDiskReport[]> {
+async function reportsIn(
+  folder: string,
+  id: MachineId | undefined,
+  inAttic: boolean,
+): Promise<DataDiskReport[]> {
   const reports: DataDiskReport[] = [];
-  if (!machineIdSchema.safeParse(id).success) return []; // a folder of somebody else's
+  if (id === undefined) return [];
   for (const name of await namesIn(folder)) {
     const device = deviceOfDataDisk(name);
     if (device === undefined) continue;

@@ -1,5 +1,6 @@
 /** Names on a host, all derived from (network id, component path), so that they are found again without a memory. */
 import { createHash } from "node:crypto";
+import { machineIdSchema } from "./data/id-schema.ts";
 import type { MachineId } from "./host.ts";
 
 /** 16 hex digits that stand for a machine in paths and port names, where room is short. */
@@ -37,9 +38,10 @@ export function componentFolder(component: string): string {
   return component === "" ? "_root" : component;
 }
 
-/** The machine a folder stands for. */
-export function machineOfFolder(networkId: string, folder: string): MachineId {
-  return { networkId, component: folder === "_root" ? "" : folder };
+/** The machine a folder stands for; undefined for one of somebody else's, `lost+found`. */
+export function machineOfFolder(networkId: string, folder: string): MachineId | undefined {
+  const id = { networkId, component: folder === "_root" ? "" : folder };
+  return machineIdSchema.safeParse(id).success ? id : undefined;
 }
 
 function machineHash(id: MachineId): string {

@@ -84,7 +84,7 @@ export function diskName(path: ComponentPath, device: string): string {
   return `${path}:${device}`;
 }
 
-/** What is missing cannot go to the attic, and nobody would know of it any more when it comes back. */
+/** Of what is missing nobody would know any more when it comes back. */
 export function refuseLettingGo(
   { path }: MachineDescription,
   device: string,
@@ -96,7 +96,7 @@ export function refuseLettingGo(
   return [
     makeDiagnostic(
       "PLAN_DATA_DISK_MISSING",
-      `the data disk ${device} of ${machineName(path)} is missing, so it cannot go to the attic: ${placeOf(gone)}`,
+      `the data disk ${device} of ${machineName(path)} is missing, so it cannot be let go of: ${placeOf(gone)}`,
       undefined,
       { hint: `${wayBack(gone)}; only \`--new-data-disk ${name}\` goes on without it` },
     ),

@@ -1,8 +1,10 @@
 /** A bad file in the place of a data disk costs its own machine, and nothing else on the host. */
 import { execFileSync } from "node:child_process";
-import { mkdirSync, symlinkSync, writeFileSync } from "node:fs";
+import { cpSync, mkdirSync, symlinkSync, writeFileSync } from "node:fs";
 import path from "node:path";
 import t from "tap";
+import { listAttic } from "../../src/host/data/attic.ts";
+import { listData } from "../../src/host/data/list-data.ts";
 import { listDataDisks, prepareDataDisks } from "../../src/host/machine-disks.ts";
 import { machinePaths } from "../../src/host/machine-paths.ts";
 
@@ -47,6 +49,13 @@ t.test("data disks that are none are listed as such, beside those that are", asy
     t.same([id, sizeBytes], [bad, 0]);
     t.ok(problem?.includes(at(device)), "with its path");
   }
+  const use = { devicesInUse: () => new Set<string>(), isExported: () => false };
+  const listed = async (): Promise<unknown[]> => [
+    ...(await listData(folders, null, use)).disks.map(({ device, sizeBytes }) => [device, sizeBytes]),
+    ...(await listAttic(folders)).map(({ machine, device, sizeBytes }) => [machine, device, sizeBytes]),
+  ];
+  const none = ["vdb", "vdc", "vdd", "vde", "vdf", "vdg"].map((device) => [device, null]);
+  t.same(await listed(), [...none, ["vdb", 1_048_576]], "nor do they keep data from being listed");
   await t.rejects(
     prepareDataDisks(folders, bad, {
       disks: [{ device: "vdc", sizeBytes: 1_048_576 }],
@@ -55,4 +64,15 @@ t.test("data disks that are none are listed as such, beside those that are", asy
     { code: "HOST_DISK_DAMAGED" },
     "nothing is made in its place",
   );
+  const attic = path.join(directory, "attic");
+  for (const name of ["d.e", "lost+found"]) {
+    mkdirSync(path.join(attic, "nobodys", name), { recursive: true });
+    cpSync(path.dirname(at("vdb")), path.join(attic, "nobodys", name, "2026-01-01T000000.000Z"), {
+      recursive: true,
+      filter: (file) => !file.endsWith("vde.qcow2") && !file.endsWith("vdf.qcow2"),
+    });
+  }
+  execFileSync("mkfifo", [path.join(attic, "nobodys/d.e/2026-01-01T000000.000Z", path.basename(at("vde")))]);
+  const inAttic = ["vdb", "vdc", "vdd", "vde", "vdg"].map((device) => [bad, device, null]);
+  t.same(await listed(), [...none, ["vdb", 1_048_576], ...inAttic]);
 });

@@ -125,9 +125,10 @@ async function* eachFolder({ directory }: HostFolders): AsyncGenerator<AtticPlac
   const attic = path.join(directory, "attic");
   for (const networkId of await namesIn(attic)) {
     for (const component of await namesIn(path.join(attic, networkId))) {
+      const machine = machineOfFolder(networkId, component);
+      if (machine === undefined) continue;
       for (const time of await namesIn(path.join(attic, networkId, component))) {
-        const folder = path.join(attic, networkId, component, time);
-        yield { machine: machineOfFolder(networkId, component), folder };
+        yield { machine, folder: path.join(attic, networkId, component, time) };
       }
     }
   }

@@ -1,6 +1,6 @@
 /** What a data disk's header says. A machine that was broken into may have written it: nothing of it is followed. */
-import { open } from "node:fs/promises";
-import { CollectiveError } from "../../errors.ts";
+import { CollectiveError, messageOf } from "../../errors.ts";
+import { openRegularFile } from "../../regular-file.ts";
 
 export interface InspectedDisk {
   /** Null when the file is no qcow2. */
@@ -20,10 +20,11 @@ const EXTERNAL_DATA = 4n;
 export async function inspectDataDisk(file: string): Promise<InspectedDisk | undefined> {
   let handle;
   try {
-    handle = await open(file, "r");
+    handle = await openRegularFile(file);
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code === "ENOENT") return undefined;
-    throw error;
+    // A pipe, say: it costs its own machine, not the list.
+    return { sizeBytes: null, allocatedBytes: 0, snapshots: 0, refusal: messageOf(error) };
   }
   try {
     const { blocks } = await handle.stat();

@@ -42,7 +42,7 @@ async function machinesOf({ directory }: HostFolders, networkId: string | null):
   const ids = networkId === null ? await namesIn(networks) : [networkId];
   const machines = await Promise.all(
     ids.map(async (id) =>
-      (await namesIn(path.join(networks, id, "machines"))).map((name) => machineOfFolder(id, name)),
+      (await namesIn(path.join(networks, id, "machines"))).flatMap((name) => machineOfFolder(id, name) ?? []),
     ),
   );
   return machines.flat();

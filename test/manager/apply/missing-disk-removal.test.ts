@@ -69,7 +69,7 @@ test("an update does not let go of a machine whose data disk is missing, unless 
   await t.rejects(manager.update({ root: WITHOUT_WEB }), {
     code: "UTILITY_REFUSED",
     message: new RegExp(
-      `PLAN_DATA_DISK_MISSING: the data disk vdb of w is missing, so it cannot go to the attic: host ${host}`,
+      `PLAN_DATA_DISK_MISSING: the data disk vdb of w is missing, so it cannot be let go of: host ${host}`,
     ),
   });
   t.same(manager.calls(), []);
@@ -79,7 +79,7 @@ test("an update does not let go of a machine whose data disk is missing, unless 
 
 test("nor of a missing data disk that is no longer asked for", async (t) => {
   const { manager, bringBack } = await withLostDisk(t, { stopped: false });
-  const message = /PLAN_DATA_DISK_MISSING: the data disk vdb of w is missing, so it cannot go to the attic/;
+  const message = /PLAN_DATA_DISK_MISSING: the data disk vdb of w is missing, so it cannot be let go of/;
   await t.rejects(manager.update({ web: "none" }), { code: "UTILITY_REFUSED", message });
   t.same(manager.calls(), []);
   bringBack();
