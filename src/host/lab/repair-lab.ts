@@ -1,5 +1,7 @@
 /** Starts the parts of a lab again that do not answer. What they served goes on: machines, bridges, disks. */
 import path from "node:path";
+import { setTimeout as sleep } from "node:timers/promises";
+import { CollectiveError } from "../../errors.ts";
 import { checkLab, type LabPart, type LabProblem } from "./check-lab.ts";
 import { startHostManager, startLibvirtd, waitForHostManager } from "./lab-host.ts";
 import type { LabHost, LabState } from "./lab-state.ts";
@@ -12,7 +14,10 @@ type HostManagerOptions = Parameters<typeof startHostManager>[1];
 /** Parts are started after what they need. */
 const ORDER: readonly LabPart[] = ["ovsdb-server", "ovs-vswitchd", "libvirtd", "host manager"];
 
-/** Resolves to what was started again. @throws CollectiveError LAB_FAILED, PROCESS_FAILED */
+/** Each answers within seconds on a quiet machine. */
+const ANSWER_MS = 300_000;
+
+/** Resolves to what was started again, when all of it answers. @throws CollectiveError LAB_FAILED, PROCESS_FAILED */
 export async function repairLab(
   state: LabState,
   options: HostManagerOptions,
@@ -23,7 +28,23 @@ export async function repairLab(
     await endHanging(host?.init.pid ?? state.init.pid, problem.part, host);
     await startPart(state, { part: problem.part, host, options });
   }
+  if (problems.length > 0) await untilAllAnswer(state);
   return problems;
+}
+
+/** A daemon that is there may take a while until it answers: libvirtd looks at its machines and at QEMU first. */
+async function untilAllAnswer(state: LabState): Promise<void> {
+  for (const deadline = Date.now() + ANSWER_MS; ;) {
+    const silent = await checkLab(state);
+    if (silent.length === 0) return;
+    if (Date.now() >= deadline) throw stillSilent(silent);
+    await sleep(100);
+  }
+}
+
+function stillSilent(silent: readonly LabProblem[]): CollectiveError {
+  const list = silent.map(({ place, part, detail }) => `${part} of ${place}: ${detail}`);
+  return new CollectiveError("LAB_FAILED", `started again, and still without an answer: ${list.join("; ")}`);
 }
 
 async function startPart(
