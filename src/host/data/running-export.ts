@@ -7,6 +7,7 @@
 import { chown, mkdir, readdir, rm } from "node:fs/promises";
 import { createConnection, type Socket } from "node:net";
 import path from "node:path";
+import { setTimeout as sleep } from "node:timers/promises";
 import XMLBuilder from "fast-xml-builder";
 import { openNbd } from "../../disk/nbd/nbd-client.ts";
 import { CollectiveError } from "../../errors.ts";
@@ -32,6 +33,8 @@ export interface RunningExportParts {
 }
 
 const EXPORT_NAME = "disk";
+const ENDING_JOB_MS = 90_000;
+const ENDING_JOB_POLL_MS = 250;
 const SCRATCH_FILE = /^scratch-[a-z0-9_]+\.qcow2$/;
 
 /** @throws CollectiveError HOST_EXPORT_BUSY, HOST_EXPORT_FAILED */
@@ -39,12 +42,12 @@ export async function openRunning(parts: RunningExportParts, disk: RunningDisk):
   const { libvirt } = parts;
   const name = domainName(disk.id);
   const paths = machinePaths(parts.folders, disk.id);
-  const folder = path.join(paths.runFolder, "export");
+  const folder = socketFolder(parts, disk.id);
   const socket = path.join(folder, "nbd");
   const scratch = path.join(paths.folder, `scratch-${disk.target}.qcow2`);
   const description = path.join(paths.runFolder, "backup.xml");
+  await awaitNoBackup(parts, disk.id);
   await makeSocketFolder(folder, libvirt);
-  await requireNoBackup(parts, disk.id);
   const close = async (): Promise<void> => {
     await libvirt.endBackup(name);
     await Promise.all([scratch, description].map((file) => rm(file, { force: true })));
@@ -103,10 +106,24 @@ async function endLeftover({ folders, libvirt }: RunningExportParts, id: Machine
   for (const name of scratches) await rm(path.join(folder, name), { force: true });
 }
 
-async function requireNoBackup(parts: RunningExportParts, id: MachineId): Promise<void> {
+/**
+ * A job of ours that was told to end can be there for half a minute more: libvirt 9 waits that long, for all its machines, where QEMU
+ * speaks of a job while `backup-begin` still runs. So we wait for ours, and for nobody else's.
+ */
+async function awaitNoBackup(parts: RunningExportParts, id: MachineId): Promise<void> {
   await endLeftover(parts, id);
-  if ((await parts.libvirt.readBackup(domainName(id))) === undefined) return;
-  throw busy(`a backup job goes on for ${domainName(id)}, and libvirt runs one at a time`);
+  const name = domainName(id);
+  const until = Date.now() + ENDING_JOB_MS;
+  let job = await parts.libvirt.readBackup(name);
+  while (job?.includes(socketFolder(parts, id)) === true && Date.now() < until) {
+    await sleep(ENDING_JOB_POLL_MS);
+    job = await parts.libvirt.readBackup(name);
+  }
+  if (job !== undefined) throw busy(`a backup job goes on for ${name}, and libvirt runs one at a time`);
+}
+
+function socketFolder({ folders }: RunningExportParts, id: MachineId): string {
+  return path.join(machinePaths(folders, id).runFolder, "export");
 }
 
 /** QEMU, which may run as another user, makes its socket there. */
