@@ -95,7 +95,7 @@ async function readImage({
   try {
     tree = await openImageTree(request.source, mirrors);
     const content = await tree.readFile(request.file, { maxBytes: maxVmDescriptionBytes(request.file) });
-    const name = request.source.version === null ? request.file : `${tree.where}:${request.file}`;
+    const name = shownName(request, tree);
     const text = content.toString("utf8");
     loaded.addText(name, text);
     const { description, diagnostics } = parseVmDescription(text, name);
@@ -106,6 +106,12 @@ async function readImage({
   } finally {
     await tree?.close();
   }
+}
+
+/** In a folder as the file that names it is shown: from where the command runs. */
+function shownName({ source, file, span }: ImageRequest, tree: ImageTree): string {
+  if (source.version !== null) return `${tree.where}:${file}`;
+  return source.commit === null ? span.file.replace(/[^/]*$/, "") + file : file;
 }
 
 interface AssembleOptions {

@@ -1,4 +1,4 @@
-/** Every mistake of the files of a checkout: CVL with all it imports, locks, inventories, VM descriptions. */
+/** Every mistake of the files of a checkout: CVL with all it imports and the images it names, locks, inventories, VM descriptions. */
 import { lstat, readFile } from "node:fs/promises";
 import path from "node:path";
 import pLimit from "p-limit";
@@ -21,7 +21,10 @@ import { withMirrors, type Mirrors } from "../appliance/mirrors.ts";
 import { WITHDRAWN_FILE, parseWithdrawn } from "../appliance/versions.ts";
 import { parseVmDescription } from "../appliance/vm-description.ts";
 import { checkAppliance } from "../network/check-appliance.ts";
-import { parseInventory } from "../site/read-inventory.ts";
+import type { NetworkDescription } from "../network/description.ts";
+import { checkImages } from "../site/check-images.ts";
+import type { Inventory } from "../site/inventory.ts";
+import { MAX_INVENTORY_BYTES, parseInventory } from "../site/read-inventory.ts";
 import { PREVIEW_LIMITS, withinLimits, type Budget, type PreviewLimits } from "./preview-limits.ts";
 import { INVENTORY_FILE } from "../site/site.ts";
 
@@ -44,6 +47,14 @@ export interface CheckedFiles {
   /** Each once, in the order of the files. */
   readonly diagnostics: readonly Diagnostic[];
   readonly textOf: TextOf;
+  /** Of the root files without a mistake that lie beside an inventory without one. */
+  readonly networks: readonly CheckedNetwork[];
+}
+
+export interface CheckedNetwork {
+  readonly file: string;
+  readonly network: NetworkDescription;
+  readonly inventory: Inventory;
 }
 
 const MAX_AT_ONCE = 8;
@@ -61,7 +72,7 @@ async function checkWithin(options: CheckOptions, budget: Budget): Promise<Check
     options.git.with(options.fetchEnv ?? {}).until(budget.signal),
     (mirrors) => {
       const limit = pLimit(MAX_AT_ONCE);
-      const all = { ...options, budget, mirrors, files: new Set(files) };
+      const all = { ...options, budget, mirrors, files: new Set(files), inventories: new Map() };
       return Promise.all(files.map((file) => limit(checkFile, file, all)));
     },
     { cache: options.cache },
@@ -80,7 +91,8 @@ async function checkWithin(options: CheckOptions, budget: Budget): Promise<Check
     }
     return undefined;
   };
-  return { files, diagnostics: [...seen.values()], textOf };
+  const networks = results.flatMap(({ network }) => network ?? []);
+  return { files, diagnostics: [...seen.values()], textOf, networks };
 }
 
 /** What `git` tracks and this checks, by name; a symlink among them is a mistake. */
@@ -98,9 +110,11 @@ interface FileOptions extends CheckOptions {
   readonly mirrors: Mirrors;
   /** Every file that is checked. */
   readonly files: ReadonlySet<string>;
+  /** By file. */
+  readonly inventories: Map<string, Promise<Inventory | undefined>>;
 }
 
-type Checked = Pick<CheckedFiles, "diagnostics" | "textOf">;
+type Checked = Pick<CheckedFiles, "diagnostics" | "textOf"> & { readonly network?: CheckedNetwork };
 type Checker = (file: string, text: string) => { readonly diagnostics: readonly Diagnostic[] };
 
 function checkerOf(file: string): Checker | "cvl" | undefined {
@@ -144,15 +158,41 @@ async function checkCvl(file: string, options: FileOptions): Promise<Checked> {
     const first = firstObject(loaded, file);
     if (first !== undefined) loaded = await loadFile(file, first, options);
     const { program, textOf } = loaded;
-    const isSite = options.files.has(path.posix.join(path.posix.dirname(file), INVENTORY_FILE));
+    const isSite = options.files.has(inventoryBeside(file));
     const inValues = program === undefined ? [] : checkAppliance(program, { isSite });
     const found = [...loaded.diagnostics, ...inValues];
-    const unformatted = hasErrors(found) ? [] : checkFormat(file, textOf(file) ?? "", options.format);
-    return { diagnostics: [...found, ...unformatted], textOf };
+    if (program === undefined || hasErrors(found)) return { diagnostics: found, textOf };
+    const unformatted = checkFormat(file, textOf(file) ?? "", options.format);
+    const known = { diagnostics: [...found, ...unformatted], textOf };
+    const inventory = isSite ? await readInventory(inventoryBeside(file), options) : undefined;
+    // Without a main object nothing can be planned, and with mistakes in the inventory nothing is known of the site.
+    if (first !== undefined || (isSite && inventory === undefined)) return known;
+    const { network, diagnostics } = await checkImages(options.mirrors, program, { ...loaded, inventory });
+    const all = { diagnostics: [...known.diagnostics, ...diagnostics], textOf };
+    return network === undefined || inventory === undefined
+      ? all
+      : { ...all, network: { file, network, inventory } };
   } catch (error) {
     if (!(error instanceof CollectiveError) || !error.code.startsWith("REPOSITORY_")) throw error;
     return refused(file, `cannot be checked: ${error.message}`);
   }
+}
+
+function inventoryBeside(file: string): string {
+  return path.posix.join(path.posix.dirname(file), INVENTORY_FILE);
+}
+
+/** Undefined when it has mistakes; they are told where it is checked itself. Each is read once. */
+function readInventory(file: string, { git, inventories }: FileOptions): Promise<Inventory | undefined> {
+  const known = inventories.get(file) ?? parseInventoryFile(path.join(git.folder, file));
+  inventories.set(file, known);
+  return known;
+}
+
+async function parseInventoryFile(file: string): Promise<Inventory | undefined> {
+  const info = await lstat(file).catch(() => undefined);
+  if (info?.isFile() !== true || info.size > 4 * MAX_INVENTORY_BYTES) return undefined;
+  return parseInventory(await readFile(file, "utf8"), INVENTORY_FILE).inventory;
 }
 
 function loadFile(file: string, object: string | undefined, options: FileOptions): Promise<LoadedAppliance> {

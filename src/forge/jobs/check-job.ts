@@ -1,7 +1,8 @@
 /** Every mistake of a checkout's files, beside its line. Works without any token; with one that may, a check run has them too. */
-import { hasErrors, visible, type Diagnostic } from "../../diagnostics.ts";
+import { visible, type Diagnostic } from "../../diagnostics.ts";
 import { escapeText } from "../../plan/escape-markdown.ts";
-import { checkSite, type CheckOptions } from "../../preview/check-site.ts";
+import { checkAllocation } from "../../manager/change/check-allocation.ts";
+import { checkSite, type CheckedNetwork, type CheckOptions } from "../../preview/check-site.ts";
 import { policyAt } from "../../preview/preview-site.ts";
 import { annotationsOf, type Annotation } from "../annotations.ts";
 import { reportCheckRun } from "../check-run.ts";
@@ -30,7 +31,7 @@ const CHECK_NAME = "collective/check";
 export async function runCheckJob(inputs: CheckInputs, job: JobContext): Promise<JobResult> {
   const pull =
     job.env["GITHUB_EVENT_NAME"]?.startsWith("pull_request") === true ? readPullRequestEvent(job) : undefined;
-  const { files, diagnostics, textOf } = await checkSite({
+  const checked = await checkSite({
     git: job.git,
     allow: await allowedImports(job, pull),
     refusePaths: inputs.refusePaths,
@@ -40,26 +41,47 @@ export async function runCheckJob(inputs: CheckInputs, job: JobContext): Promise
     limits: { timeMs: inputs.timeoutSeconds * 1000 },
     signal: job.signal,
   });
-  const { annotations, unplaced } = annotationsOf(diagnostics, textOf);
-  const markdown = renderSummary(files.length, diagnostics, { annotations, unplaced });
+  const { files, textOf } = checked;
+  const placed = annotationsOf(checked.diagnostics, textOf);
+  const { unplaced } = placed;
+  const lacking = checked.networks.flatMap(lackingOf);
+  const annotations = [...placed.annotations, ...lacking];
+  const counted = [...checked.diagnostics, ...lacking.map(() => ({ severity: "error" as const }))];
+  const markdown = renderSummary(files.length, counted, { annotations, unplaced });
   await writeJobSummary(job.env, markdown);
   printUnplaced(job, unplaced);
-  const isFailed = hasErrors(diagnostics);
+  const errors = counted.filter(({ severity }) => severity === "error").length;
+  const isFailed = errors > 0;
   const isReported = await reportRun(job, {
     pull,
     markdown,
     annotations,
     isFailed,
-    title: countOf(diagnostics),
+    title: countOf(counted),
   });
   if (!isReported) printAnnotations(job, annotations);
-  const errors = diagnostics.filter(({ severity }) => severity === "error").length;
   const outputs = {
     files: String(files.length),
     errors: String(errors),
-    warnings: String(diagnostics.length - errors),
+    warnings: String(counted.length - errors),
   };
   return { outputs, isFailed };
+}
+
+/** What the site lacks for a network is the mistake of no line: it is shown at the first. */
+function lackingOf({ file, network, inventory }: CheckedNetwork): Annotation[] {
+  const error = checkAllocation(network, inventory);
+  if (error === undefined) return [];
+  const hint = error.hint === undefined ? "" : `\nhint: ${error.hint}`;
+  return [
+    {
+      path: file,
+      ...{ start_line: 1, end_line: 1 },
+      annotation_level: "failure",
+      title: error.code,
+      message: visible(`${error.message}${hint}`),
+    },
+  ];
 }
 
 /** A pull request cannot allow itself more than its base does. */
@@ -120,7 +142,7 @@ function printUnplaced(job: JobContext, unplaced: readonly Diagnostic[]): void {
   }
 }
 
-function countOf(diagnostics: readonly Diagnostic[]): string {
+function countOf(diagnostics: readonly Pick<Diagnostic, "severity">[]): string {
   const errors = diagnostics.filter(({ severity }) => severity === "error").length;
   const warnings = diagnostics.length - errors;
   return `${errors} error${errors === 1 ? "" : "s"}, ${warnings} warning${warnings === 1 ? "" : "s"}`;
@@ -130,7 +152,7 @@ const MOST_LISTED = 100;
 
 function renderSummary(
   files: number,
-  diagnostics: readonly Diagnostic[],
+  diagnostics: readonly Pick<Diagnostic, "severity">[],
   {
     annotations,
     unplaced,

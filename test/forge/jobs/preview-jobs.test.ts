@@ -342,6 +342,40 @@ test("check: annotations on lines, with and without a token", async (t) => {
   t.ok(narrow);
 });
 
+test("check: images, addresses and what the site lacks, as a plan would say it", async (t) => {
+  const web = 'Web extends VMAppliance {\n  var p;\n  vm = "web.vm.yaml";\n}\n';
+  const net = `${web}Net extends VANAppliance { Web w; }\n`;
+  const machine = "format: 1\nmemory: 64\n";
+  const pull = await openPull(t, (site) => ({
+    base: { "office.cvl": site.office() },
+    head: {
+      "lacks/utility.yaml": "format: 1\n",
+      "lacks/Net.cvl": net,
+      "lacks/web.vm.yaml": machine,
+      "image/utility.yaml": "format: 1\nvlans: [5]\n",
+      "image/Net.cvl": net,
+      "image/web.vm.yaml": `${machine}colour: red\n`,
+      "none/Web.cvl": web,
+      "fine/utility.yaml": "format: 1\nvlans: [5]\n",
+      "fine/Net.cvl": net,
+      "fine/web.vm.yaml": machine,
+      "wrong/utility.yaml": "format: 1\nvlans: [0]\n",
+      "wrong/Net.cvl": net,
+    },
+  }));
+  const inputs = { format: "off" as const, importToken: undefined, refusePaths: false, timeoutSeconds: 60 };
+  const result = await runCheckJob({ ...inputs, cache: pull.site.cache }, pull.job({ fork: true }));
+  const places = pull.printed.map((line) => /^::error file=(.*?),line=(\d+).*?,title=(\w+)/.exec(line));
+  t.same(places.flatMap((found) => (found === null ? [] : found.slice(1).join(" "))).sort(), [
+    "image/web.vm.yaml 3 VM_DESCRIPTION_INVALID",
+    "lacks/Net.cvl 1 UTILITY_VLANS_EXHAUSTED",
+    "none/Web.cvl 3 VM_DESCRIPTION_MISSING",
+    "wrong/utility.yaml 2 INVENTORY_INVALID",
+  ]);
+  t.match(result, { isFailed: true, outputs: { errors: "4", warnings: "0" } });
+  t.match(pull.summary(), /UTILITY_VLANS_EXHAUSTED/);
+});
+
 test("the bundled actions as processes: a real event, outputs, summary, no token anywhere", async (t) => {
   const pull = await update(t);
   const folder = t.testdirName;
