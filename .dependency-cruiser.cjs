@@ -48,7 +48,16 @@ const groundWithIo = [
   "lock-owner",
   "process-identity",
 ];
-const ground = ["errors", "diagnostics", "file-errors", "cache-folder", "line-ends", ...groundWithIo];
+const ground = [
+  "errors",
+  "diagnostics",
+  "file-errors",
+  "cache-folder",
+  "line-ends",
+  "yaml-edit",
+  "yaml-words",
+  ...groundWithIo,
+];
 
 module.exports = {
   forbidden: [

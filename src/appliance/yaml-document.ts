@@ -2,6 +2,7 @@
 import { isMap, isNode, isScalar, parseDocument, type Document } from "yaml";
 import type { z } from "zod";
 import type { Diagnostic, DiagnosticCode, Span } from "../diagnostics.ts";
+import { shapeMessage, syntaxMessage } from "../yaml-words.ts";
 
 export interface YamlDocumentOptions<Schema extends z.ZodType> {
   readonly text: string;
@@ -46,7 +47,7 @@ export function parseYamlDocument<Schema extends z.ZodType>(
   }
   if (document.errors.length > 0) {
     const diagnostics = document.errors.slice(0, MAX_ISSUES).map((error) => ({
-      ...report(error.message, []),
+      ...report(syntaxMessage(error), []),
       span: { file, start: error.pos[0], end: Math.max(error.pos[1], error.pos[0] + 1) },
     }));
     return { value: undefined, diagnostics, spanOf };
@@ -109,7 +110,7 @@ function issueDiagnostics(issue: z.core.$ZodIssue, report: Report): Diagnostic[]
     );
   }
   const where = issue.path.length === 0 ? "" : `${issue.path.map(String).join(".")}: `;
-  return [report(`${where}${issue.message}`, issue.path)];
+  return [report(`${where}${shapeMessage(issue.message)}`, issue.path)];
 }
 
 function rangeOf(

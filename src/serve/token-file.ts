@@ -6,10 +6,12 @@
  *       - { name: ci, sha256: 9f86d0…, rights: write }
  */
 import { createHash, randomBytes } from "node:crypto";
-import { parse, stringify } from "yaml";
+import { parse } from "yaml";
 import { z } from "zod";
 import { CollectiveError, messageOf } from "../errors.ts";
 import { rewriteFile } from "../user-file.ts";
+import { appendItem, removeItem } from "../yaml-edit.ts";
+import { shapeMessage } from "../yaml-words.ts";
 import { readRegularFile } from "../regular-file.ts";
 
 export type TokenRights = "read" | "write";
@@ -46,12 +48,23 @@ const SCHEMA = z.strictObject({
  * @throws CollectiveError SERVE_TOKENS_INVALID
  */
 export async function readTokens(file: string): Promise<readonly TokenEntry[]> {
+  return (await readTokenFile(file)).entries;
+}
+
+interface TokenFile {
+  /** Empty where there is no file. */
+  readonly text: string;
+  readonly entries: readonly TokenEntry[];
+}
+
+async function readTokenFile(file: string): Promise<TokenFile> {
   const read = readRegularFile(file, { maxBytes: MAX_FILE_BYTES });
   const bytes = await read.catch((error: unknown) => {
     if (error instanceof Error && "code" in error && error.code === "ENOENT") return undefined;
     throw invalid(file, messageOf(error), error);
   });
-  return bytes === undefined ? [] : parseTokens(bytes.toString("utf8"), file);
+  const text = bytes?.toString("utf8");
+  return text === undefined ? { text: "", entries: [] } : { text, entries: parseTokens(text, file) };
 }
 
 /**
@@ -59,7 +72,7 @@ export async function readTokens(file: string): Promise<readonly TokenEntry[]> {
  * @throws CollectiveError SERVE_TOKEN_NAME, SERVE_TOKENS_INVALID
  */
 export async function addToken(file: string, name: string, rights: TokenRights): Promise<string> {
-  const entries = await readTokens(file);
+  const { text, entries } = await readTokenFile(file);
   if (!NAME.test(name)) {
     throw new CollectiveError("SERVE_TOKEN_NAME", `"${name}" cannot be the name of a token`, {
       hint: "use letters, digits and . _ @ -, at most 64",
@@ -71,20 +84,21 @@ export async function addToken(file: string, name: string, rights: TokenRights):
     });
   }
   const token = `cui_${randomBytes(32).toString("base64url")}`;
-  await writeTokens(file, [...entries, { name, sha256: digestOf(token).toString("hex"), rights }]);
+  const entry: TokenEntry = { name, sha256: digestOf(token).toString("hex"), rights };
+  await writeTokens(file, appendItem(text, "tokens", entry));
   return token;
 }
 
 /** @throws CollectiveError SERVE_TOKEN_NAME when there is none of that name */
 export async function removeToken(file: string, name: string): Promise<void> {
-  const entries = await readTokens(file);
-  const kept = entries.filter((entry) => entry.name !== name);
-  if (kept.length === entries.length) {
+  const { text, entries } = await readTokenFile(file);
+  const index = entries.findIndex((entry) => entry.name === name);
+  if (index === -1) {
     throw new CollectiveError("SERVE_TOKEN_NAME", `there is no token called ${name}`, {
       hint: "`cui serve token list` shows the names",
     });
   }
-  await writeTokens(file, kept);
+  await writeTokens(file, removeItem(text, "tokens", index));
 }
 
 /** What the file holds of a token. A token has 256 random bits, so that no slow hash is needed. */
@@ -102,17 +116,18 @@ function parseTokens(text: string, file: string): readonly TokenEntry[] {
   const { success, data, error } = SCHEMA.safeParse(content);
   if (!success) {
     const [issue] = error.issues;
-    throw invalid(file, `${issue?.path.join(".") ?? ""}: ${issue?.message ?? "it is not as expected"}`);
+    throw invalid(
+      file,
+      `${issue?.path.join(".") ?? ""}: ${shapeMessage(issue?.message ?? "it is not as expected")}`,
+    );
   }
   const names = new Set(data.tokens.map(({ name }) => name));
   if (names.size !== data.tokens.length) throw invalid(file, "a name is there twice");
   return data.tokens;
 }
 
-async function writeTokens(file: string, tokens: readonly TokenEntry[]): Promise<void> {
-  await rewriteFile(file, stringify({ format: 1, tokens }, { compat: "yaml-1.1" }), {
-    mode: 0o600,
-  }).catch((error: unknown) => {
+async function writeTokens(file: string, text: string): Promise<void> {
+  await rewriteFile(file, text, { mode: 0o600 }).catch((error: unknown) => {
     throw invalid(file, messageOf(error), error);
   });
 }

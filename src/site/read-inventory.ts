@@ -1,8 +1,10 @@
 /** Reads the text of utility.yaml: syntax and shape, with every mistake at its place. */
-import { LineCounter, isCollection, isNode, parseDocument, type Document } from "yaml";
+import { isCollection, isNode, type Document } from "yaml";
 import { makeDiagnostic, type Diagnostic, type Span } from "../diagnostics.ts";
 import { inventorySchema, toInventory, UNSUPPORTED_KEYS, type Inventory } from "./inventory.ts";
 import { messageOf } from "../errors.ts";
+import { parseEditable } from "../yaml-edit.ts";
+import { shapeMessage, syntaxMessage } from "../yaml-words.ts";
 
 /** Of the text, in characters; a file with more bytes is not even read. */
 export const MAX_INVENTORY_BYTES = 4 * 1024 * 1024;
@@ -18,7 +20,7 @@ export function parseInventory(text: string, file: string): ParsedInventory {
   if (text.length > MAX_INVENTORY_BYTES) {
     return refused(`the file is larger than ${MAX_INVENTORY_BYTES} bytes`, undefined);
   }
-  const document = parseInventoryDocument(text);
+  const document = parseEditable(text);
   if (document.errors.length > 0)
     return { inventory: undefined, diagnostics: syntaxDiagnostics(document, file) };
   let value: unknown;
@@ -27,6 +29,7 @@ export function parseInventory(text: string, file: string): ParsedInventory {
   } catch (error) {
     return refused(messageOf(error), { file, start: 0, end: 0 });
   }
+  if (value === null) return refused("the file is empty: expected the line `format: 1`", undefined);
   const unsupported = refuseUnsupported(document, value, file);
   const result = inventorySchema.safeParse(value);
   if (result.success && unsupported.length === 0)
@@ -35,7 +38,7 @@ export function parseInventory(text: string, file: string): ParsedInventory {
   const invalid = issues.map((issue): Diagnostic => ({
     code: "INVENTORY_INVALID",
     severity: "error",
-    message: `${issue.path.length === 0 ? "utility.yaml" : renderPath(issue.path)}: ${issue.message}`,
+    message: `${issue.path.length === 0 ? "utility.yaml" : renderPath(issue.path)}: ${shapeMessage(issue.message)}`,
     span: spanOf(document, issue.path, file),
   }));
   return { inventory: undefined, diagnostics: [...unsupported, ...invalid] };
@@ -52,16 +55,11 @@ function refuseUnsupported(document: Document, value: unknown, file: string): Di
   });
 }
 
-/** The document with comments and order, for edits; what is added is quoted where a YAML 1.1 reader would take it for no string. */
-export function parseInventoryDocument(text: string): Document {
-  return parseDocument(text, { lineCounter: new LineCounter(), prettyErrors: false, compat: "yaml-1.1" });
-}
-
 function syntaxDiagnostics(document: Document, file: string): Diagnostic[] {
   return document.errors.map((error) => ({
     code: "INVENTORY_SYNTAX",
     severity: "error",
-    message: error.message,
+    message: syntaxMessage(error),
     span: { file, start: error.pos[0], end: error.pos[1] },
   }));
 }

@@ -625,6 +625,22 @@ function refusalOf(t: Test, cwd: string): (args: string[], status: number, code:
   };
 }
 
+t.test("the token file keeps what its owner wrote around the tokens", async (t) => {
+  const file = path.join(t.testdir({}), "tokens.yaml");
+  const mine = `# ours\r\nformat: 1\r\ntokens:   # who\r\n- {name: a, sha256: "${sha256(Buffer.from("a"))}", rights: read}  # a's\r\n`;
+  writeFileSync(file, mine);
+  await addToken(file, "ci", "write");
+  const added = readFileSync(file, "utf8");
+  t.ok(added.startsWith(mine));
+  t.match(added.slice(mine.length), /^- \{ name: ci, sha256: \w{64}, rights: write \}\r\n$/);
+  await removeToken(file, "ci");
+  t.equal(readFileSync(file, "utf8"), mine);
+  await removeToken(file, "a");
+  t.equal(readFileSync(file, "utf8"), "# ours\r\nformat: 1\r\ntokens: []   # who\r\n");
+  await addToken(file, "on", "read");
+  t.match(await readTokens(file), [{ name: "on" }]);
+});
+
 t.test("the token file holds digests only", async (t) => {
   const file = path.join(t.testdir({}), "tokens.yaml");
   t.same(await readTokens(file), []);

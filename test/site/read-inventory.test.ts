@@ -97,7 +97,11 @@ test("a newer format, broken YAML, bombs and duplicates are refused", (t) => {
   t.equal(codeOf("format: 2\n"), "INVENTORY_INVALID");
   t.match(parseInventory("format: 2\n", "u").diagnostics[0]?.message, /expected format 1/);
   t.equal(codeOf("format: [\n"), "INVENTORY_SYNTAX");
-  t.equal(codeOf(""), "INVENTORY_INVALID");
+  for (const empty of ["", "# nothing yet\n", "---\n"])
+    t.match(parseInventory(empty, "u").diagnostics, [
+      { code: "INVENTORY_SYNTAX", message: /empty.*format: 1/ },
+    ]);
+  t.equal(codeOf("3"), "INVENTORY_INVALID");
   t.equal(codeOf("format: 1\nvlans: [1\n"), "INVENTORY_SYNTAX");
   t.equal(codeOf("format: 1\nformat: 1\n"), "INVENTORY_SYNTAX");
   const bomb = [
