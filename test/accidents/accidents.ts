@@ -14,7 +14,7 @@ import {
 } from "node:fs/promises";
 import path from "node:path";
 import { signal, type HostSide } from "./host-side.ts";
-import { LEFT_OUT, type AccidentKind, type AccidentStep } from "./sequence.ts";
+import { type AccidentKind, type AccidentStep } from "./sequence.ts";
 import type { World } from "./world.ts";
 
 /** Undefined: nothing to undo, or nothing was there for it to happen to. */
@@ -47,7 +47,8 @@ const TABLE: Readonly<Record<AccidentKind, Accident>> = {
     const goOn = (): void => {
       for (const pid of pids) signal(pid, "SIGCONT");
     };
-    setTimeout(goOn, LEFT_OUT.longHangs ? choice % 4000 : choice % 60_000);
+    // Shorter, and longer, than a command waits for a host.
+    setTimeout(goOn, choice % 2 === 0 ? choice % 4000 : choice % 60_000);
     return () => {
       goOn();
       return Promise.resolve();

@@ -3,11 +3,7 @@ import { createRandom, type Random } from "./random.ts";
 import { NETWORKS, type NetworkName } from "./world.ts";
 
 /** What is not tried before the product can stand it: turned on by the change that makes it so. */
-export const LEFT_OUT: Readonly<Record<"longHangs" | "damagedImages" | "twoSitesAtOnce", boolean>> = {
-  /** A host manager that hangs for longer than a command waits for it. */
-  longHangs: true,
-  /** Local images of a host that were changed: they are trusted once they are there. */
-  damagedImages: true,
+export const LEFT_OUT: Readonly<Record<"twoSitesAtOnce", boolean>> = {
   /** Two sites, each with its own state, that start at the same moment: nothing tells one what the other is about to take. */
   twoSitesAtOnce: true,
 };
@@ -119,7 +115,7 @@ function interrupted(random: Random, command: CommandStep): CommandStep {
 
 function randomAccident(random: Random): AccidentStep {
   return {
-    kind: random.pick(ACCIDENTS.filter((kind) => kind !== "images-damaged" || !LEFT_OUT.damagedImages)),
+    kind: random.pick(ACCIDENTS),
     host: random.integer(2),
     choice: random.integer(2 ** 31),
     steps: random.pick([1, 1, 2, 3, 99]),
