@@ -1,7 +1,6 @@
 /** `cui remove <cvl>`: a network leaves state, tags and addresses; its data goes to the attic. */
 import type { Command } from "commander";
 import { describeRemoval, removeNetwork, type RemovedNetwork } from "../../manager/apply/remove-network.ts";
-import { stopNetwork } from "../../manager/apply/stop-network.ts";
 import { removeNetworkEntry } from "../../site/edit-inventory.ts";
 import { editSite } from "../../site/site.ts";
 import { confirm } from "../confirm.ts";
@@ -50,8 +49,11 @@ async function runRemove(context: CliContext, cvl: string, flags: Flags): Promis
   const options = { ...manager, networkId, file, inventory, progress, takeOver: flags.takeOver ?? false };
   try {
     await confirm(context, questionOf(await describeRemoval(options), file), flags);
-    if (flags.stop === true) await stopNetwork(options);
-    const removed = await removeNetwork({ ...options, lostDataDisks: flags.lostDataDisk });
+    const removed = await removeNetwork({
+      ...options,
+      lostDataDisks: flags.lostDataDisk,
+      stopFirst: flags.stop === true,
+    });
     await editSite(folder, (text) => removeNetworkEntry(text, networkId), { onWait: context.warn });
     await Promise.all([progress.close(), manager.tidy()]);
     if (flags.json === true) context.print(JSON.stringify(removed, undefined, 2));

@@ -3,7 +3,12 @@ import { CollectiveError } from "../../errors.ts";
 import { machineName } from "../../network/paths.ts";
 import { planRemove } from "../../plan/diff-networks.ts";
 import { missingDataDisks } from "../observe/missing-data-disks.ts";
-import { requireHost, type ObservedHosts } from "../observe/observe-hosts.ts";
+import {
+  LOOK_BEFORE_CHANGE_MS,
+  observeHosts,
+  requireHost,
+  type ObservedHosts,
+} from "../observe/observe-hosts.ts";
 import { observeNetwork, type ObservedNetwork } from "../observe/observe-network.ts";
 import {
   describeRunning,
@@ -19,10 +24,13 @@ import {
   type HeldNetwork,
   type NetworkOperationOptions,
 } from "./network-operation.ts";
+import { stopNetwork } from "./stop-network.ts";
 
 export interface RemoveOptions extends NetworkOperationOptions {
   /** Data disks that are lost for good, `w:vdb`: the network goes without them. */
   readonly lostDataDisks?: ReadonlySet<string>;
+  /** Stops it first, where it runs, and only when nothing else is in the way. */
+  readonly stopFirst?: boolean;
 }
 
 export interface RemovedNetwork {
@@ -59,8 +67,18 @@ export async function describeRemoval({
  */
 export async function removeNetwork(options: RemoveOptions): Promise<RemovedNetwork> {
   const removed = await describeRemoval(options);
+  if (options.stopFirst === true) {
+    await checkRemoval(options);
+    await stopNetwork(options);
+  }
   await underLease(options, `remove ${options.file}`, (held) => removeWith(options, held));
   return removed;
+}
+
+interface Observation {
+  readonly state: NetworkState;
+  readonly observed: ObservedNetwork;
+  readonly observedHosts: ObservedHosts;
 }
 
 async function removeWith(options: RemoveOptions, held: HeldNetwork): Promise<void> {
@@ -69,9 +87,7 @@ async function removeWith(options: RemoveOptions, held: HeldNetwork): Promise<vo
   const state = requireKnown(file, readNetwork(await store.read(), networkId));
   const observed = observeNetwork(networkId, state, observedHosts);
   requireStopped(file, observed);
-  for (const { component, host } of state.machines.values())
-    requireHost(observedHosts, host, `${machineName(component)} has been there, and its data may be`);
-  requireDataDisks(options, observed, observedHosts);
+  requireData(options, { state, observed, observedHosts });
   const machines = [...state.machines.values()].flatMap(
     ({ current, next }) => (current ?? next)?.description ?? [],
   );
@@ -86,6 +102,19 @@ async function removeWith(options: RemoveOptions, held: HeldNetwork): Promise<vo
     const gone = files.filter((name) => name !== leaseFile(networkId));
     return { message: `${networkId}: removed`, files: new Map(gone.map((name) => [name, null])) };
   });
+}
+
+/** What would refuse the removal once the network is stopped. */
+async function checkRemoval(options: RemoveOptions): Promise<void> {
+  const { store, networkId, file, inventory, connect } = options;
+  const state = requireKnown(file, readNetwork(await store.read(), networkId));
+  const observedHosts = await observeHosts(inventory.hosts, connect, LOOK_BEFORE_CHANGE_MS);
+  try {
+    const observed = observeNetwork(networkId, state, observedHosts);
+    requireData(options, { state, observed, observedHosts });
+  } finally {
+    await observedHosts.close();
+  }
 }
 
 function requireStopped(file: string, { machines, orphans }: ObservedNetwork): void {
@@ -104,11 +133,12 @@ function requireStopped(file: string, { machines, orphans }: ObservedNetwork): v
 }
 
 /** One that comes back when nobody knows of it any more, with a file system that was not mounted, would be in the way of the next start. */
-function requireDataDisks(
+function requireData(
   { networkId, file, lostDataDisks }: RemoveOptions,
-  observed: ObservedNetwork,
-  observedHosts: ObservedHosts,
+  { state, observed, observedHosts }: Observation,
 ): void {
+  for (const { component, host } of state.machines.values())
+    requireHost(observedHosts, host, `${machineName(component)} has been there, and its data may be`);
   const missing = missingDataDisks(networkId, observed, observedHosts);
   const present = [...(lostDataDisks ?? [])].find((disk) => !missing.has(disk));
   if (present !== undefined) {

@@ -58,6 +58,15 @@ test("a network is not removed while a data disk of it is missing, until it is c
   t.match(diskHost(manager), [host, [{ inAttic: true }]]);
 });
 
+test("a network that runs is not even stopped for a removal that will be refused", async (t) => {
+  const { manager, bringBack } = await withLostDisk(t, { stopped: false });
+  await t.rejects(remove(manager, { stopFirst: true }), { code: "UTILITY_DATA_DISK_MISSING" });
+  t.same(manager.calls(), []);
+  bringBack();
+  await remove(manager, { stopFirst: true });
+  t.same(await manager.status(), {});
+});
+
 test("what is called lost is let go of", async (t) => {
   const { manager } = await withLostDisk(t, { stopped: true });
   await remove(manager, { lostDataDisks: new Set(["w:vdb"]) });
