@@ -98,7 +98,10 @@ function renderVerification({ host, files, problem }: HostVerification): readonl
   const lines = files
     .filter(({ state }) => state !== "whole")
     .map((found) => `${host}: ${found.state} ${found.file}: ${found.problem}`);
-  return [...lines, `${host}: ${files.length} file${files.length === 1 ? "" : "s"} read, ${files.length - lines.length} whole`];
+  return [
+    ...lines,
+    `${host}: ${files.length} file${files.length === 1 ? "" : "s"} read, ${files.length - lines.length} whole`,
+  ];
 }
 
 async function add(
