@@ -5,7 +5,7 @@ import { existsSync, readFileSync, writeFileSync } from "node:fs";
 import path from "node:path";
 import { format } from "prettier";
 import { parse, stringify } from "yaml";
-import { z } from "zod";
+import * as z from "zod";
 
 const root = path.dirname(import.meta.dirname);
 const COMMANDS = ["check", "plan", "comment", "apply", "publish", "bump"];

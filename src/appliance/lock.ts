@@ -1,6 +1,6 @@
 /** `cvl.lock`: which version every import of the closure means, down to the commit. */
 import { Document } from "yaml";
-import { z } from "zod";
+import * as z from "zod";
 import type { Diagnostic } from "../diagnostics.ts";
 import type { Lock, LockEntry } from "./loaded-appliance.ts";
 import { parseYamlDocument } from "./yaml-document.ts";

@@ -1,5 +1,5 @@
 /** A machine's image as JSON, from a manager, a host or a record: every field checked and bounded. */
-import { z } from "zod";
+import * as z from "zod";
 import {
   MAX_ARCHITECTURE_NAME,
   MAX_CPUS,

@@ -1,5 +1,5 @@
 /** Versions of an appliance: tags `v<integer>`, counted 1, 2, 3 …; and the list of those nobody should take any more. */
-import { z } from "zod";
+import * as z from "zod";
 import type { Diagnostic } from "../diagnostics.ts";
 import { parseYamlDocument } from "./yaml-document.ts";
 

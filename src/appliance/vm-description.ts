@@ -1,5 +1,5 @@
 /** What a machine is: `*.vm.yaml` (format 1), or VMware's `.vmx`. Written by strangers: every field is checked. */
-import { z } from "zod";
+import * as z from "zod";
 import { makeDiagnostic, type Diagnostic } from "../diagnostics.ts";
 import { MAX_ARCHITECTURE_NAME, MAX_CPUS, MAX_KERNEL_COMMAND_LINE } from "./machine-limits.ts";
 import type { DiskBus, VmDescription } from "./machine-image.ts";

@@ -1,6 +1,6 @@
 /** YAML files with a schema: every mistake becomes a diagnostic at its place, none is thrown. */
 import { isMap, isNode, isScalar, parseDocument, type Document } from "yaml";
-import type { z } from "zod";
+import type * as z from "zod";
 import type { Diagnostic, DiagnosticCode, Span } from "../diagnostics.ts";
 import { shapeMessage, syntaxMessage } from "../yaml-words.ts";
 

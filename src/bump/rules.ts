@@ -14,7 +14,7 @@
  * automerge: parameters   # the most severe class; of a site `approval.automerge` of utility.yaml says it
  * ```
  */
-import { z } from "zod";
+import * as z from "zod";
 import { makeDiagnostic, placeDiagnostic, renderDiagnostic, type Diagnostic } from "../diagnostics.ts";
 import { CollectiveError } from "../errors.ts";
 import { ACTION_CLASSES, type ActionClass } from "../plan/action-kinds.ts";

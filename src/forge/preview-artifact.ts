@@ -10,7 +10,7 @@
 import { constants } from "node:fs";
 import { lstat, mkdir, open, readdir, rm, writeFile } from "node:fs/promises";
 import path from "node:path";
-import { z } from "zod";
+import * as z from "zod";
 import { visible } from "../diagnostics.ts";
 import { CollectiveError } from "../errors.ts";
 import { readApproval, type Approval } from "../plan/approval.ts";

@@ -1,5 +1,5 @@
 /** A commit's id in a file, a record or an answer of a forge. */
-import { z } from "zod";
+import * as z from "zod";
 import { isCommitId, type CommitId } from "./commit-id.ts";
 
 export const commitIdSchema = z.custom<CommitId>(

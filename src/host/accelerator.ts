@@ -6,7 +6,7 @@
 import { access, constants, mkdir, mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import path from "node:path";
-import { z } from "zod";
+import * as z from "zod";
 import { run, writeFileAtomically } from "../io.ts";
 
 export type Accelerator = "kvm" | "tcg";

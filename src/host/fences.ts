@@ -1,7 +1,7 @@
 /** The highest fencing token of each network, remembered for good: a manager that lost its lease is refused. */
 import { mkdir, open, readFile } from "node:fs/promises";
 import path from "node:path";
-import { z } from "zod";
+import * as z from "zod";
 import { CollectiveError } from "../errors.ts";
 import { writeFileAtomically } from "../io.ts";
 import type { Fence } from "./host.ts";

@@ -1,7 +1,7 @@
 /** What a guest said, kept in a file, so that a host manager that was restarted knows it. */
 import { mkdir, readFile } from "node:fs/promises";
 import path from "node:path";
-import { z } from "zod";
+import * as z from "zod";
 import { writeFileAtomically } from "../io.ts";
 
 const conditionSchema = z.object({

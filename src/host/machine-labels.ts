@@ -1,6 +1,6 @@
 /** What is put as labels on a domain (libvirt metadata) and beside its disks, so that both tell what they belong to. */
 import { createHash } from "node:crypto";
-import { z } from "zod";
+import * as z from "zod";
 import type { MachineSpec } from "./host.ts";
 
 const LABELS_FORMAT = 1;

@@ -11,7 +11,7 @@ import {
   StreamMessageWriter,
   type MessageConnection,
 } from "vscode-jsonrpc/node";
-import { z } from "zod";
+import * as z from "zod";
 import { CollectiveError, type ErrorCode, messageOf } from "../errors.ts";
 import { asFileError } from "../file-errors.ts";
 import { HOST_PROTOCOL } from "./host.ts";

@@ -1,5 +1,5 @@
 /** What manager and host say to each other: every argument and every answer is checked and bounded here, at the edge. */
-import { z } from "zod";
+import * as z from "zod";
 import { CollectiveError } from "../errors.ts";
 import {
   MAX_DATA_DISKS,

@@ -2,7 +2,7 @@
  * The batch API from the client's side: at most 100 objects a call, fewer where the server says 413.
  * @see git-lfs docs/api/batch.md
  */
-import { z } from "zod";
+import * as z from "zod";
 import type { Oid } from "../disk/object-store.ts";
 import type { LfsPointer } from "./pointer.ts";
 import type { LfsApi } from "./api.ts";

@@ -2,7 +2,7 @@
  * Where a repository's Git LFS server is. The repository's own `.lfsconfig` has no say: it is a stranger's.
  * @see git-lfs docs/api/server-discovery.md
  */
-import { z } from "zod";
+import * as z from "zod";
 import { CollectiveError } from "../errors.ts";
 import { run, type Command } from "../io.ts";
 import { configValue } from "../git/config.ts";

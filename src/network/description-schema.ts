@@ -1,5 +1,5 @@
 /** Descriptions of machines and networks as the state keeps them. */
-import { z } from "zod";
+import * as z from "zod";
 import { machineImageSchema, sourceSchema } from "../appliance/machine-image-schema.ts";
 
 const names = z.array(z.string()).readonly();

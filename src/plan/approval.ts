@@ -2,7 +2,7 @@
  * What people approved of a site's change: for each network the input digest, and of every component the class of what would
  * happen to it. Pure data, made by the preview of a pull request and compared with the plan that is about to be carried out.
  */
-import { z } from "zod";
+import * as z from "zod";
 import type { ComponentPath } from "../cvl/tree.ts";
 import { visible } from "../diagnostics.ts";
 import { CollectiveError } from "../errors.ts";

@@ -1,5 +1,5 @@
 /** A plan as it is written to JSON and read again: the schema from which the types of plan.ts come. */
-import { z } from "zod";
+import * as z from "zod";
 import type { DiagnosticCode } from "../diagnostics.ts";
 import { ACTION_CLASSES, DATA_DISK_ACTIONS, MACHINE_ACTIONS, SEGMENT_ACTIONS } from "./action-kinds.ts";
 

@@ -1,5 +1,5 @@
 /** A plan: ordered actions, each with its reason and its class, and a forecast. Pure data; plan-schema.ts says its JSON. */
-import type { z } from "zod";
+import type * as z from "zod";
 import type { ComponentPath } from "../cvl/tree.ts";
 import type { Diagnostic } from "../diagnostics.ts";
 import type { actionSchema, forecastSchema, planSchema, warningSchema } from "./plan-schema.ts";

@@ -3,7 +3,7 @@
  * @see git-lfs docs/api/batch.md
  */
 import path from "node:path";
-import { z } from "zod";
+import * as z from "zod";
 import type { Oid } from "../disk/object-store.ts";
 import { readJson, sendJson, type Exchange } from "./exchange.ts";
 import type { Grant, Granter } from "./grant.ts";

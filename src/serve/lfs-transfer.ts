@@ -4,7 +4,7 @@
  */
 import type { FileHandle } from "node:fs/promises";
 import { pipeline } from "node:stream/promises";
-import { z } from "zod";
+import * as z from "zod";
 import type { Oid } from "../disk/object-store.ts";
 import { parseByteRange, type ByteRange } from "./byte-range.ts";
 import { readJson, sendJson, type Exchange } from "./exchange.ts";

@@ -7,7 +7,7 @@
  */
 import { createHash, randomBytes } from "node:crypto";
 import { parse } from "yaml";
-import { z } from "zod";
+import * as z from "zod";
 import { CollectiveError, messageOf } from "../errors.ts";
 import { rewriteFile } from "../user-file.ts";
 import { appendItem, removeItem } from "../yaml-edit.ts";

@@ -13,7 +13,7 @@
  *   - { id: office-3f2a, file: acme.cvl }
  * ```
  */
-import { z } from "zod";
+import * as z from "zod";
 import { MAX_SOCKET_PATH_BYTES } from "../host/host-address.ts";
 import { ACTION_CLASSES, type ActionClass } from "../plan/action-kinds.ts";
 import { parseAddress, parseAddressRange, parseSubnet, isHostAddress, contains } from "../network/ipv4.ts";

@@ -1,7 +1,7 @@
 /** The actions that workflows and documents use, compared with what is known of them: pinned-actions.yaml, and actions/ for our own. */
 import { existsSync, readFileSync } from "node:fs";
 import { parse } from "yaml";
-import { z } from "zod";
+import * as z from "zod";
 import type { ActionMetadata, ActionReference } from "./github-validator.ts";
 import { findRuntimeProblem } from "./runtimes.ts";
 

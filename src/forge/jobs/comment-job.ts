@@ -3,7 +3,7 @@
  * artifact of a pull request's run for hostile. Which pull request and which head it is about is GitHub's word, the text is
  * rendered here from plans that were checked, and what is approved is computed from them again.
  */
-import { z } from "zod";
+import * as z from "zod";
 import { CollectiveError } from "../../errors.ts";
 import { approvedNetwork, APPROVAL_FORMAT, type Approval } from "../../plan/approval.ts";
 import { hasCode } from "../forge-error.ts";

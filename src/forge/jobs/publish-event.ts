@@ -1,5 +1,5 @@
 /** What started a publish: a tag, or a push to the default branch. Read from the event's few fields that are used. */
-import { z } from "zod";
+import * as z from "zod";
 import { CollectiveError } from "../../errors.ts";
 import { versionOfTag } from "../../appliance/versions.ts";
 import type { JobContext } from "./job.ts";

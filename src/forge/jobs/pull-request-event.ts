@@ -1,5 +1,5 @@
 /** The pull request a job runs for: the few fields of its event that are used, each checked. */
-import { z } from "zod";
+import * as z from "zod";
 import { CollectiveError } from "../../errors.ts";
 import type { RepositoryName } from "../forge.ts";
 import { parseRepositoryName } from "../repository-name.ts";

@@ -8,7 +8,7 @@
 import { createHash } from "node:crypto";
 import { mkdir, open, readdir, readFile, rm, rmdir, stat } from "node:fs/promises";
 import path from "node:path";
-import { z } from "zod";
+import * as z from "zod";
 import { CollectiveError } from "../../errors.ts";
 import { writeFileAtomically } from "../../io.ts";
 import { knownSite } from "../fences.ts";

@@ -1,5 +1,5 @@
 /** What manager and host say to each other about data, checked and bounded. @see ../schema.ts */
-import { z } from "zod";
+import * as z from "zod";
 import { deviceSchema } from "../../appliance/machine-image-schema.ts";
 import { fenceSchema, machineIdSchema, networkIdSchema, siteSchema } from "./id-schema.ts";
 import type { DataCalls } from "./data-calls.ts";

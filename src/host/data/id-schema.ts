@@ -1,5 +1,5 @@
 /** Fences and names, as they come over the wire. */
-import { z } from "zod";
+import * as z from "zod";
 import { MAX_COMPONENT_PATH, MAX_NETWORK_ID } from "../../appliance/machine-limits.ts";
 
 export const networkIdSchema = z

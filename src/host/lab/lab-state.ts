@@ -1,7 +1,7 @@
 /** `lab.json` in a lab's folder: what a lab consists of, for those who use it and for those who end it. */
 import { readFile } from "node:fs/promises";
 import path from "node:path";
-import { z } from "zod";
+import * as z from "zod";
 import { CollectiveError } from "../../errors.ts";
 import { writeFileAtomically } from "../../io.ts";
 import { isRunning } from "./process-table.ts";

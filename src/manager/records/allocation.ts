@@ -1,5 +1,5 @@
 /** What a network holds of the site's VLAN tags, subnets, MACs and addresses: kept until the component is removed. */
-import { z } from "zod";
+import * as z from "zod";
 
 const segmentAllocation = z
   .object({

@@ -4,7 +4,7 @@
  */
 import { randomUUID } from "node:crypto";
 import { hostname, userInfo } from "node:os";
-import { z } from "zod";
+import * as z from "zod";
 import { CollectiveError } from "../../errors.ts";
 import { identifySelf, isAlive } from "../../process-identity.ts";
 import { textIn, type StateSnapshot } from "./state-snapshot.ts";

@@ -1,5 +1,5 @@
 /** A state repository belongs to one site and says so: two sites that share one would take each other's networks for theirs. */
-import { z } from "zod";
+import * as z from "zod";
 import { CollectiveError } from "../../errors.ts";
 import { textIn, type StateSnapshot } from "./state-snapshot.ts";
 import type { StateChange, StateStore } from "./state-store.ts";

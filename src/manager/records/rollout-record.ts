@@ -5,7 +5,7 @@
  * rollouts/@root.json        of a site at the top of its repository; rollouts/<folder>.json of one below
  * ```
  */
-import { z } from "zod";
+import * as z from "zod";
 import { CollectiveError } from "../../errors.ts";
 import { textIn, type StateSnapshot } from "./state-snapshot.ts";
 import type { StateStore } from "./state-store.ts";

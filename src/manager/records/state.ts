@@ -10,7 +10,7 @@
  *
  * No file holds a sensitive value; see sensitive.ts.
  */
-import { z } from "zod";
+import * as z from "zod";
 import type { ComponentPath } from "../../cvl/tree.ts";
 import { CollectiveError } from "../../errors.ts";
 import {
