@@ -2,16 +2,10 @@
 import type { Command } from "commander";
 import { CollectiveError } from "../errors.ts";
 import type { NewHost } from "../site/edit-inventory.ts";
-import {
-  addLabHosts,
-  addSiteHost,
-  listSiteHosts,
-  removeSiteHost,
-  type HostListing,
-} from "../manager/change/manage-hosts.ts";
-import { verifyHosts, type HostVerification } from "../manager/observe/verify-hosts.ts";
+import type { HostListing } from "../manager/change/manage-hosts.ts";
+import type { HostVerification } from "../manager/observe/verify-hosts.ts";
 import type { CliContext } from "./context.ts";
-import { openManager } from "./manager.ts";
+import type { Manager } from "./manager.ts";
 import { renderTable } from "./render-table.ts";
 
 interface AddFlags {
@@ -20,6 +14,12 @@ interface AddFlags {
   readonly arch?: string;
   readonly lab?: string;
 }
+
+// Loaded when they are used: the host manager, which is a sub-command as well, is to be small.
+const openManager = async (context: CliContext): Promise<Manager> =>
+  (await import("./manager.ts")).openManager(context);
+const manageHosts = (): Promise<typeof import("../manager/change/manage-hosts.ts")> =>
+  import("../manager/change/manage-hosts.ts");
 
 /** Adds the sub-commands to `cui host`. */
 export function configureHostInventory(command: Command, context: CliContext): void {
@@ -46,6 +46,7 @@ export function configureHostInventory(command: Command, context: CliContext): v
     .addHelpText("after", "\nExample:\n  cui host list --json\n")
     .action(async (flags: { json?: boolean }) => {
       const { site, connect } = await openManager(context);
+      const { listSiteHosts } = await manageHosts();
       const hosts = await listSiteHosts(site.inventory, connect);
       if (flags.json === true) context.print(JSON.stringify(hosts, undefined, 2));
       else if (hosts.length === 0) context.print("utility.yaml has no host");
@@ -59,6 +60,7 @@ export function configureHostInventory(command: Command, context: CliContext): v
     .addHelpText("after", "\nExample:\n  cui host remove h1\n")
     .action(async (name: string) => {
       const { store } = await openManager(context);
+      const { removeSiteHost } = await manageHosts();
       await removeSiteHost({ cwd: context.cwd, name, store, onWait: context.warn });
       context.print(`${name} removed`);
     });
@@ -79,6 +81,7 @@ function configureVerify(command: Command, context: CliContext): void {
     )
     .action(async (name: string | undefined, flags: { json?: boolean }) => {
       const { site, connect } = await openManager(context);
+      const { verifyHosts } = await import("../manager/observe/verify-hosts.ts");
       const hosts = await verifyHosts(site.inventory.hosts, connect, name);
       if (flags.json === true) context.print(JSON.stringify(hosts, undefined, 2));
       else for (const host of hosts) for (const line of renderVerification(host)) context.print(line);
@@ -109,6 +112,7 @@ async function add(
   { name, address, flags }: { name: string | undefined; address: string | undefined; flags: AddFlags },
 ): Promise<void> {
   const { connect } = await openManager(context);
+  const { addLabHosts, addSiteHost } = await manageHosts();
   const common = { cwd: context.cwd, connect, onWait: context.warn };
   if (flags.lab !== undefined) {
     const hosts = await addLabHosts({ ...common, directory: flags.lab });

@@ -4,7 +4,6 @@ import path from "node:path";
 import { CollectiveError } from "../errors.ts";
 import { run, writeFileAtomically } from "../io.ts";
 import { makePassable } from "./passable-folder.ts";
-import { renderSeedFiles } from "./cloud-init.ts";
 import type { MachineSpec } from "./host.ts";
 import { existingFolder, type MachinePaths } from "./machine-paths.ts";
 import { parseParameterFile, renderParameterFile, renderParameterMessage } from "./parameter-lines.ts";
@@ -58,6 +57,7 @@ async function writeSeed(paths: MachinePaths, spec: MachineSpec): Promise<void> 
   const folder = path.join(paths.secretsFolder, "seed");
   await mkdir(folder, { recursive: true, mode: 0o700 });
   try {
+    const { renderSeedFiles } = await import("./cloud-init.ts"); // with a YAML library, which other machines do not need
     for (const [name, text] of Object.entries(renderSeedFiles(spec))) {
       await writeFile(path.join(folder, name), text, { mode: 0o600 });
     }
