@@ -7,7 +7,8 @@ const SAID = new RegExp(
   [
     "corrupt loose object|is corrupt|unable to stream [0-9a-f]{40}|unable to unpack|inflate: |object file .* is empty|header for .* too long",
     "bad object |cat-file [0-9a-f]{40}: bad file|Could not read [0-9a-f]{40}|did not send all necessary objects|unable to read tree|missing (blob|tree|commit)",
-    "reference broken|unable to resolve reference|bad config|unterminated line in|unexpected line in .*packed-refs",
+    "reference broken|unable to resolve reference|unterminated line in|unexpected line in .*packed-refs",
+    "bad config|bad (numeric|boolean) config value|invalid value for 'extensions\\.|unknown repository extension",
     "not a git repository: '\\.'|not a git repository \\(or any|packfile .* (cannot|does not|is far|index|claims)|bad pack",
   ].join("|"),
 );

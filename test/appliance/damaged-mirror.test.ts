@@ -120,6 +120,14 @@ test("an object of the mirror that is damaged costs a fetch, and without the rep
   }
 });
 
+const CUT_SETTINGS = [
+  "[core]\n\trepositoryformatversion =",
+  "[core]\n\trepositoryformatversion = 0\n\tfilemode = tr",
+  "[core]\n\trepositoryformatversion = 0\n\tfilemode = true\n\tbare = t",
+  "[core]\n\trepositoryformatversion = 1\n[extensions]\n\tobjectf",
+  "[core]\n\trepositoryformatversion = 1\n[extensions]\n\tobjectformat = sha2",
+];
+
 test("refs and settings that were lost with the power", async (t) => {
   const { folder, cache } = scratch(t);
   const remote = path.join(folder, "DNS");
@@ -131,7 +139,7 @@ test("refs and settings that were lost with the power", async (t) => {
     ["refs/heads/main", "", Buffer.alloc(41)],
     ["refs/cui/default", "", Buffer.alloc(41)],
     ["HEAD", "", Buffer.alloc(23)],
-    ["config", "", Buffer.alloc(60), "[core"],
+    ["config", "", Buffer.alloc(60), "[core", ...CUT_SETTINGS],
     ["packed-refs", Buffer.alloc(100), "cut"],
   ];
   for (const [file, ...contents] of cases) {
