@@ -2,7 +2,7 @@
 import path from "node:path";
 import type { RunningProgram } from "../io.ts";
 import type { Access, Caller } from "./access.ts";
-import type { Exchange } from "./exchange.ts";
+import { ignoreBody, type Exchange } from "./exchange.ts";
 import { findRepository } from "./find-repository.ts";
 import { checkContentType, MAX_FETCH_REQUEST_BYTES, PUSH_MARGIN_BYTES, serveGit } from "./git-backend.ts";
 import type { Granter } from "./grant.ts";
@@ -41,6 +41,7 @@ export async function answer(
   onCaller: (caller: Caller) => void,
 ): Promise<void> {
   const { request } = exchange;
+  ignoreBody(exchange);
   const route = parseRoute(request.method ?? "", request.url ?? "");
   const caller = await service.access.callerOf(request.headers.authorization);
   onCaller(caller);

@@ -16,6 +16,8 @@ export interface ServeLimits {
   /** Of all requests of git that are read before their program starts. One address may have half of it. */
   readonly maxBodyMemoryBytes: number;
   readonly headersTimeoutMs: number;
+  /** Of a connection between two requests. */
+  readonly keepAliveTimeoutMs: number;
   /** Of a connection on which no byte moves. */
   readonly idleTimeoutMs: number;
   /** What a client that is waited for must send, or take, on average over `paceWindowMs`. */
@@ -39,6 +41,7 @@ export const DEFAULT_LIMITS: ServeLimits = {
   maxObjectBytes: 4 * 1024 * 1024 * 1024,
   maxBodyMemoryBytes: 128 * 1024 * 1024,
   headersTimeoutMs: 30_000,
+  keepAliveTimeoutMs: 15_000,
   idleTimeoutMs: 300_000,
   leastBytesPerSecond: 1024,
   paceWindowMs: 20_000,

@@ -7,6 +7,7 @@ import { visible } from "../diagnostics.ts";
 import { CollectiveError } from "../errors.ts";
 import { createAccess } from "./access.ts";
 import { answer, type Service } from "./answer.ts";
+import { refuseCrumbs } from "./crumbs.ts";
 import { discardRest, LFS_MEDIA_TYPE, type Exchange } from "./exchange.ts";
 import { endProgram } from "./git-backend.ts";
 import { createGranter } from "./grant.ts";
@@ -52,6 +53,7 @@ export async function serveRepositories(options: ServeOptions): Promise<Reposito
     peers.admit(socket);
   });
   server.on("request", (request: IncomingMessage, response: ServerResponse) => {
+    refuseCrumbs(request);
     const peer = peers.begin({ request, response });
     if (peer !== undefined) void handle({ request, response, peer }, service, options.log);
   });
@@ -122,7 +124,7 @@ function createHttpServer({ tls }: ServeOptions, limits: ServeLimits): Server {
     headersTimeout: limits.headersTimeoutMs,
     connectionsCheckingInterval: Math.min(5000, limits.headersTimeoutMs),
     requestTimeout: 0, // large uploads take their time; the idle timeout ends those that stand still
-    keepAliveTimeout: 15_000,
+    keepAliveTimeout: limits.keepAliveTimeoutMs,
   };
   try {
     const handshakeTimeout = limits.headersTimeoutMs;
