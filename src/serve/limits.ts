@@ -13,7 +13,10 @@ export interface ServeLimits {
   /** The pack of one push; disks do not go there, they are Git LFS objects. */
   readonly maxPushBytes: number;
   readonly maxObjectBytes: number;
-  /** Of all requests of git that are read before their program starts. One address may have half of it. */
+  /**
+   * Of all requests of git that are read before their program starts, the first 64 KiB of each aside. One address may have half of it;
+   * where nothing is left, who is slower than fair loses what it has.
+   */
   readonly maxBodyMemoryBytes: number;
   readonly headersTimeoutMs: number;
   /** Of a connection between two requests. */

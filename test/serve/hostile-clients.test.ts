@@ -10,12 +10,13 @@ import type { Oid } from "../../src/disk/object-store.ts";
 import { lfsStore } from "../../src/lfs/local-store.ts";
 import { piecesOf } from "../../src/serve/exchange.ts";
 import type { ServeLimits } from "../../src/serve/limits.ts";
-import { until } from "../git/git-fixture.ts";
+import { git, until } from "../git/git-fixture.ts";
 import { ask, batch, bearer, serveHere, type Served } from "./served.ts";
 import {
   cloneWorks,
   NEVER_MS,
   OTHER_ADDRESS,
+  packetLine,
   PATIENT,
   post,
   PUSH_TYPE,
@@ -174,6 +175,47 @@ t.test("what is kept of a body takes the memory of its bytes", async (t) => {
     "and no view of all that was read",
   );
 });
+
+t.test(
+  "no address has more than half of the memory for requests, and nobody keeps it by being slow",
+  async (t) => {
+    const served = await serve(t, { ...PATIENT, maxBodyMemoryBytes: 1_000_000 });
+    const wanted = packetLine(`want ${git(path.join(served.folder, "work"), "rev-parse", "HEAD")}\n`);
+    const large = `${wanted}0000${packetLine(`have ${"1".repeat(40)}\n`).repeat(9000)}0009done\n`;
+    const fetching = async ({ url }: Served): Promise<number> =>
+      (
+        await ask(url, {
+          method: "POST",
+          path: "/DNS/git-upload-pack",
+          headers: { "Content-Type": READ_TYPE },
+          body: large,
+        })
+      ).status;
+    const untilAnswered = async (server: Served, status: number): Promise<void> => {
+      while ((await fetching(server)) !== status) await sleep(50);
+      t.pass(`answered ${status}`);
+    };
+    const hold = (server: Served, localAddress: string): Stranger => {
+      const head = post("/DNS/git-upload-pack", READ_TYPE, "Content-Length: 900000\r\n") + large;
+      return strangers(t, server, { count: 1, head, drip: "0", localAddress })[0]!;
+    };
+    const first = hold(served, OTHER_ADDRESS);
+    const second = hold(served, OTHER_ADDRESS);
+    await until(() => first.isClosed() !== second.isClosed());
+    t.equal(await fetching(served), 200, "the other half is for others");
+    const third = hold(served, "127.0.0.3");
+    await untilAnswered(served, 503);
+    await cloneWorks(t, served, "for small requests take none");
+    for (const { socket } of [first, second, third]) socket.destroy();
+    await untilAnswered(served, 200);
+
+    const limits = { patienceMs: 500, paceWindowMs: NEVER_MS, maxBodyMemoryBytes: 1_000_000 };
+    const brisk = await serve(t, limits);
+    const held = [OTHER_ADDRESS, "127.0.0.3"].map((address) => hold(brisk, address));
+    while (openOf(held) === held.length) await fetching(brisk);
+    await untilAnswered(brisk, 200);
+  },
+);
 
 t.test("behind a proxy all clients have one address, and nothing is shared out by it", async (t) => {
   const options = { publicUrl: "http://git.example.org" };

@@ -25,6 +25,7 @@ import {
   ENDLESS_BODY,
   NEVER_MS,
   OTHER_ADDRESS,
+  packetLine,
   PATIENT,
   post,
   PUSH_TYPE,
@@ -82,10 +83,6 @@ function wantAll(): string {
 function wantAllBody(): string {
   const line = `want ${wanted} side-band-64k ofs-delta\n`;
   return `${packetLine(line)}00000009done\n`;
-}
-
-function packetLine(text: string): string {
-  return `${(text.length + 4).toString(16).padStart(4, "0")}${text}`;
 }
 
 t.test(

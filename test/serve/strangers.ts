@@ -50,6 +50,10 @@ export function strangers(
 
 export const post = (target: string, type: string, more: string): string =>
   `POST ${target} HTTP/1.1\r\nHost: x\r\nContent-Type: ${type}\r\n${more}\r\n`;
+export function packetLine(text: string): string {
+  return `${(text.length + 4).toString(16).padStart(4, "0")}${text}`;
+}
+
 export const SLOW_BODY = post("/DNS/git-upload-pack", READ_TYPE, "Content-Length: 100000\r\n");
 export const ENDLESS_BODY = post("/DNS/git-upload-pack", READ_TYPE, "Transfer-Encoding: chunked\r\n");
 
