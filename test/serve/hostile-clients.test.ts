@@ -85,6 +85,8 @@ async function allKinds(
     "uploads from elsewhere": slow(put(`${token}${length}`), { localAddress: OTHER_ADDRESS }),
     downloads: slow(`GET ${object} HTTP/1.1\r\nHost: x\r\n\r\n`, { isReading: false, dripMs: NEVER_MS }),
     "kept alive": slow(`GET ${NO_OBJECT} HTTP/1.1\r\nHost: x\r\n\r\n`, { dripMs: NEVER_MS }),
+    "empty lines": slow(`GET ${NO_OBJECT} HTTP/1.1\r\nHost: x\r\n\r\n`, { drip: "\r\n" }),
+    "empty lines at first": slow("", { drip: "\r\n" }),
     "second heads": slow(`${REFS}\r\n`, { drip: "GET" }),
     heads: slow(`GET ${object} HTTP/1.1\r\nX: `, { drip: "x" }),
     trailers: slow(trailers, { drip: "x" }),
