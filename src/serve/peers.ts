@@ -120,7 +120,7 @@ function endUnused(
   { keepAliveTimeoutMs, headersTimeoutMs }: PeerLimits,
 ): void {
   const oldest = performance.now() - keepAliveTimeoutMs - headersTimeoutMs;
-  for (const { exchange, since, end } of connections) if (exchange === undefined && since < oldest) end();
+  for (const peer of connections) if (peer.exchange === undefined && peer.since < oldest) peer.end();
 }
 
 function openConnection(socket: Socket): Connection {
