@@ -68,10 +68,13 @@ async function serveWithLarge(
   return served;
 }
 
-/** The beginning of a push, so that it gets a place. */
+/** The beginning of a push, so that it gets a place; git goes on to wait: the list of what is pushed does not end. */
 function slowPush({ token }: Served): string {
   const more = `Authorization: ${String(bearer(token.write).Authorization)}\r\nContent-Length: 9000000\r\n`;
-  return `${post("/DNS/git-receive-pack", PUSH_TYPE, more)}0000${"0".repeat(70_000)}`;
+  const list = Array.from({ length: 800 }, (_, at) =>
+    packetLine(`${"0".repeat(40)} ${"1".repeat(40)} refs/heads/${at}\0report-status`),
+  );
+  return `${post("/DNS/git-receive-pack", PUSH_TYPE, more)}${list.join("")}`;
 }
 
 /** Asks for all of the large repository. */
@@ -321,14 +324,9 @@ t.test("the programs end with the server, also when it is killed", async (t) => 
   cpSync(large, path.join(served.srv, "Large"), { recursive: true });
   const { Authorization } = bearer(served.token.write);
   const authorized = `Authorization: ${String(Authorization)}\r\n`;
-  // git goes on to wait: the list of what is pushed does not end.
-  const beginning = Array.from({ length: 800 }, (_, at) =>
-    packetLine(`${"0".repeat(40)} ${"1".repeat(40)} refs/heads/${at}\0report-status`),
-  ).join("");
-  const push = (more: string): string => post("/DNS/git-receive-pack", PUSH_TYPE, `${authorized}${more}`);
   const refs = (length: number): string =>
     `GET /DNS/info/refs?service=git-receive-pack HTTP/1.1\r\nHost: x\r\n${authorized}Content-Length: ${length}\r\n\r\n`;
-  strangers(t, served, { count: 2, head: `${push("Content-Length: 9000000\r\n")}${beginning}`, drip: "0" });
+  strangers(t, served, { count: 2, head: slowPush(served), drip: "0" });
   strangers(t, served, { count: 2, head: wantAll(), isReading: false });
   strangers(t, served, { count: 2, head: refs(90_000), drip: "0" });
   const runs = (name: string): number => programsOf(served).filter((line) => line.includes(name)).length;
