@@ -207,9 +207,14 @@ t.test(
     const first = hold(served, OTHER_ADDRESS);
     const second = hold(served, OTHER_ADDRESS);
     await until(() => first.isClosed() !== second.isClosed());
-    t.equal(await fetching(served), 200, "the other half is for others");
-    const third = hold(served, "127.0.0.3");
+    let third = hold(served, "127.0.0.3");
+    for (let turn = 0; turn < 1000 && (await fetching(served)) !== 503; turn += 1) {
+      // A fetch that was answered may have kept it out: its memory is free only when git has ended.
+      if (third.isClosed()) third = hold(served, "127.0.0.3");
+      await sleep(50);
+    }
     await untilAnswered(served, 503);
+    t.notOk(third.isClosed(), "the other half is for others");
     const none = await serveHere(t, { limits: { maxBodyMemoryBytes: 0 } });
     t.equal(await fetching(none, "0000"), 200, "small requests take none");
     for (const { socket } of [first, second, third]) socket.destroy();
@@ -217,9 +222,13 @@ t.test(
 
     const limits = { patienceMs: 500, paceWindowMs: NEVER_MS, maxBodyMemoryBytes: 1_000_000 };
     const brisk = await serve(t, limits);
-    const held = [OTHER_ADDRESS, "127.0.0.3"].map((address) => hold(brisk, address));
-    for (let turn = 0; turn < 1000 && openOf(held) === held.length; turn += 1) await fetching(brisk);
-    t.ok(openOf(held) < held.length, "who stands still makes room");
+    let held = [OTHER_ADDRESS, "127.0.0.3"].map((address) => ({ address, ...hold(brisk, address) }));
+    const isCut = (): boolean => brisk.log.some((line) => line.includes("/git-upload-pack 200 cut"));
+    for (let turn = 0; turn < 1000 && !isCut(); turn += 1) {
+      held = held.map((one) => (one.isClosed() ? { ...one, ...hold(brisk, one.address) } : one));
+      await fetching(brisk);
+    }
+    t.ok(isCut(), "who stands still makes room");
     await untilAnswered(brisk, 200);
   },
 );

@@ -176,7 +176,8 @@ t.test("who does not take its answer keeps no place that others wait for", async
   await sleep(500);
   await cloneWorks(t, patient, "for one address leaves a place to others");
 
-  const brisk = await serveWithLarge(t, { paceWindowMs: 1000 });
+  const brisk = await serveHere(t, { limits: { paceWindowMs: 1000 } });
+  cpSync(large, path.join(brisk.srv, "Large"), { recursive: true });
   const closed = strangers(t, brisk, { count: 2, head: wantAll(), isReading: false });
   await until(() => brisk.log.filter((line) => / closed: less than /.test(line)).length === closed.length);
   t.pass("and without anybody waiting their connections end");
