@@ -82,6 +82,7 @@ async function allKinds(
     "uploads with a grant": slow(put(`Authorization: ${grant}\r\n${length}`, granted)),
     "chunked uploads": slow(put(`Authorization: ${grant}\r\n${CHUNKED}`, granted), { drip: "1\r\n0\r\n" }),
     "uploads from elsewhere": slow(put(`${token}${length}`), { localAddress: OTHER_ADDRESS }),
+    pushes: slow(post("/DNS/git-receive-pack", PUSH_TYPE, `${token}${length}`)),
     downloads: slow(`GET ${object} HTTP/1.1\r\nHost: x\r\n\r\n`, { isReading: false, dripMs: NEVER_MS }),
     "kept alive": slow(`GET ${NO_OBJECT} HTTP/1.1\r\nHost: x\r\n\r\n`, { dripMs: NEVER_MS }),
     "empty lines": slow(`GET ${NO_OBJECT} HTTP/1.1\r\nHost: x\r\n\r\n`, { drip: "\r\n" }),

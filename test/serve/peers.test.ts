@@ -1,4 +1,5 @@
 /** Which connections are closed: of too many, and of those that are too slow. */
+import { once } from "node:events";
 import { IncomingMessage, ServerResponse } from "node:http";
 import { Socket } from "node:net";
 import { setTimeout as sleep } from "node:timers/promises";
@@ -74,7 +75,9 @@ t.test("of too many those are closed for which nothing is done, and then the new
   const last = exchangeOf(two);
   last.request.complete = true;
   peers.begin(last);
-  one.emit("close");
+  const closed = once(one, "close");
+  one.destroy();
+  await closed;
   peers.admit(three);
   const third = exchangeOf(three);
   third.request.complete = true;
@@ -83,6 +86,9 @@ t.test("of too many those are closed for which nothing is done, and then the new
   peers.admit(refused);
   t.ok(refused.destroyed, "and where something is done for all, the new one");
   t.notOk(busy.destroyed || two.destroyed || three.destroyed);
+  worked.response.emit("close");
+  peers.admit(socketFrom("10.0.0.8"));
+  t.ok(busy.destroyed, "also one whose request was answered");
 });
 
 t.test("who is slow is closed, but nobody for what the server did not do", async (t) => {

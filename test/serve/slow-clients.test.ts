@@ -94,6 +94,8 @@ t.test(
     const served = await serve(t, { ...PATIENT, maxProcesses: 2 });
     const chunked = [...strangers(t, served, { count: 10, head: ENDLESS_BODY, drip: "1\r\n0\r\n" })];
     const slow = [...strangers(t, served, { count: 10, head: SLOW_BODY, drip: "0" }), ...chunked];
+    const most = `${SLOW_BODY}${"0".repeat(70_000)}`;
+    slow.push(...strangers(t, served, { count: 5, head: most, drip: "0" }));
     const lfs = post(
       "/DNS/info/lfs/objects/batch",
       "application/vnd.git-lfs+json",
