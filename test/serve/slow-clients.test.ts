@@ -288,7 +288,7 @@ t.test("compressed bodies are taken, inflated within bounds", async (t) => {
 t.test("who takes its answer slowly is told from who does not, also over TLS", async (t) => {
   const { cert, key } = makeCertificate(t.testdir({}));
   const tls = { cert: readFileSync(cert, "utf8"), key: readFileSync(key, "utf8") };
-  const limits = { leastBytesPerSecond: 50_000, paceWindowMs: 2000, headersTimeoutMs: 3000 };
+  const limits = { leastBytesPerSecond: 20_000, paceWindowMs: 2000, headersTimeoutMs: 3000 };
   const served = await serveWithLarge(t, { ...limits, idleTimeoutMs: NEVER_MS }, { tls });
   // A record of TLS that says it has 512 bytes.
   const greeting = Buffer.from([22, 3, 1, 2, 0]);
