@@ -2,7 +2,8 @@
 import path from "node:path";
 import type { RunningProgram } from "../io.ts";
 import type { Access, Caller } from "./access.ts";
-import type { Exchange } from "./exchange.ts";
+import type { BodyMemory } from "./body-memory.ts";
+import { ignoreBody, type Exchange } from "./exchange.ts";
 import { findRepository } from "./find-repository.ts";
 import { checkContentType, MAX_FETCH_REQUEST_BYTES, PUSH_MARGIN_BYTES, serveGit } from "./git-backend.ts";
 import type { Granter } from "./grant.ts";
@@ -10,7 +11,7 @@ import { serveBatch } from "./lfs-batch.ts";
 import { receiveObject, sendObject, verifyObject } from "./lfs-transfer.ts";
 import type { ProcessSlots } from "./process-slots.ts";
 import { notFound, Refusal, unauthorized } from "./refusal.ts";
-import { withBody, type BodyMemory } from "./request-body.ts";
+import { withBody } from "./request-body.ts";
 import { parseRoute, type Route } from "./route.ts";
 import type { ServeLimits } from "./limits.ts";
 
@@ -41,6 +42,7 @@ export async function answer(
   onCaller: (caller: Caller) => void,
 ): Promise<void> {
   const { request } = exchange;
+  ignoreBody(exchange);
   const route = parseRoute(request.method ?? "", request.url ?? "");
   const caller = await service.access.callerOf(request.headers.authorization);
   onCaller(caller);
@@ -137,8 +139,8 @@ async function answerGit(
   if (route.kind === "refs") return serve(undefined);
   checkContentType(exchange, route.service);
   const maxBytes = isPush ? maxPackBytes + PUSH_MARGIN_BYTES : MAX_FETCH_REQUEST_BYTES;
-  const { address } = peer;
-  await withBody(request, { address, memory: service.bodyMemory, maxBytes, isWhole: !isPush }, serve);
+  const memory = service.bodyMemory.open(peer);
+  await withBody(request, { memory, maxBytes, isWhole: !isPush }, serve);
 }
 
 /** A grant opens one object of one repository in one direction, and nothing else. */

@@ -1,5 +1,6 @@
 /** One request and its answer, with what the log says about it. */
 import type { IncomingMessage, ServerResponse } from "node:http";
+import type { Readable } from "node:stream";
 import type { Peer } from "./peers.ts";
 import { Refusal } from "./refusal.ts";
 
@@ -9,9 +10,28 @@ export interface Exchange {
   readonly peer: Peer;
 }
 
-/** The body as it arrives; who stops early can still answer (Node would otherwise close the connection). */
-export function piecesOf(request: IncomingMessage): AsyncIterable<Buffer> {
-  return request.iterator({ destroyOnReturn: false }) as AsyncIterable<Buffer>;
+const PIECE_BYTES = 64 * 1024;
+
+/**
+ * The body as it arrives, each piece full but the last: a chunk of Node is a view of all that was read with it, which may be far more.
+ * Who stops early can still answer (Node would otherwise close the connection).
+ */
+export async function* piecesOf(request: Readable): AsyncGenerator<Buffer, undefined, undefined> {
+  let piece = Buffer.allocUnsafe(PIECE_BYTES);
+  let filled = 0;
+  for await (const chunk of request.iterator({ destroyOnReturn: false }) as AsyncIterable<Buffer>) {
+    for (let at = 0; at < chunk.length;) {
+      const copied = chunk.copy(piece, filled, at);
+      at += copied;
+      filled += copied;
+      if (filled < piece.length) continue;
+      yield piece;
+      piece = Buffer.allocUnsafe(PIECE_BYTES);
+      filled = 0;
+    }
+  }
+  if (filled > 0) yield piece.subarray(0, filled);
+  return undefined;
 }
 
 const MAX_DISCARDED_BYTES = 64 * 1024 * 1024;
@@ -29,6 +49,15 @@ export function discardRest(request: IncomingMessage): void {
     bytes += piece.length;
     if (bytes > MAX_DISCARDED_BYTES) request.destroy();
   });
+}
+
+/** A GET has no body; one that comes all the same is neither waited for nor kept. */
+export function ignoreBody({ request, response }: Exchange): void {
+  const { method, headers } = request;
+  const hasBody = Number(headers["content-length"] ?? 0) > 0 || headers["transfer-encoding"] !== undefined;
+  if (!hasBody || (method !== "GET" && method !== "HEAD")) return;
+  response.setHeader("Connection", "close");
+  discardRest(request);
 }
 
 export const LFS_MEDIA_TYPE = "application/vnd.git-lfs+json";

@@ -50,8 +50,8 @@ export async function serveGit(exchange: Exchange, options: GitRequest): Promise
   };
   response.once("close", stopReading);
   try {
-    const sending =
-      options.body === undefined ? sendNothing(exchange, program) : sendBody(exchange, program, options.body);
+    if (options.body === undefined) program.stdin.end();
+    const sending = options.body === undefined ? undefined : sendBody(exchange, program, options.body);
     await Promise.all([sending, sendAnswer(exchange, program)]);
   } finally {
     endUnlessEnded(program, isPush && request.complete);
@@ -121,16 +121,6 @@ function typeOf(service: GitService): string {
 
 function protocolOf(header: string | string[] | undefined): string | undefined {
   return typeof header === "string" && /^[a-z0-9=:.-]{1,128}$/.test(header) ? header : undefined;
-}
-
-/** A GET has no body; one that comes all the same is not waited for. */
-function sendNothing({ request, response }: Exchange, program: RunningProgram): Promise<void> {
-  program.stdin.end();
-  if (!request.complete) {
-    response.setHeader("Connection", "close");
-    discardRest(request);
-  }
-  return Promise.resolve();
 }
 
 async function sendBody(

@@ -13,9 +13,14 @@ export interface ServeLimits {
   /** The pack of one push; disks do not go there, they are Git LFS objects. */
   readonly maxPushBytes: number;
   readonly maxObjectBytes: number;
-  /** Of all requests of git that are read before their program starts. One address may have half of it. */
+  /**
+   * Of all requests of git that are read before their program starts, the first 64 KiB of each aside. One address may have half of it;
+   * where nothing is left, who is slower than fair loses what it has.
+   */
   readonly maxBodyMemoryBytes: number;
   readonly headersTimeoutMs: number;
+  /** Of a connection between two requests. */
+  readonly keepAliveTimeoutMs: number;
   /** Of a connection on which no byte moves. */
   readonly idleTimeoutMs: number;
   /** What a client that is waited for must send, or take, on average over `paceWindowMs`. */
@@ -39,6 +44,7 @@ export const DEFAULT_LIMITS: ServeLimits = {
   maxObjectBytes: 4 * 1024 * 1024 * 1024,
   maxBodyMemoryBytes: 128 * 1024 * 1024,
   headersTimeoutMs: 30_000,
+  keepAliveTimeoutMs: 15_000,
   idleTimeoutMs: 300_000,
   leastBytesPerSecond: 1024,
   paceWindowMs: 20_000,

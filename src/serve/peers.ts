@@ -34,7 +34,12 @@ export interface Peers {
 
 export type PeerLimits = Pick<
   ServeLimits,
-  "maxConnections" | "leastBytesPerSecond" | "paceWindowMs" | "patienceMs"
+  | "maxConnections"
+  | "leastBytesPerSecond"
+  | "paceWindowMs"
+  | "patienceMs"
+  | "keepAliveTimeoutMs"
+  | "headersTimeoutMs"
 > & {
   /** Of one address; behind a proxy all clients have one. */
   readonly maxConnectionsPerAddress: number;
@@ -44,7 +49,7 @@ interface Connection extends Peer {
   /** Of the present request; before it the connection's own. */
   socket: Socket;
   exchange: { readonly request: IncomingMessage; readonly response: ServerResponse } | undefined;
-  /** Since it was opened, or the present request began. */
+  /** Since it was opened, or the present request began, or the last one was answered. */
   since: number;
   /** Of the present request, the oldest first. */
   samples: Sample[];
@@ -84,7 +89,8 @@ export function createPeers(limits: PeerLimits): Peers {
       Object.assign(peer, { socket, exchange });
       restart(peer);
       exchange.response.once("close", () => {
-        if (peer.exchange === exchange) peer.exchange = undefined;
+        if (peer.exchange !== exchange) return;
+        Object.assign(peer, { exchange: undefined, since: performance.now() });
       });
       return peer;
     },
@@ -93,6 +99,7 @@ export function createPeers(limits: PeerLimits): Peers {
       // When this process itself stood still, nobody was waited for.
       const stoodStill = now - checkedAt > Math.min(limits.paceWindowMs, limits.patienceMs) / 2;
       checkedAt = now;
+      if (!stoodStill) endUnused(connections.values(), limits);
       const active = [...connections.values()].filter(({ exchange }) => exchange !== undefined);
       const queues = active.some(({ socket }) => socket.writableLength > 0) ? readSendQueues() : undefined;
       for (const peer of active) {
@@ -105,6 +112,15 @@ export function createPeers(limits: PeerLimits): Peers {
       }
     },
   };
+}
+
+/** Empty lines before a request are no request: Node would wait for it as long as they come. */
+function endUnused(
+  connections: Iterable<Connection>,
+  { keepAliveTimeoutMs, headersTimeoutMs }: PeerLimits,
+): void {
+  const oldest = performance.now() - keepAliveTimeoutMs - headersTimeoutMs;
+  for (const peer of connections) if (peer.exchange === undefined && peer.since < oldest) peer.end();
 }
 
 function openConnection(socket: Socket): Connection {

@@ -51,7 +51,8 @@ export function processSlots({ running, waiting, isShared }: SlotOptions): Proce
   };
   const enter = async (client: Client): Promise<Client> => {
     const holder = { ...client }; // one of its own: a client may hold several
-    if (!queue.some(mayEnter) && mayEnter(client)) holders.add(holder);
+    if (mayEnter(client))
+      holders.add(holder); // then nobody who waits may: `next` has seen to it
     else {
       makeRoom(queue, client, isShared ? { waiting, ofOne: Math.ceil(waiting / 2) } : { waiting });
       await takeTurn(queue, client, () => holders.add(holder));
@@ -73,11 +74,9 @@ export function processSlots({ running, waiting, isShared }: SlotOptions): Proce
       const now = performance.now();
       const waiter = queue.find(({ since }) => now - since >= patienceMs);
       if (waiter === undefined || leaving.size > 0) return false;
-      const isFull = holders.size >= running;
       // The longer somebody waits, the more is asked of those inside.
       const least = (fairBytesPerSecond * (now - waiter.since)) / patienceMs;
       const [slowest] = [...holders]
-        .filter(({ peer }) => isFull || peer.address === waiter.peer.address)
         .map((holder) => ({ holder, ...holder.peer.pace(patienceMs) }))
         .filter(({ isAwaited, bytesPerSecond }) => isAwaited && bytesPerSecond < least)
         .sort((a, b) => a.bytesPerSecond - b.bytesPerSecond);

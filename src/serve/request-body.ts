@@ -2,43 +2,15 @@
 import type { IncomingMessage } from "node:http";
 import { pipeline } from "node:stream/promises";
 import { createGunzip } from "node:zlib";
+import type { BodyShare } from "./body-memory.ts";
 import { piecesOf } from "./exchange.ts";
 import { Refusal } from "./refusal.ts";
 
 /** Each request may have so much without being counted; most requests of git are smaller. */
 const SMALL_BYTES = 64 * 1024;
 
-/** What bodies may take together. */
-export interface BodyMemory {
-  /** @throws Refusal 503 */
-  take(address: string, bytes: number): void;
-  giveBack(address: string, bytes: number): void;
-}
-
-export function createBodyMemory(maxBytes: number, maxBytesOfOne: number): BodyMemory {
-  const taken = new Map<string, number>();
-  let total = 0;
-  return {
-    take: (address, bytes) => {
-      const ofOne = (taken.get(address) ?? 0) + bytes;
-      if (total + bytes > maxBytes || ofOne > maxBytesOfOne) {
-        throw new Refusal(503, "too many large requests at once", { "Retry-After": "10" });
-      }
-      total += bytes;
-      taken.set(address, ofOne);
-    },
-    giveBack: (address, bytes) => {
-      total -= bytes;
-      const ofOne = (taken.get(address) ?? 0) - bytes;
-      if (ofOne > 0) taken.set(address, ofOne);
-      else taken.delete(address);
-    },
-  };
-}
-
 export interface BodyOptions {
-  readonly address: string;
-  readonly memory: BodyMemory;
+  readonly memory: BodyShare;
   /** Of the body, inflated where it comes compressed. */
   readonly maxBytes: number;
   /** All of it is read before `work`; else only its beginning. */
@@ -51,14 +23,13 @@ export interface BodyOptions {
  */
 export async function withBody<Result>(
   request: IncomingMessage,
-  { address, memory, maxBytes, isWhole }: BodyOptions,
+  { memory, maxBytes, isWhole }: BodyOptions,
   work: (body: AsyncIterable<Buffer>) => Promise<Result>,
 ): Promise<Result> {
   if (Number(request.headers["content-length"] ?? 0) > maxBytes) throw tooLarge(maxBytes);
   const body = bounded(plain(request), maxBytes);
   const begun: Buffer[] = [];
   let bytes = 0;
-  let counted = 0;
   try {
     while (isWhole || bytes < SMALL_BYTES) {
       const next = await body.next();
@@ -66,8 +37,7 @@ export async function withBody<Result>(
       bytes += next.value.length;
       begun.push(next.value);
       if (!isWhole || bytes <= SMALL_BYTES) continue;
-      memory.take(address, next.value.length);
-      counted += next.value.length;
+      memory.take(next.value.length);
     }
     return await work(
       (async function* () {
@@ -76,7 +46,7 @@ export async function withBody<Result>(
       })(),
     );
   } finally {
-    memory.giveBack(address, counted);
+    memory.giveBack();
     void body.return(undefined).catch(() => undefined); // it may still wait for the client
   }
 }

@@ -7,6 +7,8 @@ import { visible } from "../diagnostics.ts";
 import { CollectiveError } from "../errors.ts";
 import { createAccess } from "./access.ts";
 import { answer, type Service } from "./answer.ts";
+import { createBodyMemory } from "./body-memory.ts";
+import { refuseCrumbs } from "./crumbs.ts";
 import { discardRest, LFS_MEDIA_TYPE, type Exchange } from "./exchange.ts";
 import { endProgram } from "./git-backend.ts";
 import { createGranter } from "./grant.ts";
@@ -14,7 +16,6 @@ import { DEFAULT_LIMITS, type ServeLimits } from "./limits.ts";
 import { createPeers, type Peers } from "./peers.ts";
 import { processSlots } from "./process-slots.ts";
 import { Refusal } from "./refusal.ts";
-import { createBodyMemory } from "./request-body.ts";
 import { readTokens } from "./token-file.ts";
 
 export interface ServeOptions {
@@ -52,6 +53,7 @@ export async function serveRepositories(options: ServeOptions): Promise<Reposito
     peers.admit(socket);
   });
   server.on("request", (request: IncomingMessage, response: ServerResponse) => {
+    refuseCrumbs(request);
     const peer = peers.begin({ request, response });
     if (peer !== undefined) void handle({ request, response, peer }, service, options.log);
   });
@@ -109,7 +111,11 @@ async function createService(options: ServeOptions, limits: ServeLimits): Promis
       read: processSlots({ running: limits.maxProcesses, waiting: limits.maxWaiting, isShared }),
       push: processSlots({ running: limits.maxPushes, waiting: limits.maxWaiting, isShared }),
     },
-    bodyMemory: createBodyMemory(limits.maxBodyMemoryBytes, limits.maxBodyMemoryBytes / (isShared ? 2 : 1)),
+    bodyMemory: createBodyMemory({
+      ...limits,
+      maxBytes: limits.maxBodyMemoryBytes,
+      maxBytesOfOne: limits.maxBodyMemoryBytes / (isShared ? 2 : 1),
+    }),
     limits,
     running: new Set(),
     publicUrl: options.publicUrl?.replace(/\/+$/, ""),
@@ -122,7 +128,7 @@ function createHttpServer({ tls }: ServeOptions, limits: ServeLimits): Server {
     headersTimeout: limits.headersTimeoutMs,
     connectionsCheckingInterval: Math.min(5000, limits.headersTimeoutMs),
     requestTimeout: 0, // large uploads take their time; the idle timeout ends those that stand still
-    keepAliveTimeout: 15_000,
+    keepAliveTimeout: limits.keepAliveTimeoutMs,
   };
   try {
     const handshakeTimeout = limits.headersTimeoutMs;

@@ -34,6 +34,7 @@ import {
   serveHere,
   type Served,
 } from "./served.ts";
+import { PATIENT } from "./strangers.ts";
 import { git, until, gitAt } from "../git/git-fixture.ts";
 
 const sha256 = (bytes: Uint8Array): string => createHash("sha256").update(bytes).digest("hex");
@@ -487,7 +488,7 @@ t.test(
   "bounds: a pack that is too large, a client that stands still, one that never says what it wants",
   async (t) => {
     const served = await serveHere(t, { limits: { maxPushBytes: 100_000 } });
-    const impatient = await serveHere(t, { limits: { idleTimeoutMs: 1000, headersTimeoutMs: 1000 } });
+    const impatient = await serveHere(t, { limits: { ...PATIENT, idleTimeoutMs: 1000 } });
     const { clone } = await makeClone(served);
     writeFileSync(path.join(clone, "big"), randomBytes(500_000));
     git(clone, "add", "--all");

@@ -1,7 +1,6 @@
 /** Strangers that hold what they can: real clones and pushes go through beside them. */
 import { randomBytes } from "node:crypto";
 import { cpSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
-import { connect, type Socket } from "node:net";
 import { connect as connectTls, type TLSSocket } from "node:tls";
 import path from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
@@ -17,67 +16,30 @@ import {
   bearer,
   gitWith,
   makeCertificate,
-  makeClone,
   serveAsProcess,
   serveHere,
   type Served,
 } from "./served.ts";
-
-const OTHER_ADDRESS = "127.0.0.2";
-const READ_TYPE = "application/x-git-upload-pack-request";
-const PUSH_TYPE = "application/x-git-receive-pack-request";
-const NEVER_MS = 3_600_000;
-/** Nothing is taken away from anybody for being slow. */
-const PATIENT = { paceWindowMs: NEVER_MS, patienceMs: NEVER_MS, headersTimeoutMs: NEVER_MS };
-
-interface Stranger {
-  readonly socket: Socket;
-  readonly isClosed: () => boolean;
-}
-
-/** Connections that send `head` and then `drip`, again and again; what comes back is read or not. */
-function strangers(
-  t: Test,
-  { url }: Served,
-  options: {
-    readonly count: number;
-    readonly head: string;
-    readonly drip?: string | Buffer;
-    readonly dripMs?: number;
-    readonly localAddress?: string;
-    readonly isReading?: boolean;
-  },
-): readonly Stranger[] {
-  const { count, head, drip, dripMs = 200, localAddress = "127.0.0.1", isReading = true } = options;
-  return Array.from({ length: count }, () => {
-    const socket = connect({ port: Number(new URL(url).port), host: "127.0.0.1", localAddress });
-    let isClosed = false;
-    socket.on("error", () => undefined).on("close", () => (isClosed = true));
-    socket.write(head);
-    if (isReading) socket.resume();
-    const timer = drip === undefined ? undefined : setInterval(() => socket.write(drip), dripMs);
-    t.teardown(() => {
-      clearInterval(timer);
-      socket.destroy();
-    });
-    return { socket, isClosed: () => isClosed };
-  });
-}
-
-const post = (target: string, type: string, more: string): string =>
-  `POST ${target} HTTP/1.1\r\nHost: x\r\nContent-Type: ${type}\r\n${more}\r\n`;
-const SLOW_BODY = post("/DNS/git-upload-pack", READ_TYPE, "Content-Length: 100000\r\n");
-const ENDLESS_BODY = post("/DNS/git-upload-pack", READ_TYPE, "Transfer-Encoding: chunked\r\n");
+import {
+  cloneWorks,
+  ENDLESS_BODY,
+  NEVER_MS,
+  OTHER_ADDRESS,
+  packetLine,
+  PATIENT,
+  post,
+  PUSH_TYPE,
+  pushWorks,
+  READ_TYPE,
+  SLOW_BODY,
+  strangers,
+  withSmall,
+  type Stranger,
+} from "./strangers.ts";
 
 /** A server with a small repository, which is cloned and pushed to. */
 async function serve(t: Test, limits: Partial<ServeLimits>): Promise<Served> {
   return withSmall(await serveHere(t, { limits }));
-}
-
-async function withSmall(served: Served): Promise<Served> {
-  const { clone } = await makeClone(served);
-  await gitWith(served.token.write, clone, "push", "--quiet", "origin", "main");
-  return served;
 }
 
 /** A repository whose packs fill every buffer, made once. */
@@ -106,28 +68,13 @@ async function serveWithLarge(
   return served;
 }
 
-let clones = 0;
-
-async function cloneWorks(t: Test, served: Served, what: string): Promise<void> {
-  clones += 1;
-  const to = path.join(served.folder, `clone-${clones}`);
-  await gitWith(undefined, served.folder, "clone", "--quiet", `${served.url}/DNS`, to);
-  t.equal(readFileSync(path.join(to, "a.pack")).length, 100_000, `a clone, ${what}`);
-}
-
-async function pushWorks(
-  t: Test,
-  served: Served,
-  what: string,
-  options: readonly string[] = [],
-): Promise<void> {
-  const clone = path.join(served.folder, "work");
-  writeFileSync(path.join(clone, "text"), randomBytes(20).toString("hex"));
-  writeFileSync(path.join(clone, "b.pack"), randomBytes(100_000)); // goes to Git LFS
-  git(clone, "add", "--all");
-  git(clone, "commit", "--quiet", "--message", what);
-  await gitWith(served.token.write, clone, ...options, "push", "--quiet", "origin", "main");
-  t.pass(`a push, ${what}`);
+/** The beginning of a push, so that it gets a place; git goes on to wait: the list of what is pushed does not end. */
+function slowPush({ token }: Served): string {
+  const more = `Authorization: ${String(bearer(token.write).Authorization)}\r\nContent-Length: 9000000\r\n`;
+  const list = Array.from({ length: 800 }, (_, at) =>
+    packetLine(`${"0".repeat(40)} ${"1".repeat(40)} refs/heads/${at}\0report-status`),
+  );
+  return `${post("/DNS/git-receive-pack", PUSH_TYPE, more)}${list.join("")}`;
 }
 
 /** Asks for all of the large repository. */
@@ -141,16 +88,14 @@ function wantAllBody(): string {
   return `${packetLine(line)}00000009done\n`;
 }
 
-function packetLine(text: string): string {
-  return `${(text.length + 4).toString(16).padStart(4, "0")}${text}`;
-}
-
 t.test(
   "bodies that do not come take no place, of whatever number, and are not waited for for ever",
   async (t) => {
     const served = await serve(t, { ...PATIENT, maxProcesses: 2 });
     const chunked = [...strangers(t, served, { count: 10, head: ENDLESS_BODY, drip: "1\r\n0\r\n" })];
     const slow = [...strangers(t, served, { count: 10, head: SLOW_BODY, drip: "0" }), ...chunked];
+    const most = `${SLOW_BODY}${"0".repeat(70_000)}`;
+    slow.push(...strangers(t, served, { count: 5, head: most, drip: "0" }));
     const lfs = post(
       "/DNS/info/lfs/objects/batch",
       "application/vnd.git-lfs+json",
@@ -201,12 +146,16 @@ t.test("bodies without an end are refused where they are too large", async (t) =
 });
 
 t.test("who does not take its answer keeps no place that others wait for", async (t) => {
-  const served = await serveWithLarge(t, { maxProcesses: 2, patienceMs: 1000, paceWindowMs: NEVER_MS });
+  const limits = { maxProcesses: 2, maxPushes: 1, patienceMs: 1000, paceWindowMs: NEVER_MS };
+  const served = await serveWithLarge(t, limits);
   const head = wantAll();
   const readers = strangers(t, served, { count: 2, head, isReading: false });
   await sleep(500);
   await cloneWorks(t, served, "from the address of two that do not read");
   t.ok(readers.length > 0);
+  strangers(t, served, { count: 1, head: slowPush(served), drip: "0" });
+  await sleep(500);
+  await pushWorks(t, served, "after one that does not come");
   await t.resolves(
     gitWith(
       undefined,
@@ -229,7 +178,8 @@ t.test("who does not take its answer keeps no place that others wait for", async
   await sleep(500);
   await cloneWorks(t, patient, "for one address leaves a place to others");
 
-  const brisk = await serveWithLarge(t, { paceWindowMs: 1000 });
+  const brisk = await serveHere(t, { limits: { paceWindowMs: 1000 } });
+  cpSync(large, path.join(brisk.srv, "Large"), { recursive: true });
   const closed = strangers(t, brisk, { count: 2, head: wantAll(), isReading: false });
   await until(() => brisk.log.filter((line) => / closed: less than /.test(line)).length === closed.length);
   t.pass("and without anybody waiting their connections end");
@@ -245,7 +195,12 @@ t.test("many connections of one address are no more than it may have", async (t)
     drip: "x",
     localAddress: OTHER_ADDRESS,
   });
-  await until(() => open([...silent, ...headers]) <= 10);
+  const idle = strangers(t, served, {
+    count: 60,
+    head: "GET /none HTTP/1.1\r\nHost: x\r\n\r\n",
+    localAddress: OTHER_ADDRESS,
+  });
+  await until(() => open([...silent, ...headers, ...idle]) <= 10);
   await cloneWorks(t, served, "from another address");
   const bodies = strangers(t, served, { count: 60, head: SLOW_BODY, drip: "0" });
   await until(() => open(bodies) <= 10);
@@ -255,7 +210,7 @@ t.test("many connections of one address are no more than it may have", async (t)
   );
   await sleep(500);
   await cloneWorks(t, served, "when all connections are taken");
-  t.ok(open([...silent, ...headers, ...bodies, ...many]) <= 40);
+  t.ok(open([...silent, ...headers, ...idle, ...bodies, ...many]) <= 40);
 });
 
 t.test("requests before the answer to the last are not served", async (t) => {
@@ -268,9 +223,7 @@ t.test("requests before the answer to the last are not served", async (t) => {
 
 t.test("reading and pushing do not share places", async (t) => {
   const served = await serveWithLarge(t, { ...PATIENT, maxProcesses: 1, maxPushes: 1 });
-  const { Authorization } = bearer(served.token.write);
-  const head = `${post("/DNS/git-receive-pack", PUSH_TYPE, `Authorization: ${String(Authorization)}\r\nContent-Length: 9000000\r\n`)}0000`;
-  const pushers = strangers(t, served, { count: 3, head: head + "0".repeat(70_000), drip: "0" });
+  const pushers = strangers(t, served, { count: 3, head: slowPush(served), drip: "0" });
   await sleep(500);
   await cloneWorks(t, served, "beside pushes that do not come");
   for (const { socket } of pushers) socket.destroy();
@@ -335,7 +288,13 @@ t.test("compressed bodies are taken, inflated within bounds", async (t) => {
 t.test("who takes its answer slowly is told from who does not, also over TLS", async (t) => {
   const { cert, key } = makeCertificate(t.testdir({}));
   const tls = { cert: readFileSync(cert, "utf8"), key: readFileSync(key, "utf8") };
-  const served = await serveWithLarge(t, { leastBytesPerSecond: 50_000, paceWindowMs: 2000 }, { tls });
+  const limits = { leastBytesPerSecond: 20_000, paceWindowMs: 2000, headersTimeoutMs: 3000 };
+  const served = await serveWithLarge(t, { ...limits, idleTimeoutMs: NEVER_MS }, { tls });
+  // A record of TLS that says it has 512 bytes.
+  const greeting = Buffer.from([22, 3, 1, 2, 0]);
+  const handshakes = [Buffer.alloc(0), greeting].flatMap((head) =>
+    strangers(t, served, { count: 1, head: head.toString("latin1"), drip: head.subarray(4) }),
+  );
   const port = Number(new URL(served.url).port);
   const open = (): TLSSocket => connectTls({ port, rejectUnauthorized: false });
   const [slow, still] = [open(), open()];
@@ -359,6 +318,8 @@ t.test("who takes its answer slowly is told from who does not, also over TLS", a
   await until(() => taken > before + 1_000_000);
   t.notOk(closed.includes("slow"), `who takes ${taken} bytes goes on`);
   t.equal(closings(), 1);
+  await until(() => handshakes.every(({ isClosed }) => isClosed()));
+  t.pass("who does not come to its request is not waited for");
 });
 
 t.test("the programs end with the server, also when it is killed", async (t) => {
@@ -366,14 +327,9 @@ t.test("the programs end with the server, also when it is killed", async (t) => 
   cpSync(large, path.join(served.srv, "Large"), { recursive: true });
   const { Authorization } = bearer(served.token.write);
   const authorized = `Authorization: ${String(Authorization)}\r\n`;
-  // git goes on to wait: the list of what is pushed does not end.
-  const beginning = Array.from({ length: 800 }, (_, at) =>
-    packetLine(`${"0".repeat(40)} ${"1".repeat(40)} refs/heads/${at}\0report-status`),
-  ).join("");
-  const push = (more: string): string => post("/DNS/git-receive-pack", PUSH_TYPE, `${authorized}${more}`);
   const refs = (length: number): string =>
     `GET /DNS/info/refs?service=git-receive-pack HTTP/1.1\r\nHost: x\r\n${authorized}Content-Length: ${length}\r\n\r\n`;
-  strangers(t, served, { count: 2, head: `${push("Content-Length: 9000000\r\n")}${beginning}`, drip: "0" });
+  strangers(t, served, { count: 2, head: slowPush(served), drip: "0" });
   strangers(t, served, { count: 2, head: wantAll(), isReading: false });
   strangers(t, served, { count: 2, head: refs(90_000), drip: "0" });
   const runs = (name: string): number => programsOf(served).filter((line) => line.includes(name)).length;
