@@ -18,6 +18,11 @@ const NO_MAIN = {
     "false where start.mjs went on with the script in its own process: ask isMain() of scripts/is-main.ts.",
 };
 
+const NO_WHOLE_ZOD = {
+  selector: "ImportDeclaration[source.value='zod'] > ImportSpecifier[imported.name='z']",
+  message: 'import * as z from "zod": bundles leave out what is not used of it, 300 KB.',
+};
+
 /** Where USAGE may be written; the union of codes names it. */
 const KNOW_USAGE = ["src/cli/**", "src/errors.ts"];
 
@@ -48,9 +53,9 @@ export default tseslint.config(
     files: ["scripts/*.mjs"],
     rules: { "no-undef": "off" },
   },
-  restricted(["src/**/*.ts"], ["src/git/**", ...KNOW_USAGE], NO_GIT, NO_USAGE),
-  restricted(["src/git/**/*.ts"], [], NO_USAGE),
-  restricted(["src/cli/**/*.ts", "actions/**/*.ts"], [], NO_GIT),
+  restricted(["src/**/*.ts"], ["src/git/**", ...KNOW_USAGE], NO_GIT, NO_USAGE, NO_WHOLE_ZOD),
+  restricted(["src/git/**/*.ts"], [], NO_USAGE, NO_WHOLE_ZOD),
+  restricted(["src/cli/**/*.ts", "actions/**/*.ts"], [], NO_GIT, NO_WHOLE_ZOD),
   restricted(["scripts/**/*.ts", "bench/**/*.ts"], [], NO_MAIN),
   {
     files: ["src/**/*.ts"],
