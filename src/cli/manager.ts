@@ -49,8 +49,7 @@ export async function openManager(
   // Where the site cannot be read, nothing goes on making the state behind the error.
   await Promise.allSettled(both);
   const [found, opened] = await Promise.all(both);
-  const site = writes === true ? await identifySite(found, { onWait: context.warn }) : found;
-  const store = ownState(opened, site.inventory.site);
+  const { site, store } = await identify(found, { state: opened, writes, context });
   return {
     site,
     store,
@@ -60,6 +59,22 @@ export async function openManager(
     loadMacKey: () => loadMacKey(stateDirectory),
     tidy: () => tidyStateStore(stateDirectory),
   };
+}
+
+/** A site gets its id only where the state is not another's: what would be refused writes nothing. */
+async function identify(
+  found: Site,
+  {
+    state,
+    writes = false,
+    context,
+  }: { readonly state: StateStore; readonly writes: boolean | undefined; readonly context: CliContext },
+): Promise<{ readonly site: Site; readonly store: StateStore }> {
+  const store = ownState(state, found.inventory.site ?? null);
+  if (!writes || found.inventory.site !== undefined) return { site: found, store };
+  await store.read();
+  const site = await identifySite(found, { onWait: context.warn });
+  return { site, store: ownState(state, site.inventory.site) };
 }
 
 export function nameNetwork(

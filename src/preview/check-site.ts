@@ -161,8 +161,8 @@ async function checkCvl(file: string, options: FileOptions): Promise<Checked> {
     const isSite = options.files.has(inventoryBeside(file));
     const inValues = program === undefined ? [] : checkAppliance(program, { isSite });
     const found = [...loaded.diagnostics, ...inValues];
-    if (program === undefined || hasErrors(found)) return { diagnostics: found, textOf };
-    const unformatted = checkFormat(file, textOf(file) ?? "", options.format);
+    if (program === undefined || hasErrors(loaded.diagnostics)) return { diagnostics: found, textOf };
+    const unformatted = hasErrors(found) ? [] : checkFormat(file, textOf(file) ?? "", options.format);
     const known = { diagnostics: [...found, ...unformatted], textOf };
     const inventory = isSite ? await readInventory(inventoryBeside(file), options) : undefined;
     // Without a main object nothing can be planned, and with mistakes in the inventory nothing is known of the site.

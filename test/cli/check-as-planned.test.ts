@@ -112,6 +112,17 @@ for (const [name, made] of Object.entries(CASES)) {
   });
 }
 
+test("all at once, and each once: what is wrong with the network and with its image", async (t) => {
+  const cwd = site(t, {
+    cvl: NET.replace("Web w;", 'Web w; w.requires = "DNS";'),
+    machine: "format: 1\nmemory: 64XiB\ncolour: red\n",
+  });
+  const errors = ({ warned }: Answer): string[] => (warned.match(/^\S+: error \w+: .*$/gm) ?? []).sort();
+  const checked = errors(await cui(cwd, "check", "Net.cvl"));
+  t.same(checked, errors(await cui(cwd, "plan", "Net.cvl")));
+  t.equal(checked.length, 3);
+});
+
 test("what a plan accepts, check accepts", async (t) => {
   const cwd = site(t, { cvl: NET });
   t.match(await cui(cwd, "check", "Net.cvl"), { status: 0, printed: "1 file checked, 0 errors", warned: "" });

@@ -1,6 +1,15 @@
 import { spawn } from "node:child_process";
 import { once } from "node:events";
-import { closeSync, existsSync, mkdirSync, openSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import {
+  closeSync,
+  cpSync,
+  existsSync,
+  mkdirSync,
+  openSync,
+  readFileSync,
+  rmSync,
+  writeFileSync,
+} from "node:fs";
 import { createServer, type Server } from "node:net";
 import { tmpdir } from "node:os";
 import { mkdtempSync } from "node:fs";
@@ -264,17 +273,25 @@ test("two sites with files of one name on the same hosts never meet", async (t) 
   await addResources(shell, (line) => inSecond(line, "second.git"));
   t.equal((await inFirst("start office.cvl")).status, 0);
   const running = shell.hosts.flatMap((host) => host.running());
+  const nameless = path.join(shell.folder, "nameless");
+  cpSync(second, nameless, { recursive: true });
+  const inventory = readFileSync(path.join(second, "utility.yaml"), "utf8").replace(/^site:.*\n/m, "");
+  writeFileSync(path.join(nameless, "utility.yaml"), inventory);
   for (const line of [
-    "update office.cvl",
-    "start office.cvl",
-    "stop office.cvl",
-    "status",
     "plan office.cvl",
+    "status",
+    "data list",
+    "start office.cvl",
+    "update office.cvl",
+    "stop office.cvl",
     "vlan list",
   ]) {
     const shared = await inSecond(line, "state.git");
     t.match([shared.status, shared.err], [1, /STATE_OTHER_SITE: .*belongs to the site/], line);
+    const lacking = await shell.cui(line, SECRET, nameless);
+    t.match([lacking.status, lacking.err], [1, /STATE_OTHER_SITE: .*no line `site:`/], line);
   }
+  t.equal(readFileSync(path.join(nameless, "utility.yaml"), "utf8"), inventory, "nor is it given an id");
   const alone = await inSecond("update office.cvl", "second.git");
   t.match([alone.status, alone.err], [1, /UTILITY_NOT_RUNNING/]);
   t.same(

@@ -110,8 +110,8 @@ async function checkFile(file: string, site: CheckedSite | undefined, context: C
   if (program === undefined) return { diagnostics, textOf };
   const known = [...diagnostics, ...checkAppliance(program, { isSite: site !== undefined })];
   const isWhole = rootObjectName(program.root.file, [...program.objects.keys()]) !== undefined;
-  // Values that are wrong already would only be found wrong again; and without the inventory nothing can be said.
-  if (hasErrors(known) || !isWhole || (site !== undefined && site.inventory === undefined))
+  // Without the inventory nothing can be said of the site; what is found twice is shown once.
+  if (hasErrors(diagnostics) || !isWhole || (site !== undefined && site.inventory === undefined))
     return { diagnostics: known, textOf };
   return checkAsPlanned(program, { known, textOf, inventory: site?.inventory, context });
 }

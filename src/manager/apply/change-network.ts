@@ -14,7 +14,7 @@ import type { Inventory } from "../../site/inventory.ts";
 import { beginJournal } from "../records/journal.ts";
 import { acquireLease, type Lease } from "../records/lease.ts";
 import { DEFAULT_LIMITS, fenceOf, type Limits, type Operation } from "../change/operation.ts";
-import { requireState } from "../change/require-state.ts";
+import { requireState } from "../observe/require-state.ts";
 import { prepareImages } from "./prepare-images.ts";
 import type { Progress } from "../change/progress.ts";
 import { releaseRemoved } from "../change/release-removed.ts";

@@ -13,6 +13,7 @@ import {
   type NetworkOperationOptions,
 } from "./network-operation.ts";
 import { describeRunning, readNetwork, type NetworkState } from "../records/state.ts";
+import { refuseUnknownNetwork } from "../observe/require-state.ts";
 import { requireHost, type ObservedHosts } from "../observe/observe-hosts.ts";
 import type { TimelineSummary } from "../change/timeline.ts";
 
@@ -27,10 +28,12 @@ export interface StopResult {
   readonly timeline: TimelineSummary;
 }
 
-/** @throws CollectiveError UTILITY_NETWORK_UNKNOWN, UTILITY_UNKNOWN_COMPONENT, UTILITY_HOST_UNREACHABLE before anything is stopped. */
+/** @throws CollectiveError UTILITY_NETWORK_UNKNOWN, UTILITY_STATE_LOST, UTILITY_UNKNOWN_COMPONENT, UTILITY_HOST_UNREACHABLE before anything is stopped. */
 export async function stopNetwork(options: StopOptions): Promise<StopResult> {
   const { store, networkId, component } = options;
-  requireKnown(options, readNetwork(await store.read(), networkId));
+  const known = readNetwork(await store.read(), networkId);
+  if (known === undefined) return refuseUnknownNetwork(options);
+  requireKnown(options, known);
   const command = `stop ${options.file}${component === undefined ? "" : ` ${component}`}`;
   return underLease(options, command, (held) => stopWith(options, held));
 }

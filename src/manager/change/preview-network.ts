@@ -18,7 +18,7 @@ import {
   type PlannedChange,
 } from "./plan-change.ts";
 import { refuse } from "./refuse.ts";
-import { requireState } from "./require-state.ts";
+import { requireState } from "../observe/require-state.ts";
 import type { Inventory } from "../../site/inventory.ts";
 import { readNetwork } from "../records/state.ts";
 import { withObservedHosts, type ConnectHost, type ObservedHosts } from "../observe/observe-hosts.ts";

@@ -5,6 +5,7 @@ import type { StateStore } from "../records/state-store.ts";
 import type { Inventory } from "../../site/inventory.ts";
 import { readNetwork } from "../records/state.ts";
 import { requireHost, withObservedHosts, type ConnectHost } from "./observe-hosts.ts";
+import { refuseUnknownNetwork } from "./require-state.ts";
 import { machineName } from "../../network/paths.ts";
 
 export interface FoundConsole {
@@ -14,7 +15,7 @@ export interface FoundConsole {
   readonly path: string;
 }
 
-/** @throws CollectiveError UTILITY_NETWORK_UNKNOWN, UTILITY_UNKNOWN_COMPONENT, UTILITY_HOST_UNREACHABLE */
+/** @throws CollectiveError UTILITY_NETWORK_UNKNOWN, UTILITY_STATE_LOST, UTILITY_UNKNOWN_COMPONENT, UTILITY_HOST_UNREACHABLE */
 export async function findConsole(options: {
   readonly store: StateStore;
   readonly inventory: Inventory;
@@ -23,13 +24,9 @@ export async function findConsole(options: {
   readonly file: string;
   readonly component: ComponentPath;
 }): Promise<FoundConsole> {
-  const { networkId, component, file } = options;
+  const { networkId, component } = options;
   const state = readNetwork(await options.store.read(), networkId);
-  if (state === undefined) {
-    throw new CollectiveError("UTILITY_NETWORK_UNKNOWN", `${file} was never started here`, {
-      hint: "cui status lists what was",
-    });
-  }
+  if (state === undefined) return refuseUnknownNetwork(options);
   const record = state.machines.get(component);
   if (record === undefined) {
     throw new CollectiveError(

@@ -67,7 +67,7 @@ export async function acquireLease(options: AcquireOptions): Promise<Lease> {
   const self = describeSelf(options.command);
   const before = await store.read();
   const held = readLease(before, networkId)?.holder ?? null;
-  const isStale = held !== null && (options.takeOver === true || !mayBeAlive(held, self));
+  const isStale = held !== null && (options.takeOver === true || !mayBeAlive(held, self.host));
   let token = 0;
   await store.update((snapshot) => {
     const lease = readLease(snapshot, networkId);
@@ -99,9 +99,10 @@ export async function acquireLease(options: AcquireOptions): Promise<Lease> {
   };
 }
 
-/** Who works on a network now; null when nobody does. */
+/** Who works on a network now; null when nobody does, or who did has died on this machine. */
 export function leaseHolder(snapshot: StateSnapshot, networkId: string): LeaseHolder | null {
-  return readLease(snapshot, networkId)?.holder ?? null;
+  const holder = readLease(snapshot, networkId)?.holder ?? null;
+  return holder !== null && mayBeAlive(holder, hostname()) ? holder : null;
 }
 
 function readLease(snapshot: StateSnapshot, networkId: string): LeaseRecord | undefined {
@@ -147,8 +148,8 @@ function describeSelf(command: string): LeaseHolder {
 }
 
 /** A holder on another machine cannot be seen from here and counts as alive. */
-function mayBeAlive(holder: LeaseHolder, self: LeaseHolder): boolean {
-  return holder.host !== self.host || isAlive(holder);
+function mayBeAlive(holder: LeaseHolder, here: string): boolean {
+  return holder.host !== here || isAlive(holder);
 }
 
 function isSameHolder(a: LeaseHolder, b: LeaseHolder | null): boolean {

@@ -1,12 +1,15 @@
 /** Hosts that know more than the state: it was lost, is an old copy, or another site uses the same hosts. */
 import { test, type Test } from "tap";
 import { previewNetwork } from "../../../src/manager/change/preview-network.ts";
+import { stopNetwork } from "../../../src/manager/apply/stop-network.ts";
+import { findConsole } from "../../../src/manager/observe/find-console.ts";
 import type { StateStore } from "../../../src/manager/records/state-store.ts";
 import { readNetworkRecord } from "../../../src/manager/records/state.ts";
 import { sampleAppliance } from "../cvl-fixtures.ts";
 import { EXTERNAL_SEGMENT } from "../../../src/network/description.ts";
 import { createManager, type Manager } from "../manager-fixture.ts";
 import { createMemoryStore } from "../memory-store.ts";
+import { SILENT } from "../silent.ts";
 
 async function runningOffice(t: Test): Promise<Manager> {
   const manager = await createManager(t.testdirName, undefined, { store: createMemoryStore() });
@@ -32,7 +35,7 @@ async function allocationOf(
   };
 }
 
-test("what runs and the state knows nothing of is started by nobody, and said by plan, start and update", async (t) => {
+test("what runs and the state knows nothing of is started by nobody, and said by every verb that needs it", async (t) => {
   const manager = await runningOffice(t);
   const before = runs(manager);
   const store = createMemoryStore();
@@ -46,6 +49,13 @@ test("what runs and the state knows nothing of is started by nobody, and said by
     loadMacKey: () => Promise.resolve(new Uint8Array(32)),
   });
   await t.rejects(plan, refusal);
+  const { inventory, connect } = manager;
+  const known = { networkId: "office", file: "office.cvl", inventory, store, connect };
+  await t.rejects(stopNetwork({ ...known, progress: SILENT }), refusal, "stop");
+  await t.rejects(findConsole({ ...known, component: "w" }), refusal, "console");
+  await t.rejects(stopNetwork({ ...known, networkId: "other", progress: SILENT }), {
+    code: "UTILITY_NETWORK_UNKNOWN",
+  });
   t.same(runs(manager), before);
   t.same(manager.calls(), []);
 });

@@ -53,6 +53,7 @@ test("the lease of a process that died is taken over, and what it wakes up to is
     message: "die",
     files: new Map([[leaseFile("office"), toFile({ token: 1, holder })]]),
   }));
+  t.equal(leaseHolder(await store.read(), "office"), null, "nobody works on it, says status as well");
   const next = await acquireLease({ store, networkId: "office", command: "start acme.cvl" });
   t.equal(next.token, 2);
   await t.rejects(lease.commit(note("late")), { code: "UTILITY_LEASE_LOST" });

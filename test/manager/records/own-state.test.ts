@@ -33,6 +33,17 @@ test("the first change says whose the state is, and another site is refused from
   t.equal(await store.read(), before);
 });
 
+test("a state that belongs to a site is not that of one without an id", async (t) => {
+  const store = createMemoryStore();
+  const none = ownState(store, null);
+  await none.update(change);
+  t.notOk((await store.read()).files.has("site.json"), "nobody's stays nobody's");
+  await ownState(store, "0123456789ab").update(change);
+  const refusal = { code: "STATE_OTHER_SITE", hint: /site: "0123456789ab"/ };
+  await t.rejects(none.read(), refusal);
+  await t.rejects(none.update(change), refusal);
+});
+
 test("a site without an id is not told apart", async (t) => {
   const store = createMemoryStore();
   const old = ownState(store, undefined);

@@ -1,7 +1,8 @@
 /** A network that runs and that the state knows nothing of: the state was lost, or is not the one that started it. */
 import { CollectiveError } from "../../errors.ts";
 import { machineName } from "../../network/paths.ts";
-import type { ObservedHosts } from "../observe/observe-hosts.ts";
+import type { Inventory } from "../../site/inventory.ts";
+import { withObservedHosts, type ConnectHost, type ObservedHosts } from "./observe-hosts.ts";
 import type { StateStore } from "../records/state-store.ts";
 import type { NetworkState } from "../records/state.ts";
 
@@ -31,4 +32,24 @@ export function requireState(options: {
       hint: 'name the right state with CUI_STATE, or bring it back from a backup: docs/operations.md, "A lost state"; nothing was changed',
     },
   );
+}
+
+/**
+ * For what needs a network that was started, where the state knows none: where a host has something of it, the state is the wrong one.
+ * @throws CollectiveError UTILITY_STATE_LOST, UTILITY_NETWORK_UNKNOWN
+ */
+export async function refuseUnknownNetwork(options: {
+  readonly networkId: string;
+  readonly file: string;
+  readonly inventory: Inventory;
+  readonly connect: ConnectHost;
+  readonly store: Pick<StateStore, "directory">;
+}): Promise<never> {
+  const { networkId, file, inventory, connect, store } = options;
+  await withObservedHosts(inventory.hosts, connect, async (observing) => {
+    requireState({ networkId, state: undefined, observedHosts: await observing, store });
+  });
+  throw new CollectiveError("UTILITY_NETWORK_UNKNOWN", `${file} was never started here`, {
+    hint: "cui status lists what was; CUI_STATE names the state repository",
+  });
 }
