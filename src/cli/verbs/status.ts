@@ -92,6 +92,8 @@ function renderNetwork(network: NetworkStatus): string {
   for (const { component, pause } of network.machines)
     if (pause !== null)
       lines.push(`  ${machineName(component)} is paused: ${visible(`${pause.why}; ${pause.mend}`)}`);
+  for (const { disk, host } of network.missingDataDisks)
+    lines.push(`  the data disk ${disk} is not on ${host}: cui plan ${network.file} says what can be done`);
   for (const { component, host } of network.orphans)
     lines.push(`  ${machineName(component)} also runs on ${host}, where it should not`);
   return lines.join("\n");

@@ -9,6 +9,7 @@ import type { Inventory } from "../../site/inventory.ts";
 import { leaseHolder, type LeaseHolder } from "../records/lease.ts";
 import { damagedNetworks, readableNetworks, type NetworkState } from "../records/state.ts";
 import { pausedMachines } from "./paused.ts";
+import { missingDataDisks } from "./missing-data-disks.ts";
 import { unknownOn, unseenHosts, type Unknown, type UnseenHost } from "./unknown.ts";
 import { withObservedHosts, type ConnectHost, type ObservedHosts } from "./observe-hosts.ts";
 
@@ -37,6 +38,8 @@ export interface NetworkStatus {
   readonly machines: readonly MachineStatus[];
   /** Domains of the network that the state does not expect where they are. */
   readonly orphans: readonly { readonly component: ComponentPath; readonly host: string }[];
+  /** Data disks that the state knows and their host lacks, `w:vdb`. */
+  readonly missingDataDisks: readonly { readonly disk: string; readonly host: string }[];
   /** Who works on it now. */
   readonly busy: Pick<LeaseHolder, "command" | "since" | "pid" | "user" | "host"> | null;
 }
@@ -145,6 +148,10 @@ function statusOf(options: {
       machineStatus(machine, { interfaces, now, paused }),
     ),
     orphans: observed.orphans,
+    missingDataDisks: [...missingDataDisks(networkId, observed, observedHosts)].map(([disk, { host }]) => ({
+      disk,
+      host,
+    })),
     busy:
       holder === null
         ? null

@@ -47,10 +47,13 @@ test("a network is not removed while a data disk of it is missing, until it is c
     hint: /cui remove office\.cvl --lost-data-disk w:vdb/,
   });
   t.same(manager.calls(), []);
+  const missing = async (): Promise<unknown> => (await manager.report()).networks[0]?.missingDataDisks;
+  t.same(await missing(), [{ disk: "w:vdb", host }], "and status says so");
   await t.rejects(remove(manager, { lostDataDisks: new Set(["w:vdc"]) }), {
     code: "UTILITY_DATA_DISK_PRESENT",
   });
   bringBack();
+  t.same(await missing(), []);
   await t.rejects(remove(manager, { lostDataDisks: new Set(["w:vdb"]) }), {
     code: "UTILITY_DATA_DISK_PRESENT",
   });
