@@ -162,6 +162,28 @@ test("a purge asks twice, and takes nothing without both answers", async (t) => 
   t.equal(await left(), 0);
 });
 
+test("a folder without a site's id has no data of its own: what says whose it is stays", async (t) => {
+  const shell = await openShell(t);
+  await makeData(shell.hosts[0]!, "old-0a1b2c", { isRemoved: true });
+  await makeData(shell.hosts[0]!, "live-0a1b2c");
+  const [entry] = await shell.hosts[0]!.listAttic();
+  const utility = path.join(shell.site, "utility.yaml");
+  writeFileSync(utility, readFileSync(utility, "utf8").replace(/^site: .*\n/m, ""));
+  t.match((await shell.cui("attic list")).out, /cui remove old\.cvl \(another site's\)$/m);
+  for (const line of [
+    `attic purge ${entry!.id} --yes`,
+    `attic restore ${entry!.id} --file copy.raw`,
+    "data export live-0a1b2c w vdb copy.raw",
+  ]) {
+    const said = await shell.cui(line);
+    t.match([said.status, said.err], [1, /HOST_OTHER_SITE: .* belongs to (the site )?0123456789ab/]);
+  }
+  for (const chosen of ["--older-than 0h", "--network old-0a1b2c", "--host h1"])
+    t.match(await shell.cui(`attic purge ${chosen} --yes`), { status: 0, out: "nothing was purged" }, chosen);
+  t.equal((await shell.hosts[0]!.listAttic()).length, 1);
+  t.same(readdirSync(shell.site), ["utility.yaml"]);
+});
+
 test("data is listed and leaves as a file; nothing takes the place of what is there", async (t) => {
   const shell = await openShell(t);
   const id = await shell.network("acme.cvl");

@@ -2,7 +2,13 @@
 import type { Command } from "commander";
 import { visible } from "../../diagnostics.ts";
 import { CollectiveError } from "../../errors.ts";
-import { listAttic, theEntry, type AtticListing, type FoundEntry } from "../../manager/data/list-attic.ts";
+import {
+  listAttic,
+  requireOwn,
+  theEntry,
+  type AtticListing,
+  type FoundEntry,
+} from "../../manager/data/list-attic.ts";
 import { choosePurge, purgeAttic } from "../../manager/data/purge-attic.ts";
 import { machineName } from "../../network/paths.ts";
 import { configureAtticRestore } from "../attic-restore.ts";
@@ -127,7 +133,7 @@ async function runPurge(context: CliContext, ids: readonly string[], flags: Purg
   const options = { ...manager, inventory: manager.site.inventory };
   const listing = await listAttic(options);
   const chosen =
-    ids.length > 0 ? named(listing, ids) : chosenBy(manager, context, { listing, flags, before });
+    ids.length > 0 ? named(manager, listing, ids) : chosenBy(manager, context, { listing, flags, before });
   if (flags.json !== true) warnUnreachable(context, listing.unreachable, `${UNKNOWN}, and stays`);
   await confirmForGood(context, chosen.map(describeLoss), { yes: flags.yes, word: "purge" });
   const { purged, gone } = await purgeAttic({ ...options, entries: chosen });
@@ -145,8 +151,8 @@ async function runPurge(context: CliContext, ids: readonly string[], flags: Purg
   );
 }
 
-function named(listing: AtticListing, ids: readonly string[]): readonly FoundEntry[] {
-  return [...new Set(ids.map((id) => theEntry(listing, id)))];
+function named({ site }: Manager, listing: AtticListing, ids: readonly string[]): readonly FoundEntry[] {
+  return [...new Set(ids.map((id) => requireOwn(theEntry(listing, id), site.inventory)))];
 }
 
 function chosenBy(

@@ -9,7 +9,7 @@ import type { Inventory, InventoryHost } from "../../site/inventory.ts";
 import type { ConnectHost } from "../observe/observe-hosts.ts";
 import type { StateStore } from "../records/state-store.ts";
 import { withinLimit } from "./ask-hosts.ts";
-import { listAttic, theEntry } from "./list-attic.ts";
+import { listAttic, requireOwn, theEntry } from "./list-attic.ts";
 import { listData, type FoundDisk, type FoundDisks } from "./list-data.ts";
 import { readExported } from "./read-exported.ts";
 
@@ -66,7 +66,7 @@ export async function exportEntry(
   options: ExportOptions & { readonly entry: string },
 ): Promise<ExportResult> {
   await checkTarget(options.target, options);
-  const entry = theEntry(await listAttic(options), options.entry);
+  const entry = requireOwn(theEntry(await listAttic(options), options.entry), options.inventory);
   return copyOut(options, requireEntry(options.inventory, entry.host), { entry: entry.id });
 }
 

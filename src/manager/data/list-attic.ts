@@ -1,6 +1,7 @@
 /** `cui attic list`: what lies in the attics of all hosts, also of networks that nobody remembers. */
 import { CollectiveError } from "../../errors.ts";
 import type { AtticEntry } from "../../host/data/data-calls.ts";
+import { otherSiteError } from "../../host/data/other-site.ts";
 import type { Inventory } from "../../site/inventory.ts";
 import type { ConnectHost } from "../observe/observe-hosts.ts";
 import type { StateSnapshot } from "../records/state-snapshot.ts";
@@ -21,7 +22,9 @@ export interface FoundEntry {
   readonly movedAt: string;
   /** `remove acme.cvl`; null when that was not written down. */
   readonly command: string | null;
-  /** It belongs to another site, which alone can restore or purge it. */
+  /** The site it belongs to; null when the host was never told. */
+  readonly site: string | null;
+  /** It belongs to another site, which alone can restore, copy or purge it. For a site without an id, each that says its site. */
   readonly isOtherSite: boolean;
 }
 
@@ -68,6 +71,14 @@ export function theEntry({ entries, unreachable }: AtticListing, id: string): Fo
   });
 }
 
+/** Refuses before anybody is asked what a host would refuse. @throws CollectiveError HOST_OTHER_SITE */
+export function requireOwn(entry: FoundEntry, inventory: Pick<Inventory, "site">): FoundEntry {
+  const { isOtherSite, site: owner, networkId, component, device } = entry;
+  if (!isOtherSite || owner === null) return entry;
+  const site = inventory.site ?? null;
+  throw otherSiteError({ owner, site, device, machine: { networkId, component } });
+}
+
 function foundEntry(
   entry: AtticEntry,
   { host, inventory, snapshot }: { host: string; inventory: Inventory; snapshot: StateSnapshot },
@@ -75,10 +86,10 @@ function foundEntry(
   const { id, machine, device, sizeBytes, allocatedBytes, movedAt, command, site } = entry;
   const { networkId, component } = machine;
   const file = fileOf(networkId, inventory, snapshot);
-  const isOtherSite = site !== null && inventory.site !== undefined && site !== inventory.site;
+  const isOtherSite = site !== null && site !== inventory.site;
   return {
     ...{ id, host, networkId, file, component, device },
-    ...{ sizeBytes, allocatedBytes, movedAt, command, isOtherSite },
+    ...{ sizeBytes, allocatedBytes, movedAt, command, site, isOtherSite },
   };
 }
 

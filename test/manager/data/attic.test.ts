@@ -78,7 +78,8 @@ test("data comes back under a component that is stopped; what it had goes to the
   await manager.update();
   t.equal(hostOf(manager), host, "where its data is, or was: the memory of this test");
   const running = { code: "UTILITY_NETWORK_RUNNING", hint: /cui stop office\.cvl w/ };
-  await t.rejects(restoreFromAttic(restoreOptions(manager, { entry })), running);
+  const unasked = (): Promise<void> => Promise.reject(new Error("asked about what is refused"));
+  await t.rejects(restoreFromAttic(restoreOptions(manager, { entry, onDecided: unasked })), running);
   await manager.stop({ component: "w" });
   const refused: [Partial<RestoreOptions>, string, RegExp][] = [
     [{ entry: "0123456789ab" }, "UTILITY_ATTIC_UNKNOWN", /no host/],
@@ -162,9 +163,14 @@ test("another site's data is neither restored nor purged nor exported", async (t
     code: "UTILITY_INCOMPLETE",
     message: /belongs to 0123456789ab/,
   });
-  await t.rejects(restoreFromAttic(restoreOptions(manager, { entry: other.id })), {
-    code: "HOST_OTHER_SITE",
-  });
+  let asked = 0;
+  const onDecided = (): Promise<void> => Promise.resolve(void (asked += 1));
+  for (const site of ["ba9876543210", undefined]) {
+    const inventory = { ...manager.inventory, site };
+    const restore = restoreFromAttic(restoreOptions(manager, { entry: other.id, inventory, onDecided }));
+    await t.rejects(restore, { code: "HOST_OTHER_SITE" });
+  }
+  t.equal(asked, 0, "it is refused before anybody is asked");
   const out = {
     ...basics(manager),
     target: path.join(t.testdirName, "x"),
