@@ -406,12 +406,14 @@ test("what takes machines or data away is confirmed; a network is removed and ca
 
   const early = await shell.cui("remove office.cvl --yes");
   t.match([early.status, early.err], [1, /UTILITY_NETWORK_RUNNING: office\.cvl runs: d \(ready on h1\), f/]);
-  const alone = await shell.cui("remove office.cvl");
+  const unstopped = await shell.cui("remove office.cvl");
+  t.match(unstopped.err, /UTILITY_NETWORK_RUNNING/, "nobody is asked about what is refused");
+  const alone = await shell.cui("remove office.cvl --stop");
   t.match([alone.status, alone.err], [1, /UTILITY_NOT_CONFIRMED[^]*remove office\.cvl: d, f; its tags/]);
   const notLost = await shell.cui("remove office.cvl --stop --yes --lost-data-disk d:vdb");
   t.match(
     [notLost.status, notLost.err],
-    [1, /UTILITY_DATA_DISK_PRESENT: the data disk d:vdb is not missing/],
+    [1, /UTILITY_DATA_DISK_UNKNOWN: d has no data disk vdb; it has none/],
   );
   const removed = await shell.cui("remove office.cvl --stop --yes --json");
   t.match([removed.status, JSON.parse(removed.out)], [0, { machines: ["d", "f"] }]);
