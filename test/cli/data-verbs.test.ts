@@ -132,6 +132,33 @@ test("the attic is listed over all hosts, also of networks nobody remembers", as
   });
 });
 
+test("where nobody answers nothing is said to be empty", async (t) => {
+  const shell = await openShell(t);
+  const stuck = (): Promise<never> => Promise.reject(new Error("stuck"));
+  shell.first.host = { ...shell.hosts[0]!, listAttic: stuck, listData: stuck };
+  const some: [string, RegExp][] = [
+    ["attic list", /^nothing is in the attics of the hosts that answer$/],
+    ["attic purge --older-than 1d --yes", /^nothing was purged on the hosts that answer$/],
+    ["data list", /^the hosts that answer have no data disk$/],
+  ];
+  for (const [line, out] of some) {
+    const said = await shell.cui(line);
+    t.match([said.status, said.out, said.err], [0, out, /warning: host h1: .*stuck/], line);
+  }
+  t.match(await shell.cui("attic purge --host h1 --yes"), { status: 1, err: /UTILITY_HOST_UNREACHABLE/ });
+
+  const utility = path.join(shell.site, "utility.yaml");
+  writeFileSync(utility, readFileSync(utility, "utf8").replace(/.*name: h2.*\n/, ""));
+  for (const line of [...some.map(([each]) => each), "attic purge 0123456789ab", "attic list --json"]) {
+    const said = await shell.cui(line);
+    t.match(
+      [said.status, said.err],
+      [1, /UTILITY_HOST_UNREACHABLE: no host can be used: host h1: .*stuck/],
+      line,
+    );
+  }
+});
+
 test("a purge asks twice, and takes nothing without both answers", async (t) => {
   const shell = await openShell(t);
   const [h1] = shell.hosts;
@@ -144,6 +171,8 @@ test("a purge asks twice, and takes nothing without both answers", async (t) => 
   const names = /delete for good vdb of w of old-0a1b2c on h1 \(16 MiB, /;
   t.match([unasked.status, unasked.err], [1, /UTILITY_NOT_CONFIRMED[^]*--yes/]);
   t.match(unasked.err, names);
+  const inJson = JSON.parse((await shell.cui(`${line} --json`)).out) as object;
+  t.match(inJson, { error: { code: "UTILITY_NOT_CONFIRMED", message: names } });
   for (const answers of [["no"], ["yes"], ["yes", "yes"], ["yes", ""], ["purge"]]) {
     const said = await shell.cui(line, answers);
     t.match([said.status, said.err], [1, /UTILITY_NOT_CONFIRMED: nothing was changed/], answers.join());

@@ -9,6 +9,7 @@ import {
   type AtticListing,
   type FoundEntry,
 } from "../../manager/data/list-attic.ts";
+import { requireAnAnswer } from "../../manager/data/ask-hosts.ts";
 import { choosePurge, purgeAttic } from "../../manager/data/purge-attic.ts";
 import { machineName } from "../../network/paths.ts";
 import { configureAtticRestore } from "../attic-restore.ts";
@@ -57,9 +58,15 @@ function configureList(command: Command, context: CliContext): void {
         return;
       }
       warnUnreachable(context, listing.unreachable, UNKNOWN);
-      if (entries.length === 0) context.print("the attic is empty");
+      if (entries.length === 0) context.print(nothingIn(listing));
       else for (const line of renderTable([HEAD, ...entries.map(renderEntry)])) context.print(line);
     });
+}
+
+function nothingIn({ unreachable }: AtticListing): string {
+  return unreachable.length === 0
+    ? "the attic is empty"
+    : "nothing is in the attics of the hosts that answer";
 }
 
 const HEAD = [
@@ -146,7 +153,7 @@ async function runPurge(context: CliContext, ids: readonly string[], flags: Purg
   const freed = purged.reduce((sum, { allocatedBytes }) => sum + allocatedBytes, 0);
   context.print(
     purged.length === 0
-      ? "nothing was purged"
+      ? `nothing was purged${listing.unreachable.length === 0 ? "" : " on the hosts that answer"}`
       : `purged ${purged.length} ${purged.length === 1 ? "entry" : "entries"}, ${renderBytes(freed)}`,
   );
 }
@@ -161,11 +168,13 @@ function chosenBy(
   what: { readonly listing: AtticListing; readonly flags: PurgeFlags; readonly before: Date | undefined },
 ): readonly FoundEntry[] {
   const { network, object, host } = what.flags;
-  if (host !== undefined && !manager.site.inventory.hosts.some(({ name }) => name === host)) {
+  const asked = manager.site.inventory.hosts.filter(({ name }) => host === undefined || name === host);
+  if (host !== undefined && asked.length === 0) {
     throw new CollectiveError("UTILITY_HOST_UNKNOWN", `utility.yaml has no host ${host}`, {
       hint: "`cui host list` shows the hosts",
     });
   }
+  requireAnAnswer(asked, what.listing.unreachable);
   const networkId =
     network === undefined ? undefined : networkIdOf(manager, context, { cvl: network, object });
   return choosePurge(what.listing.entries, { networkId, before: what.before, host });

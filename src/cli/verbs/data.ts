@@ -3,7 +3,7 @@ import path from "node:path";
 import type { Command } from "commander";
 import { CollectiveError } from "../../errors.ts";
 import { exportData } from "../../manager/data/export-data.ts";
-import { listData, type FoundDisk } from "../../manager/data/list-data.ts";
+import { listData, type FoundDisk, type FoundDisks } from "../../manager/data/list-data.ts";
 import { machineName } from "../../network/paths.ts";
 import type { CliContext } from "../context.ts";
 import { addCopyOptions, copyToFile, copyToJson, renderCopy, type CopyFlags } from "../data-copy.ts";
@@ -43,9 +43,13 @@ function configureList(command: Command, context: CliContext): void {
         return;
       }
       warnUnreachable(context, found.unreachable, "which data disks it has is unknown");
-      if (found.disks.length === 0) context.print("there is no data disk");
+      if (found.disks.length === 0) context.print(nothingIn(found));
       else for (const line of renderTable([HEAD, ...found.disks.map(renderDisk)])) context.print(line);
     });
+}
+
+function nothingIn({ unreachable }: FoundDisks): string {
+  return unreachable.length === 0 ? "there is no data disk" : "the hosts that answer have no data disk";
 }
 
 const HEAD = [

@@ -7,7 +7,7 @@ import type { ConnectHost } from "../observe/observe-hosts.ts";
 import type { StateSnapshot } from "../records/state-snapshot.ts";
 import type { StateStore } from "../records/state-store.ts";
 import { readNetworkRecord } from "../records/state.ts";
-import { askHosts, type UnreachableHost } from "./ask-hosts.ts";
+import { askHosts, requireAnAnswer, type UnreachableHost } from "./ask-hosts.ts";
 
 export interface FoundEntry {
   readonly id: string;
@@ -40,12 +40,13 @@ export interface AtticOptions {
   readonly store: StateStore;
 }
 
-/** By network, component, device and time. */
+/** By network, component, device and time. @throws CollectiveError UTILITY_HOST_UNREACHABLE when no host answers */
 export async function listAttic({ inventory, connect, store }: AtticOptions): Promise<AtticListing> {
   const [snapshot, { answers, unreachable }] = await Promise.all([
     store.read(),
     askHosts(inventory.hosts, connect, (host) => host.listAttic()),
   ]);
+  requireAnAnswer(inventory.hosts, unreachable);
   const entries = [...answers].flatMap(([host, found]) =>
     found.map((entry) => foundEntry(entry, { host, inventory, snapshot })),
   );

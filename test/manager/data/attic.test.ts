@@ -265,5 +265,11 @@ test("data leaves as a file: of a component, of a network the state has lost, of
   manager.hosts[now]!.disks.length = 0;
   manager.hosts[copy]!.disks.length = 0;
   t.match((await listData(basics(manager))).disks, [{ state: "missing", host: now }]);
-  await t.rejects(exportData({ ...options("z"), ...web }), { message: /is missing on/ });
+  await t.rejects(exportData({ ...options("z"), ...web }), {
+    code: "UTILITY_DATA_DISK_MISSING",
+    message: `the data disk vdb of w is missing on ${now}`,
+    hint: /^bring its file back there/,
+  });
+  const other = exportData({ ...options("z"), ...web, device: "vdc" });
+  await t.rejects(other, { code: "UTILITY_DATA_DISK_UNKNOWN", hint: /show what there is$/ });
 });
