@@ -132,6 +132,37 @@ test("the attic is listed over all hosts, also of networks nobody remembers", as
   });
 });
 
+test("a mistyped name is refused; a removed network is found by its file's name", async (t) => {
+  const shell = await openShell(t);
+  await makeData(shell.hosts[0]!, "old-0a1b2c", { isRemoved: true });
+  for (const name of ["nope.cvl", "nope", "utility.yaml", "."])
+    for (const verb of ["attic list", "data list", "attic purge --yes --network", "attic list --json"])
+      t.match(
+        await shell.cui(`${verb} ${name}`),
+        { status: 1, err: /UTILITY_NETWORK_UNKNOWN/ },
+        `${verb} ${name}`,
+      );
+  for (const name of ["old.cvl", "old-0a1b2c"]) {
+    t.match((await shell.cui(`attic list ${name}`)).out, /old-0a1b2c \(gone\)/, name);
+    t.match(await shell.cui(`data list ${name}`), { status: 0, out: "there is no data disk" }, name);
+  }
+  writeFileSync(path.join(shell.site, "new.cvl"), "");
+  t.match(await shell.cui("attic list new.cvl"), { status: 0, out: "the attic is empty" });
+  t.match(await shell.cui("data list new.cvl"), { status: 0, out: "there is no data disk" });
+
+  const current = await shell.network("old.cvl");
+  await makeData(shell.hosts[1]!, current, { isRemoved: true });
+  const both = await shell.cui("attic purge --network old.cvl --yes");
+  t.match([both.status, both.err], [1, /UTILITY_ATTIC_UNKNOWN: old\.cvl stands for several networks: /]);
+  t.equal((await shell.cui(`attic purge --network ${current} --yes`)).out, "purged 1 entry, 0 B");
+  t.equal((await shell.cui("attic purge --network old.cvl --yes")).out, "purged 1 entry, 0 B");
+
+  const utility = path.join(shell.site, "utility.yaml");
+  const text = readFileSync(utility, "utf8");
+  writeFileSync(utility, `${text}networks:\n  - { id: office, file: gone.cvl }\n`);
+  t.match(await shell.cui("attic list gone.cvl"), { status: 0, out: "the attic is empty" });
+});
+
 test("where nobody answers nothing is said to be empty", async (t) => {
   const shell = await openShell(t);
   const stuck = (): Promise<never> => Promise.reject(new Error("stuck"));
@@ -184,7 +215,12 @@ test("a purge asks twice, and takes nothing without both answers", async (t) => 
   t.equal(await left(), 1);
   t.match(await shell.cui(line), { status: 1, err: /UTILITY_ATTIC_UNKNOWN/ });
 
-  for (const kept of ["--older-than 1h", "--network old-0a1b2c", "--host h2", "--older-than 2020-01-01"])
+  for (const kept of [
+    "--older-than 1h",
+    "--network other-0a1b2c --host h2",
+    "--host h2",
+    "--older-than 2020-01-01",
+  ])
     t.match(await shell.cui(`attic purge ${kept} --yes`), { status: 0, out: "nothing was purged" }, kept);
   const json = await shell.cui("attic purge --network other-0a1b2c --older-than 0h --host h1 --yes --json");
   t.match(JSON.parse(json.out), { purged: [{ networkId: "other-0a1b2c" }], gone: [], unreachable: [] });

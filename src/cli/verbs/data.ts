@@ -8,7 +8,7 @@ import { machineName } from "../../network/paths.ts";
 import type { CliContext } from "../context.ts";
 import { addCopyOptions, copyToFile, copyToJson, renderCopy, type CopyFlags } from "../data-copy.ts";
 import { openManager } from "../manager.ts";
-import { networkIdOf } from "../network-argument.ts";
+import { namedData, networkIdOf, requireKnownName } from "../network-argument.ts";
 import { renderTable } from "../render-table.ts";
 import { renderBytes } from "../sizes.ts";
 import { warnUnreachable } from "../unreachable.ts";
@@ -36,8 +36,12 @@ function configureList(command: Command, context: CliContext): void {
     .addHelpText("after", "\nExamples:\n  cui data list\n  cui data list acme.cvl --json\n")
     .action(async (cvl: string | undefined, flags: ListFlags) => {
       const manager = await openManager(context);
-      const networkId = cvl === undefined ? undefined : networkIdOf(manager, context, { cvl, ...flags });
-      const found = await listData({ ...manager, inventory: manager.site.inventory, networkId });
+      const name = cvl === undefined ? undefined : { cvl, object: flags.object };
+      const named = name === undefined ? undefined : namedData(manager, context, name);
+      const { inventory } = manager.site;
+      const found = await listData({ ...manager, inventory, networkId: named?.networkId });
+      if (name !== undefined && named !== undefined && found.disks.length === 0)
+        await requireKnownName(manager, context, { name, named });
       if (flags.json === true) {
         context.print(JSON.stringify(found, undefined, 2));
         return;

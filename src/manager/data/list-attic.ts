@@ -72,6 +72,25 @@ export function theEntry({ entries, unreachable }: AtticListing, id: string): Fo
   });
 }
 
+/** A network as it is named: a root file's id is not remembered when the network is gone, its removal is. */
+export interface NamedData {
+  readonly networkId: string;
+  /** Relative to the site; undefined when it is named by its id. */
+  readonly file?: string | undefined;
+}
+
+/** Its entries, and those of networks that were removed under this file's name. */
+export function entriesOf(
+  { entries }: Pick<AtticListing, "entries">,
+  { networkId, file }: NamedData,
+): readonly FoundEntry[] {
+  return entries.filter((entry) => {
+    if (entry.networkId === networkId) return true;
+    const isOwn = entry.site !== null && !entry.isOtherSite;
+    return file !== undefined && isOwn && entry.file === null && entry.command === `remove ${file}`;
+  });
+}
+
 /** Refuses before anybody is asked what a host would refuse. @throws CollectiveError HOST_OTHER_SITE */
 export function requireOwn(entry: FoundEntry, inventory: Pick<Inventory, "site">): FoundEntry {
   const { isOtherSite, site: owner, networkId, component, device } = entry;
