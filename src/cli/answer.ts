@@ -77,12 +77,13 @@ function nameOf(verb: string | undefined): string {
   return verb === undefined ? "cui" : `cui ${verb}`;
 }
 
-/** A message that shows the diagnostics as well is cut before them. */
+/** A message that shows the diagnostics as well is cut before them, that of a defect before its stack; every other is whole. */
 export function renderFailure(
   { code, message, hint, diagnostics }: Failure,
   shown: readonly PlacedDiagnostic[],
 ): string {
   const [head = ""] = message.split("\n");
-  const error = { code, message: head, ...(hint === undefined ? {} : { hint }) };
+  const isShown = shown.length + diagnostics.length > 0 || code === "INTERNAL_ERROR";
+  const error = { code, message: isShown ? head : message, ...(hint === undefined ? {} : { hint }) };
   return JSON.stringify({ error, diagnostics: [...shown, ...diagnostics] }, undefined, 2);
 }

@@ -1,5 +1,6 @@
 /** `cui start` and `cui update` as commands: they differ in what they touch. */
 import type { Command } from "commander";
+import type { ComponentPath } from "../cvl/tree.ts";
 import { CollectiveError } from "../errors.ts";
 import { machineName } from "../network/paths.ts";
 import { ACTION_KINDS } from "../plan/action-kinds.ts";
@@ -106,16 +107,21 @@ function report(context: CliContext, result: ChangeResult, command: { kind: stri
   const { pending, leftStopped, warnings, timeline, plan } = result;
   for (const warning of warnings) context.warn(`warning: ${warning}`);
   if (pending.length > 0) {
-    context.warn(`note: changes of ${pending.join(", ")} wait for \`cui update ${command.cvl}\``);
+    context.warn(`note: changes of ${namesOf(pending)} wait for \`cui update ${command.cvl}\``);
   }
   if (leftStopped.length > 0) {
+    const component = leftStopped.every((path) => path === "") ? "" : " <component>";
     context.warn(
-      `note: ${leftStopped.join(", ")} stays stopped; \`cui start ${command.cvl} <component>\` starts it`,
+      `note: ${namesOf(leftStopped)} stays stopped; \`cui start ${command.cvl}${component}\` starts it`,
     );
   }
   const done = summarizeActions(plan.actions);
   const but = done === "nothing to do" ? (reservation(plan) ?? "") : "";
   context.print(`${done}${but} in ${renderTimes(timeline)}`);
+}
+
+function namesOf(paths: readonly ComponentPath[]): string {
+  return paths.map(machineName).join(", ");
 }
 
 /** `6.1 s; manager's own share 0.8 s` */

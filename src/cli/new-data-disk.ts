@@ -3,11 +3,11 @@ import type { Command } from "commander";
 import { CollectiveError } from "../errors.ts";
 
 export interface NewDataDiskFlag {
-  readonly newDataDisk: ReadonlySet<string>;
+  readonly newDataDisk?: ReadonlySet<string>;
 }
 
 export interface LostDataDiskFlag {
-  readonly lostDataDisk: ReadonlySet<string>;
+  readonly lostDataDisk?: ReadonlySet<string>;
 }
 
 /** May be given several times. */
@@ -16,7 +16,6 @@ export function addNewDataDiskOption(command: Command): Command {
     "--new-data-disk <component:device>",
     "make a data disk that its host has lost anew, empty (w:vdb); may be repeated",
     collect("--new-data-disk", "cui start office.cvl --new-data-disk w:vdb"),
-    new Set<string>(),
   );
 }
 
@@ -26,20 +25,19 @@ export function addLostDataDiskOption(command: Command): Command {
     "--lost-data-disk <component:device>",
     "go on without a data disk that its host has lost for good (w:vdb); may be repeated",
     collect("--lost-data-disk", "cui remove office.cvl --lost-data-disk w:vdb"),
-    new Set<string>(),
   );
 }
 
-type Collect = (value: string, before: ReadonlySet<string>) => ReadonlySet<string>;
+type Collect = (value: string, before?: ReadonlySet<string>) => ReadonlySet<string>;
 
 function collect(option: string, example: string): Collect {
-  return (value, before) => new Set([...before, parseDiskName(value, { option, example })]);
+  return (value, before = new Set()) => new Set([...before, parseDiskName(value, { option, example })]);
 }
 
-/** `vdb` alone is of a root that is a machine. */
+/** `vdb` alone is of a root that is a machine, as are `.:vdb` and `:vdb`. */
 function parseDiskName(value: string, { option, example }: { option: string; example: string }): string {
   const [, component = "", device = ""] =
-    /^(?:([A-Za-z][A-Za-z0-9_]*(?:\.[A-Za-z][A-Za-z0-9_]*)*)?:)?([a-z]+[0-9]*)$/.exec(value) ?? [];
+    /^(?:(?:([A-Za-z][A-Za-z0-9_]*(?:\.[A-Za-z][A-Za-z0-9_]*)*)|\.)?:)?([a-z]+[0-9]*)$/.exec(value) ?? [];
   if (device !== "") return `${component}:${device}`;
   throw new CollectiveError(
     "USAGE",

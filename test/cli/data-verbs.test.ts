@@ -132,6 +132,64 @@ test("the attic is listed over all hosts, also of networks nobody remembers", as
   });
 });
 
+test("a mistyped name is refused; a removed network is found by its file's name", async (t) => {
+  const shell = await openShell(t);
+  await makeData(shell.hosts[0]!, "old-0a1b2c", { isRemoved: true });
+  for (const name of ["nope.cvl", "nope", "utility.yaml", "."])
+    for (const verb of ["attic list", "data list", "attic purge --yes --network", "attic list --json"])
+      t.match(
+        await shell.cui(`${verb} ${name}`),
+        { status: 1, err: /UTILITY_NETWORK_UNKNOWN/ },
+        `${verb} ${name}`,
+      );
+  for (const name of ["old.cvl", "old-0a1b2c"]) {
+    t.match((await shell.cui(`attic list ${name}`)).out, /old-0a1b2c \(gone\)/, name);
+    t.match(await shell.cui(`data list ${name}`), { status: 0, out: "there is no data disk" }, name);
+  }
+  writeFileSync(path.join(shell.site, "new.cvl"), "");
+  t.match(await shell.cui("attic list new.cvl"), { status: 0, out: "the attic is empty" });
+  t.match(await shell.cui("data list new.cvl"), { status: 0, out: "there is no data disk" });
+
+  const current = await shell.network("old.cvl");
+  await makeData(shell.hosts[1]!, current, { isRemoved: true });
+  const both = await shell.cui("attic purge --network old.cvl --yes");
+  t.match([both.status, both.err], [1, /UTILITY_ATTIC_UNKNOWN: old\.cvl stands for several networks: /]);
+  t.equal((await shell.cui(`attic purge --network ${current} --yes`)).out, "purged 1 entry, 0 B");
+  t.equal((await shell.cui("attic purge --network old.cvl --yes")).out, "purged 1 entry, 0 B");
+
+  const utility = path.join(shell.site, "utility.yaml");
+  const text = readFileSync(utility, "utf8");
+  writeFileSync(utility, `${text}networks:\n  - { id: office, file: gone.cvl }\n`);
+  t.match(await shell.cui("attic list gone.cvl"), { status: 0, out: "the attic is empty" });
+});
+
+test("where nobody answers nothing is said to be empty", async (t) => {
+  const shell = await openShell(t);
+  const stuck = (): Promise<never> => Promise.reject(new Error("stuck"));
+  shell.first.host = { ...shell.hosts[0]!, listAttic: stuck, listData: stuck };
+  const some: [string, RegExp][] = [
+    ["attic list", /^nothing is in the attics of the hosts that answer$/],
+    ["attic purge --older-than 1d --yes", /^nothing was purged on the hosts that answer$/],
+    ["data list", /^the hosts that answer have no data disk$/],
+  ];
+  for (const [line, out] of some) {
+    const said = await shell.cui(line);
+    t.match([said.status, said.out, said.err], [0, out, /warning: host h1: .*stuck/], line);
+  }
+  t.match(await shell.cui("attic purge --host h1 --yes"), { status: 1, err: /UTILITY_HOST_UNREACHABLE/ });
+
+  const utility = path.join(shell.site, "utility.yaml");
+  writeFileSync(utility, readFileSync(utility, "utf8").replace(/.*name: h2.*\n/, ""));
+  for (const line of [...some.map(([each]) => each), "attic purge 0123456789ab", "attic list --json"]) {
+    const said = await shell.cui(line);
+    t.match(
+      [said.status, said.err],
+      [1, /UTILITY_HOST_UNREACHABLE: no host can be used: host h1: .*stuck/],
+      line,
+    );
+  }
+});
+
 test("a purge asks twice, and takes nothing without both answers", async (t) => {
   const shell = await openShell(t);
   const [h1] = shell.hosts;
@@ -144,6 +202,8 @@ test("a purge asks twice, and takes nothing without both answers", async (t) => 
   const names = /delete for good vdb of w of old-0a1b2c on h1 \(16 MiB, /;
   t.match([unasked.status, unasked.err], [1, /UTILITY_NOT_CONFIRMED[^]*--yes/]);
   t.match(unasked.err, names);
+  const inJson = JSON.parse((await shell.cui(`${line} --json`)).out) as object;
+  t.match(inJson, { error: { code: "UTILITY_NOT_CONFIRMED", message: names } });
   for (const answers of [["no"], ["yes"], ["yes", "yes"], ["yes", ""], ["purge"]]) {
     const said = await shell.cui(line, answers);
     t.match([said.status, said.err], [1, /UTILITY_NOT_CONFIRMED: nothing was changed/], answers.join());
@@ -155,11 +215,38 @@ test("a purge asks twice, and takes nothing without both answers", async (t) => 
   t.equal(await left(), 1);
   t.match(await shell.cui(line), { status: 1, err: /UTILITY_ATTIC_UNKNOWN/ });
 
-  for (const kept of ["--older-than 1h", "--network old-0a1b2c", "--host h2", "--older-than 2020-01-01"])
+  for (const kept of [
+    "--older-than 1h",
+    "--network other-0a1b2c --host h2",
+    "--host h2",
+    "--older-than 2020-01-01",
+  ])
     t.match(await shell.cui(`attic purge ${kept} --yes`), { status: 0, out: "nothing was purged" }, kept);
   const json = await shell.cui("attic purge --network other-0a1b2c --older-than 0h --host h1 --yes --json");
   t.match(JSON.parse(json.out), { purged: [{ networkId: "other-0a1b2c" }], gone: [], unreachable: [] });
   t.equal(await left(), 0);
+});
+
+test("a folder without a site's id has no data of its own: what says whose it is stays", async (t) => {
+  const shell = await openShell(t);
+  await makeData(shell.hosts[0]!, "old-0a1b2c", { isRemoved: true });
+  await makeData(shell.hosts[0]!, "live-0a1b2c");
+  const [entry] = await shell.hosts[0]!.listAttic();
+  const utility = path.join(shell.site, "utility.yaml");
+  writeFileSync(utility, readFileSync(utility, "utf8").replace(/^site: .*\n/m, ""));
+  t.match((await shell.cui("attic list")).out, /cui remove old\.cvl \(another site's\)$/m);
+  for (const line of [
+    `attic purge ${entry!.id} --yes`,
+    `attic restore ${entry!.id} --file copy.raw`,
+    "data export live-0a1b2c w vdb copy.raw",
+  ]) {
+    const said = await shell.cui(line);
+    t.match([said.status, said.err], [1, /HOST_OTHER_SITE: .* belongs to (the site )?0123456789ab/]);
+  }
+  for (const chosen of ["--older-than 0h", "--network old-0a1b2c", "--host h1"])
+    t.match(await shell.cui(`attic purge ${chosen} --yes`), { status: 0, out: "nothing was purged" }, chosen);
+  t.equal((await shell.hosts[0]!.listAttic()).length, 1);
+  t.same(readdirSync(shell.site), ["utility.yaml"]);
 });
 
 test("data is listed and leaves as a file; nothing takes the place of what is there", async (t) => {

@@ -42,11 +42,20 @@ disks:
     source: root.img
 `;
 
+const disks = (mebibytes: number): string =>
+  `datadisks = { device => "vdb", size => "${mebibytes}MiB" }, { device => "vdc", size => "16MiB" };`;
+
 const CVL: Readonly<Record<string, string>> = {
   DNS: `CVL = "0.8";\nDNS extends VMAppliance {\n  var hosts;\n  vm = "DNS.vm.yaml";\n  provides = "DNS";\n}\n`,
+  Box: `CVL = "0.8";\nBox extends VMAppliance {\n  vm = "Box.vm.yaml";\n  ${disks(16)}\n}\n`,
   Firewall: `CVL = "0.8";\nFirewall extends VMAppliance {\n  Interface ethernet1;\n  vm = "Firewall.vm.yaml";\n}\n`,
   Web: `CVL = "0.8";\nWeb extends VMAppliance {\n  var title;\n  var "sensitive" password;\n  vm = "Web.vm.yaml";\n  requires = "DNS";\n}\n`,
 };
+
+const BOX = `CVL = "0.8";
+import { url => "../repos/Box", cvl => "Box.cvl" } Box;
+Root extends Box { DISKS }
+`;
 
 const OFFICE = `CVL = "0.8";
 import { url => "../repos/DNS", cvl => "DNS.cvl" } DNS;
@@ -108,7 +117,8 @@ async function publish(shell: Shell, name: string, content: string): Promise<voi
   const work = path.join(shell.folder, "work", name);
   mkdirSync(work, { recursive: true });
   writeFileSync(path.join(work, `${name}.cvl`), CVL[name] ?? "");
-  writeFileSync(path.join(work, `${name}.vm.yaml`), VM);
+  const vm = name === "Box" ? `${VM}  - device: vdb\n  - device: vdc\n` : VM;
+  writeFileSync(path.join(work, `${name}.vm.yaml`), vm);
   writeFileSync(path.join(work, "root.img"), Buffer.alloc(128 * 1024, content));
   const repository = path.join(shell.folder, "repos", name);
   const env = { GIT_AUTHOR_NAME: "Test", GIT_AUTHOR_EMAIL: "test@localhost" };
@@ -412,6 +422,10 @@ test("what takes machines or data away is confirmed; a network is removed and ca
     [unasked.status, unasked.err],
     [1, /UTILITY_NOT_CONFIRMED[^]*remove w on h1: no longer declared[^]*--yes/],
   );
+  const inJson = JSON.parse((await shell.cui("update office.cvl --json", SECRET)).out) as object;
+  t.match(inJson, {
+    error: { message: /nobody can be asked here:\n {2}remove w on h1: no longer declared/ },
+  });
   const denied = await shell.cui("update office.cvl", SECRET, shell.site, "no");
   t.match(
     [denied.status, denied.err],
@@ -423,12 +437,14 @@ test("what takes machines or data away is confirmed; a network is removed and ca
 
   const early = await shell.cui("remove office.cvl --yes");
   t.match([early.status, early.err], [1, /UTILITY_NETWORK_RUNNING: office\.cvl runs: d \(ready on h1\), f/]);
-  const alone = await shell.cui("remove office.cvl");
+  const unstopped = await shell.cui("remove office.cvl");
+  t.match(unstopped.err, /UTILITY_NETWORK_RUNNING/, "nobody is asked about what is refused");
+  const alone = await shell.cui("remove office.cvl --stop");
   t.match([alone.status, alone.err], [1, /UTILITY_NOT_CONFIRMED[^]*remove office\.cvl: d, f; its tags/]);
   const notLost = await shell.cui("remove office.cvl --stop --yes --lost-data-disk d:vdb");
   t.match(
     [notLost.status, notLost.err],
-    [1, /UTILITY_DATA_DISK_PRESENT: the data disk d:vdb is not missing/],
+    [1, /UTILITY_DATA_DISK_UNKNOWN: d has no data disk vdb; it has none/],
   );
   const removed = await shell.cui("remove office.cvl --stop --yes --json");
   t.match([removed.status, JSON.parse(removed.out)], [0, { machines: ["d", "f"] }]);
@@ -439,4 +455,47 @@ test("what takes machines or data away is confirmed; a network is removed and ca
   t.match((await shell.cui("remove office.cvl --yes")).err, /UTILITY_NETWORK_UNKNOWN/);
   const again = await shell.cui("start office.cvl", SECRET);
   t.equal(again.status, 0, `hosts remember the tokens of a network that was removed: ${again.err}`);
+});
+
+test("lost data disks of a root machine: all are named in the form that is accepted, and said to be lost", async (t) => {
+  const shell = await openShell(t);
+  await publish(shell, "Box", "one");
+  await addResources(shell);
+  writeFileSync(path.join(shell.site, "box.cvl"), BOX.replace("DISKS", ""));
+  const started = await shell.cui("start box.cvl");
+  t.equal(started.status, 0, started.err);
+  writeFileSync(path.join(shell.site, "box.cvl"), BOX.replace("DISKS", disks(32)));
+  const pending = await shell.cui("start box.cvl");
+  t.match([pending.status, pending.err], [0, "note: changes of the machine wait for `cui update box.cvl`"]);
+  t.equal((await shell.cui("stop box.cvl")).status, 0);
+  for (const { disks } of shell.hosts) disks.length = 0;
+
+  const unsaid = await shell.cui("remove box.cvl --yes");
+  t.match(
+    unsaid.err,
+    /UTILITY_DATA_DISK_MISSING[^]*`cui remove box\.cvl --lost-data-disk :vdb --lost-data-disk :vdc`/,
+  );
+  for (const names of [
+    [":vdb", ":vdc"],
+    [".:vdb", ".:vdc"],
+    ["vdb", "vdc"],
+  ]) {
+    const line = `remove box.cvl ${names.map((name) => `--lost-data-disk ${name}`).join(" ")}`;
+    const asked = await shell.cui(line);
+    t.match(
+      asked.err,
+      /UTILITY_NOT_CONFIRMED[^]*the data disk vdb of the machine on h1 is lost, and is let go of/,
+      line,
+    );
+    t.notMatch(asked.err, /goes to the attic/);
+  }
+  const unknown = await shell.cui("start box.cvl --new-data-disk vdq");
+  t.match(unknown.err, /UTILITY_DATA_DISK_UNKNOWN: the machine has no data disk vdq; it has vdb, vdc/);
+  const removed = await shell.cui("remove box.cvl --yes --lost-data-disk .:vdb --lost-data-disk .:vdc");
+  t.match(
+    [removed.status, removed.out],
+    [0, /lost: vdb of the machine on h1\n {2}lost: vdc of the machine on h1$/],
+  );
+  for (const verb of ["remove", "start", "update", "plan"])
+    t.notMatch((await shell.cui(`${verb} --help`)).out, /default: \{\}/, verb);
 });

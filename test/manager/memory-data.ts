@@ -32,7 +32,7 @@ export function createMemoryData({ disks, fenced, call, isRunning, siteOf }: Mem
   };
   const requireSite = (networkId: string, site: string | null): void => {
     const owner = siteOf(networkId);
-    if (owner !== undefined && site !== null && owner !== site)
+    if (owner !== undefined && owner !== site)
       throw hostError("HOST_OTHER_SITE", `${networkId} belongs to ${owner}`);
   };
   const entryOf = (id: string, site: string | null): [DataDiskReport, AtticEntry] => {
@@ -68,7 +68,11 @@ export function createMemoryData({ disks, fenced, call, isRunning, siteOf }: Mem
   };
 
   const calls: DataCalls = {
-    listAttic: async () => [...entries.values()],
+    listAttic: async () =>
+      [...entries.values()].map((entry) => ({
+        ...entry,
+        site: entry.site ?? siteOf(entry.machine.networkId) ?? null,
+      })),
     listData: async (networkId) => ({
       disks: disks
         .filter((disk) => !disk.inAttic && (networkId === null || disk.id.networkId === networkId))

@@ -2,14 +2,22 @@
 import type { Command } from "commander";
 import { visible } from "../../diagnostics.ts";
 import { CollectiveError } from "../../errors.ts";
-import { listAttic, theEntry, type AtticListing, type FoundEntry } from "../../manager/data/list-attic.ts";
+import {
+  entriesOf,
+  listAttic,
+  requireOwn,
+  theEntry,
+  type AtticListing,
+  type FoundEntry,
+} from "../../manager/data/list-attic.ts";
+import { requireAnAnswer } from "../../manager/data/ask-hosts.ts";
 import { choosePurge, purgeAttic } from "../../manager/data/purge-attic.ts";
 import { machineName } from "../../network/paths.ts";
 import { configureAtticRestore } from "../attic-restore.ts";
 import { confirmForGood } from "../confirm.ts";
 import type { CliContext } from "../context.ts";
 import { openManager, type Manager } from "../manager.ts";
-import { networkIdOf } from "../network-argument.ts";
+import { namedData, requireKnownName } from "../network-argument.ts";
 import { parseBefore } from "../parse-before.ts";
 import { renderTable } from "../render-table.ts";
 import { renderBytes, renderTime } from "../sizes.ts";
@@ -41,19 +49,26 @@ function configureList(command: Command, context: CliContext): void {
     .addHelpText("after", "\nExamples:\n  cui attic list\n  cui attic list acme.cvl --json\n")
     .action(async (cvl: string | undefined, flags: ListFlags) => {
       const manager = await openManager(context);
-      const networkId = cvl === undefined ? undefined : networkIdOf(manager, context, { cvl, ...flags });
+      const name = cvl === undefined ? undefined : { cvl, object: flags.object };
+      const named = name === undefined ? undefined : namedData(manager, context, name);
       const listing = await listAttic({ ...manager, inventory: manager.site.inventory });
-      const entries = listing.entries.filter(
-        (entry) => networkId === undefined || entry.networkId === networkId,
-      );
+      const entries = named === undefined ? listing.entries : entriesOf(listing, named);
+      if (name !== undefined && named !== undefined && entries.length === 0)
+        await requireKnownName(manager, context, { name, named });
       if (flags.json === true) {
         context.print(JSON.stringify({ ...listing, entries }, undefined, 2));
         return;
       }
       warnUnreachable(context, listing.unreachable, UNKNOWN);
-      if (entries.length === 0) context.print("the attic is empty");
+      if (entries.length === 0) context.print(nothingIn(listing));
       else for (const line of renderTable([HEAD, ...entries.map(renderEntry)])) context.print(line);
     });
+}
+
+function nothingIn({ unreachable }: AtticListing): string {
+  return unreachable.length === 0
+    ? "the attic is empty"
+    : "nothing is in the attics of the hosts that answer";
 }
 
 const HEAD = [
@@ -127,7 +142,9 @@ async function runPurge(context: CliContext, ids: readonly string[], flags: Purg
   const options = { ...manager, inventory: manager.site.inventory };
   const listing = await listAttic(options);
   const chosen =
-    ids.length > 0 ? named(listing, ids) : chosenBy(manager, context, { listing, flags, before });
+    ids.length > 0
+      ? named(manager, listing, ids)
+      : await chosenBy(manager, context, { listing, flags, before });
   if (flags.json !== true) warnUnreachable(context, listing.unreachable, `${UNKNOWN}, and stays`);
   await confirmForGood(context, chosen.map(describeLoss), { yes: flags.yes, word: "purge" });
   const { purged, gone } = await purgeAttic({ ...options, entries: chosen });
@@ -140,29 +157,50 @@ async function runPurge(context: CliContext, ids: readonly string[], flags: Purg
   const freed = purged.reduce((sum, { allocatedBytes }) => sum + allocatedBytes, 0);
   context.print(
     purged.length === 0
-      ? "nothing was purged"
+      ? `nothing was purged${listing.unreachable.length === 0 ? "" : " on the hosts that answer"}`
       : `purged ${purged.length} ${purged.length === 1 ? "entry" : "entries"}, ${renderBytes(freed)}`,
   );
 }
 
-function named(listing: AtticListing, ids: readonly string[]): readonly FoundEntry[] {
-  return [...new Set(ids.map((id) => theEntry(listing, id)))];
+function named({ site }: Manager, listing: AtticListing, ids: readonly string[]): readonly FoundEntry[] {
+  return [...new Set(ids.map((id) => requireOwn(theEntry(listing, id), site.inventory)))];
 }
 
-function chosenBy(
+async function chosenBy(
   manager: Manager,
   context: CliContext,
   what: { readonly listing: AtticListing; readonly flags: PurgeFlags; readonly before: Date | undefined },
-): readonly FoundEntry[] {
+): Promise<readonly FoundEntry[]> {
   const { network, object, host } = what.flags;
-  if (host !== undefined && !manager.site.inventory.hosts.some(({ name }) => name === host)) {
+  const asked = manager.site.inventory.hosts.filter(({ name }) => host === undefined || name === host);
+  if (host !== undefined && asked.length === 0) {
     throw new CollectiveError("UTILITY_HOST_UNKNOWN", `utility.yaml has no host ${host}`, {
       hint: "`cui host list` shows the hosts",
     });
   }
-  const networkId =
-    network === undefined ? undefined : networkIdOf(manager, context, { cvl: network, object });
-  return choosePurge(what.listing.entries, { networkId, before: what.before, host });
+  requireAnAnswer(asked, what.listing.unreachable);
+  const choice = { before: what.before, host };
+  if (network === undefined) return choosePurge(what.listing.entries, choice);
+  const name = { cvl: network, object };
+  const named = namedData(manager, context, name);
+  const entries = entriesOf(what.listing, named);
+  if (entries.length === 0) await requireKnownName(manager, context, { name, named });
+  requireOneNetwork(network, entries);
+  return choosePurge(entries, choice);
+}
+
+/** A removed network of this file, and another one since: which is meant is said by id. */
+function requireOneNetwork(name: string, entries: readonly FoundEntry[]): void {
+  const ids = [...new Set(entries.map(({ networkId }) => networkId))];
+  if (ids.length <= 1) return;
+  throw new CollectiveError(
+    "UTILITY_ATTIC_UNKNOWN",
+    `${name} stands for several networks: ${ids.join(", ")}`,
+    {
+      data: { networks: ids },
+      hint: `name one by its id: cui attic purge --network ${ids[0] ?? ""}`,
+    },
+  );
 }
 
 function describeLoss(entry: FoundEntry): string {

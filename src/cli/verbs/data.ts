@@ -3,12 +3,12 @@ import path from "node:path";
 import type { Command } from "commander";
 import { CollectiveError } from "../../errors.ts";
 import { exportData } from "../../manager/data/export-data.ts";
-import { listData, type FoundDisk } from "../../manager/data/list-data.ts";
+import { listData, type FoundDisk, type FoundDisks } from "../../manager/data/list-data.ts";
 import { machineName } from "../../network/paths.ts";
 import type { CliContext } from "../context.ts";
 import { addCopyOptions, copyToFile, copyToJson, renderCopy, type CopyFlags } from "../data-copy.ts";
 import { openManager } from "../manager.ts";
-import { networkIdOf } from "../network-argument.ts";
+import { namedData, networkIdOf, requireKnownName } from "../network-argument.ts";
 import { renderTable } from "../render-table.ts";
 import { renderBytes } from "../sizes.ts";
 import { warnUnreachable } from "../unreachable.ts";
@@ -36,16 +36,24 @@ function configureList(command: Command, context: CliContext): void {
     .addHelpText("after", "\nExamples:\n  cui data list\n  cui data list acme.cvl --json\n")
     .action(async (cvl: string | undefined, flags: ListFlags) => {
       const manager = await openManager(context);
-      const networkId = cvl === undefined ? undefined : networkIdOf(manager, context, { cvl, ...flags });
-      const found = await listData({ ...manager, inventory: manager.site.inventory, networkId });
+      const name = cvl === undefined ? undefined : { cvl, object: flags.object };
+      const named = name === undefined ? undefined : namedData(manager, context, name);
+      const { inventory } = manager.site;
+      const found = await listData({ ...manager, inventory, networkId: named?.networkId });
+      if (name !== undefined && named !== undefined && found.disks.length === 0)
+        await requireKnownName(manager, context, { name, named });
       if (flags.json === true) {
         context.print(JSON.stringify(found, undefined, 2));
         return;
       }
       warnUnreachable(context, found.unreachable, "which data disks it has is unknown");
-      if (found.disks.length === 0) context.print("there is no data disk");
+      if (found.disks.length === 0) context.print(nothingIn(found));
       else for (const line of renderTable([HEAD, ...found.disks.map(renderDisk)])) context.print(line);
     });
+}
+
+function nothingIn({ unreachable }: FoundDisks): string {
+  return unreachable.length === 0 ? "there is no data disk" : "the hosts that answer have no data disk";
 }
 
 const HEAD = [

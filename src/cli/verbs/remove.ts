@@ -46,14 +46,13 @@ async function runRemove(context: CliContext, cvl: string, flags: Flags): Promis
   const { networkId, file } = nameNetwork(manager, { cwd: context.cwd, cvl, object: flags.object });
   const progress = createProgressView(context, { quiet: flags.json === true });
   const { inventory, folder } = manager.site;
-  const options = { ...manager, networkId, file, inventory, progress, takeOver: flags.takeOver ?? false };
+  const options = {
+    ...{ ...manager, networkId, file, inventory, progress, takeOver: flags.takeOver ?? false },
+    ...{ lostDataDisks: flags.lostDataDisk, stopFirst: flags.stop === true },
+  };
   try {
     await confirm(context, questionOf(await describeRemoval(options), file), flags);
-    const removed = await removeNetwork({
-      ...options,
-      lostDataDisks: flags.lostDataDisk,
-      stopFirst: flags.stop === true,
-    });
+    const removed = await removeNetwork(options);
     await editSite(folder, (text) => removeNetworkEntry(text, networkId), { onWait: context.warn });
     await Promise.all([progress.close(), manager.tidy()]);
     if (flags.json === true) context.print(JSON.stringify(removed, undefined, 2));
@@ -63,16 +62,18 @@ async function runRemove(context: CliContext, cvl: string, flags: Flags): Promis
   }
 }
 
-function questionOf({ machines, dataDisks }: RemovedNetwork, file: string): readonly string[] {
+function questionOf({ machines, dataDisks, lostDataDisks }: RemovedNetwork, file: string): readonly string[] {
   return [
     `remove ${file}: ${machines.join(", ") || "no machines"}; its tags and addresses are free then`,
     ...dataDisks.map((disk) => `the data disk ${disk} goes to the attic there`),
+    ...lostDataDisks.map((disk) => `the data disk ${disk} is lost, and is let go of`),
   ];
 }
 
-function reportOf({ machines, dataDisks }: RemovedNetwork, file: string): readonly string[] {
+function reportOf({ machines, dataDisks, lostDataDisks }: RemovedNetwork, file: string): readonly string[] {
   return [
     `removed ${file} (${machines.length} machine${machines.length === 1 ? "" : "s"})`,
     ...dataDisks.map((disk) => `  in the attic: ${disk}`),
+    ...lostDataDisks.map((disk) => `  lost: ${disk}`),
   ];
 }

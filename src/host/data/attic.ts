@@ -17,6 +17,7 @@ import { atticFolder, dataDiskFile, deviceOfDataDisk, type HostFolders } from ".
 import { machineOfFolder } from "../names.ts";
 import type { AtticEntry } from "./data-calls.ts";
 import { inspectDataDisk } from "./inspect-data-disk.ts";
+import { otherSiteError } from "./other-site.ts";
 
 const ENTRY_FILE = "entry.json";
 const LABELS_FILE = "machine.json";
@@ -70,17 +71,13 @@ export async function findEntry(folders: HostFolders, id: string, site: string |
   return entry;
 }
 
-/** @throws CollectiveError HOST_OTHER_SITE */
+/** A site without an id has no data of its own: what says whose it is belongs to another. @throws CollectiveError HOST_OTHER_SITE */
 export function requireSite(
   { site: owner, machine, device }: Pick<AtticEntry, "site" | "machine" | "device">,
   site: string | null,
 ): void {
-  if (owner === null || site === null || owner === site) return;
-  throw new CollectiveError(
-    "HOST_OTHER_SITE",
-    `${device} of ${machine.component || "the machine"} in ${machine.networkId} belongs to the site ${owner}, not to ${site}`,
-    { data: { owner, site }, hint: "work from that site's folder; nothing was changed" },
-  );
+  if (owner === null || owner === site) return;
+  throw otherSiteError({ owner, site, device, machine });
 }
 
 /** A new folder for disks of this machine, with the note; nothing is in it yet. */

@@ -68,7 +68,7 @@ export interface ExportPiece {
   readonly data: string;
 }
 
-/** As in a fence, null where the caller has none: what belongs to another site is refused (HOST_OTHER_SITE). */
+/** As in a fence, null where the caller has none: what belongs to another site, for null to any, is refused (HOST_OTHER_SITE). */
 export type Site = string | null;
 
 export interface DataCalls {

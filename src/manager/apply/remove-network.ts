@@ -1,8 +1,9 @@
 /** `cui remove`: a network that is stopped leaves state, tags and addresses; its data goes to the attics of its hosts. */
 import { CollectiveError } from "../../errors.ts";
 import { machineName } from "../../network/paths.ts";
+import { diskName } from "../../plan/data-disk-changes.ts";
 import { planRemove } from "../../plan/diff-networks.ts";
-import { missingDataDisks } from "../observe/missing-data-disks.ts";
+import { missingDataDisks, requireMissing } from "../observe/missing-data-disks.ts";
 import {
   LOOK_BEFORE_CHANGE_MS,
   observeHosts,
@@ -15,6 +16,7 @@ import {
   leaseFile,
   networkPrefix,
   readNetwork,
+  type MachineRecord,
   type NetworkState,
 } from "../records/state.ts";
 import { applyActions, requireAllDone } from "./apply.ts";
@@ -28,7 +30,7 @@ import { stopNetwork } from "./stop-network.ts";
 
 export interface RemoveOptions extends NetworkOperationOptions {
   /** Data disks that are lost for good, `w:vdb`: the network goes without them. */
-  readonly lostDataDisks?: ReadonlySet<string>;
+  readonly lostDataDisks?: ReadonlySet<string> | undefined;
   /** Stops it first, where it runs, and only when nothing else is in the way. */
   readonly stopFirst?: boolean;
 }
@@ -39,40 +41,61 @@ export interface RemovedNetwork {
   readonly machines: readonly string[];
   /** Data disks that went to the attic: `vdb of w on h1`. */
   readonly dataDisks: readonly string[];
+  /** Data disks that were lost and are let go of: `vdc of w on h1`. */
+  readonly lostDataDisks: readonly string[];
 }
 
-/** What would go and where its data would stay, for the question that is asked first. @throws CollectiveError UTILITY_NETWORK_UNKNOWN */
-export async function describeRemoval({
-  store,
-  networkId,
-  file,
-}: Pick<NetworkOperationOptions, "store" | "networkId" | "file">): Promise<RemovedNetwork> {
+/**
+ * What would go and where its data would stay, for the question that is asked first; what would be refused is refused here.
+ * @throws CollectiveError as removeNetwork, before anything is changed
+ */
+export async function describeRemoval(options: RemoveOptions): Promise<RemovedNetwork> {
+  const { store, networkId, file, inventory, connect } = options;
   const state = requireKnown(file, readNetwork(await store.read(), networkId));
-  const machines = [...state.machines.values()];
-  return {
-    networkId,
-    machines: machines.map(({ component }) => machineName(component)),
-    dataDisks: machines.flatMap(({ component, host, current, next }) =>
-      ((current ?? next)?.description.dataDisks ?? []).map(
-        ({ device }) => `${device} of ${machineName(component)} on ${host}`,
-      ),
-    ),
-  };
+  const observedHosts = await observeHosts(inventory.hosts, connect, LOOK_BEFORE_CHANGE_MS);
+  try {
+    const observed = observeNetwork(networkId, state, observedHosts);
+    if (options.stopFirst !== true) requireStopped(file, observed);
+    requireData(options, { state, observed, observedHosts });
+  } finally {
+    await observedHosts.close();
+  }
+  return whatGoes(options, state);
 }
 
 /**
  * The token of its lease is kept: hosts remember it for good.
- * @throws CollectiveError UTILITY_NETWORK_UNKNOWN, UTILITY_NETWORK_RUNNING, UTILITY_HOST_UNREACHABLE, UTILITY_DATA_DISK_MISSING before anything is changed;
- *   UTILITY_INCOMPLETE when some of it failed: a second run goes on from there.
+ * @throws CollectiveError UTILITY_NETWORK_UNKNOWN, UTILITY_NETWORK_RUNNING, UTILITY_HOST_UNREACHABLE, UTILITY_DATA_DISK_MISSING,
+ *   UTILITY_DATA_DISK_PRESENT, UTILITY_DATA_DISK_UNKNOWN before anything is changed; UTILITY_INCOMPLETE when some of it failed: a second run goes on from there.
  */
 export async function removeNetwork(options: RemoveOptions): Promise<RemovedNetwork> {
-  const removed = await describeRemoval(options);
   if (options.stopFirst === true) {
-    await checkRemoval(options);
+    await describeRemoval(options);
     await stopNetwork(options);
   }
-  await underLease(options, `remove ${options.file}`, (held) => removeWith(options, held));
-  return removed;
+  return underLease(options, `remove ${options.file}`, (held) => removeWith(options, held));
+}
+
+function whatGoes(
+  { networkId, lostDataDisks }: Pick<RemoveOptions, "networkId" | "lostDataDisks">,
+  state: NetworkState,
+): RemovedNetwork {
+  const disks = [...state.machines.values()].flatMap((machine) =>
+    devicesOf(machine).map((device) => ({
+      isLost: lostDataDisks?.has(diskName(machine.component, device)) === true,
+      text: `${device} of ${machineName(machine.component)} on ${machine.host}`,
+    })),
+  );
+  return {
+    networkId,
+    machines: [...state.machines.values()].map(({ component }) => machineName(component)),
+    dataDisks: disks.flatMap(({ isLost, text }) => (isLost ? [] : [text])),
+    lostDataDisks: disks.flatMap(({ isLost, text }) => (isLost ? [text] : [])),
+  };
+}
+
+function devicesOf({ current, next }: MachineRecord): readonly string[] {
+  return ((current ?? next)?.description.dataDisks ?? []).map(({ device }) => device);
 }
 
 interface Observation {
@@ -81,7 +104,7 @@ interface Observation {
   readonly observedHosts: ObservedHosts;
 }
 
-async function removeWith(options: RemoveOptions, held: HeldNetwork): Promise<void> {
+async function removeWith(options: RemoveOptions, held: HeldNetwork): Promise<RemovedNetwork> {
   const { store, networkId, file } = options;
   const { lease, observedHosts } = held;
   const state = requireKnown(file, readNetwork(await store.read(), networkId));
@@ -102,19 +125,7 @@ async function removeWith(options: RemoveOptions, held: HeldNetwork): Promise<vo
     const gone = files.filter((name) => name !== leaseFile(networkId));
     return { message: `${networkId}: removed`, files: new Map(gone.map((name) => [name, null])) };
   });
-}
-
-/** What would refuse the removal once the network is stopped. */
-async function checkRemoval(options: RemoveOptions): Promise<void> {
-  const { store, networkId, file, inventory, connect } = options;
-  const state = requireKnown(file, readNetwork(await store.read(), networkId));
-  const observedHosts = await observeHosts(inventory.hosts, connect, LOOK_BEFORE_CHANGE_MS);
-  try {
-    const observed = observeNetwork(networkId, state, observedHosts);
-    requireData(options, { state, observed, observedHosts });
-  } finally {
-    await observedHosts.close();
-  }
+  return whatGoes(options, state);
 }
 
 function requireStopped(file: string, { machines, orphans }: ObservedNetwork): void {
@@ -140,13 +151,10 @@ function requireData(
   for (const { component, host } of state.machines.values())
     requireHost(observedHosts, host, `${machineName(component)} has been there, and its data may be`);
   const missing = missingDataDisks(networkId, observed, observedHosts);
-  const present = [...(lostDataDisks ?? [])].find((disk) => !missing.has(disk));
-  if (present !== undefined) {
-    throw new CollectiveError("UTILITY_DATA_DISK_PRESENT", `the data disk ${present} is not missing`, {
-      data: { disk: present, missing: [...missing.keys()] },
-      hint: "--lost-data-disk is for a data disk that its host has lost; one that is there goes to the attic",
-    });
-  }
+  const known = [...state.machines.values()].flatMap((machine) =>
+    devicesOf(machine).map((device) => diskName(machine.component, device)),
+  );
+  requireMissing(lostDataDisks, { missing, known, option: "--lost-data-disk" });
   const left = [...missing].filter(([disk]) => lostDataDisks?.has(disk) !== true);
   if (left.length === 0) return;
   const list = left.map(([disk, { host }]) => `${disk} is not on ${host}`);
@@ -155,7 +163,7 @@ function requireData(
     `data disks of ${file} cannot go to the attic: ${list.slice(0, 10).join(", ")}`,
     {
       data: { missing: left.map(([disk]) => disk) },
-      hint: `bring them back (is a file system not mounted?); where one is lost for good: \`cui remove ${file} --lost-data-disk ${left[0]?.[0] ?? ""}\``,
+      hint: `bring them back (is a file system not mounted?); where one is lost for good: \`cui remove ${file} ${left.map(([disk]) => `--lost-data-disk ${disk}`).join(" ")}\``,
     },
   );
 }

@@ -12,7 +12,7 @@ import { restrictPlan } from "../../plan/restrict-plan.ts";
 import type { Inventory } from "../../site/inventory.ts";
 import { blacklistFacts } from "../../site/policy.ts";
 import { ambiguousDataDisks } from "../observe/ambiguous-data-disks.ts";
-import { missingDataDisks } from "../observe/missing-data-disks.ts";
+import { missingDataDisks, requireMissing } from "../observe/missing-data-disks.ts";
 import { isServing, type ObservedMachine, type ObservedNetwork } from "../observe/observe-network.ts";
 import type { ObservedHosts } from "../observe/observe-hosts.ts";
 import { pausedMachines } from "../observe/paused.ts";
@@ -185,7 +185,11 @@ function runningSide(
       paused: pausedMachines(observed, observedHosts, state?.record.file ?? ""),
       missingDataDisks: missing,
       ambiguousDataDisks: ambiguousDataDisks(networkId, observed, observedHosts),
-      newDataDisks: requireMissing(question.newDataDisks, missing),
+      newDataDisks: requireMissing(question.newDataDisks, {
+        missing,
+        known: dataDisksOf(question, wanted),
+        option: "--new-data-disk",
+      }),
       existingDataDisks: new Set(existing.map((disk) => diskName(disk.id.component, disk.device))),
       withdrawn: appliance.withdrawn,
       blacklisted: blacklistFacts(wanted.network, question.inventory.blacklist),
@@ -196,22 +200,19 @@ function runningSide(
   };
 }
 
-/** A disk that is there is never put aside for an empty one by a wrong name. */
-function requireMissing(
-  asked: ReadonlySet<string> = new Set(),
-  missing: ReadonlyMap<string, unknown>,
-): ReadonlySet<string> {
-  for (const disk of asked) {
-    if (missing.has(disk)) continue;
-    throw new CollectiveError("UTILITY_DATA_DISK_PRESENT", `the data disk ${disk} is not missing`, {
-      data: { disk, missing: [...missing.keys()] },
-      hint:
-        missing.size === 0
-          ? "--new-data-disk is for a data disk that its host has lost; none is missing"
-          : `--new-data-disk is for a data disk that its host has lost: ${[...missing.keys()].join(", ")}`,
-    });
-  }
-  return asked;
+/** What the state knows, and what the files ask for. */
+function dataDisksOf({ observed }: ChangeQuestion, { network }: Evaluated): string[] {
+  const recorded = [...observed.machines.values()].map(({ component, record }) => ({
+    component,
+    disks: (record.current ?? record.next)?.description.dataDisks ?? [],
+  }));
+  const wanted = Object.entries(network.machines).map(([component, { dataDisks }]) => ({
+    component,
+    disks: dataDisks,
+  }));
+  return [...recorded, ...wanted].flatMap(({ component, disks }) =>
+    disks.map(({ device }) => diskName(component, device)),
+  );
 }
 
 /** One whose first start failed and that is no longer declared: it goes as one that ran, with what it has on its host. */

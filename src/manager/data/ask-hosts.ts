@@ -34,6 +34,20 @@ export async function askHosts<Answer>(
   return { answers, unreachable };
 }
 
+/** Where nobody of those that were asked answers, nothing is known. @throws CollectiveError UTILITY_HOST_UNREACHABLE */
+export function requireAnAnswer(
+  asked: readonly InventoryHost[],
+  unreachable: readonly UnreachableHost[],
+): void {
+  const silent = unreachable.filter(({ host }) => asked.some(({ name }) => name === host));
+  if (silent.length === 0 || silent.length < asked.length) return;
+  const list = silent.map(({ host, message }) => `host ${host}: ${message}`);
+  throw new CollectiveError("UTILITY_HOST_UNREACHABLE", `no host can be used: ${list.join("; ")}`, {
+    data: { hosts: silent.map(({ host }) => host) },
+    hint: "bring the hosts back; nothing was changed",
+  });
+}
+
 /** Connects, asks, and closes the connection. @throws CollectiveError HOST_UNREACHABLE, when it takes too long, too */
 export async function askOne<Answer>(
   entry: InventoryHost,

@@ -9,7 +9,7 @@ import type { Inventory, InventoryHost } from "../../site/inventory.ts";
 import type { ConnectHost } from "../observe/observe-hosts.ts";
 import type { StateStore } from "../records/state-store.ts";
 import { withinLimit } from "./ask-hosts.ts";
-import { listAttic, theEntry } from "./list-attic.ts";
+import { listAttic, requireOwn, theEntry } from "./list-attic.ts";
 import { listData, type FoundDisk, type FoundDisks } from "./list-data.ts";
 import { readExported } from "./read-exported.ts";
 
@@ -45,7 +45,7 @@ export interface ExportResult extends WrittenImage {
   readonly isRunning: boolean;
 }
 
-/** @throws CollectiveError UTILITY_DATA_DISK_UNKNOWN, UTILITY_HOST_UNREACHABLE; as `writeImage` and `Host.openExport` */
+/** @throws CollectiveError UTILITY_DATA_DISK_UNKNOWN, UTILITY_DATA_DISK_MISSING, UTILITY_HOST_UNREACHABLE; as `writeImage` and `Host.openExport` */
 export async function exportData(
   options: ExportOptions & {
     readonly networkId: string;
@@ -66,7 +66,7 @@ export async function exportEntry(
   options: ExportOptions & { readonly entry: string },
 ): Promise<ExportResult> {
   await checkTarget(options.target, options);
-  const entry = theEntry(await listAttic(options), options.entry);
+  const entry = requireOwn(theEntry(await listAttic(options), options.entry), options.inventory);
   return copyOut(options, requireEntry(options.inventory, entry.host), { entry: entry.id });
 }
 
@@ -99,18 +99,25 @@ function noDisk(
       { data: { host: unknown.host, code: unknown.code }, hint: "bring the host back; nothing was changed" },
     );
   }
+  const data = { component, device };
+  if (what.there.length === 0 && what.found.length > 0) {
+    const hosts = what.found.map(({ host }) => host).join(", ");
+    return new CollectiveError("UTILITY_DATA_DISK_MISSING", `the data disk ${name} is missing on ${hosts}`, {
+      data,
+      hint: `bring its file back there (is a file system not mounted?); \`cui attic list ${file}\` shows what is in the attic`,
+    });
+  }
   const known = what.disks
+    .filter(({ state }) => state === "present" || state === "left")
     .slice(0, 10)
     .map((disk) => `${disk.component === "" ? "" : `${disk.component} `}${disk.device}`);
   const silent = what.unreachable.map(({ host }) => host).join(", ");
   const reason =
     what.there.length > 1
       ? `lies on ${what.there.map(({ host }) => host).join(" and ")}`
-      : what.found.length > 0
-        ? `is missing on ${what.found.map(({ host }) => host).join(", ")}`
-        : `is on no host${silent === "" ? "" : `; ${silent} cannot be asked`}`;
+      : `is on no host${silent === "" ? "" : `; ${silent} cannot be asked`}`;
   return new CollectiveError("UTILITY_DATA_DISK_UNKNOWN", `the data disk ${name} ${reason}`, {
-    data: { component, device },
+    data,
     hint: `\`cui data list ${file}\` and \`cui attic list\` show what there is${known.length === 0 ? "" : `: ${known.join(", ")}`}`,
   });
 }

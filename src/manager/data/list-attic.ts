@@ -1,12 +1,13 @@
 /** `cui attic list`: what lies in the attics of all hosts, also of networks that nobody remembers. */
 import { CollectiveError } from "../../errors.ts";
 import type { AtticEntry } from "../../host/data/data-calls.ts";
+import { otherSiteError } from "../../host/data/other-site.ts";
 import type { Inventory } from "../../site/inventory.ts";
 import type { ConnectHost } from "../observe/observe-hosts.ts";
 import type { StateSnapshot } from "../records/state-snapshot.ts";
 import type { StateStore } from "../records/state-store.ts";
 import { readNetworkRecord } from "../records/state.ts";
-import { askHosts, type UnreachableHost } from "./ask-hosts.ts";
+import { askHosts, requireAnAnswer, type UnreachableHost } from "./ask-hosts.ts";
 
 export interface FoundEntry {
   readonly id: string;
@@ -21,7 +22,9 @@ export interface FoundEntry {
   readonly movedAt: string;
   /** `remove acme.cvl`; null when that was not written down. */
   readonly command: string | null;
-  /** It belongs to another site, which alone can restore or purge it. */
+  /** The site it belongs to; null when the host was never told. */
+  readonly site: string | null;
+  /** It belongs to another site, which alone can restore, copy or purge it. For a site without an id, each that says its site. */
   readonly isOtherSite: boolean;
 }
 
@@ -37,12 +40,13 @@ export interface AtticOptions {
   readonly store: StateStore;
 }
 
-/** By network, component, device and time. */
+/** By network, component, device and time. @throws CollectiveError UTILITY_HOST_UNREACHABLE when no host answers */
 export async function listAttic({ inventory, connect, store }: AtticOptions): Promise<AtticListing> {
   const [snapshot, { answers, unreachable }] = await Promise.all([
     store.read(),
     askHosts(inventory.hosts, connect, (host) => host.listAttic()),
   ]);
+  requireAnAnswer(inventory.hosts, unreachable);
   const entries = [...answers].flatMap(([host, found]) =>
     found.map((entry) => foundEntry(entry, { host, inventory, snapshot })),
   );
@@ -68,6 +72,33 @@ export function theEntry({ entries, unreachable }: AtticListing, id: string): Fo
   });
 }
 
+/** A network as it is named: a root file's id is not remembered when the network is gone, its removal is. */
+export interface NamedData {
+  readonly networkId: string;
+  /** Relative to the site; undefined when it is named by its id. */
+  readonly file?: string | undefined;
+}
+
+/** Its entries, and those of networks that were removed under this file's name. */
+export function entriesOf(
+  { entries }: Pick<AtticListing, "entries">,
+  { networkId, file }: NamedData,
+): readonly FoundEntry[] {
+  return entries.filter((entry) => {
+    if (entry.networkId === networkId) return true;
+    const isOwn = entry.site !== null && !entry.isOtherSite;
+    return file !== undefined && isOwn && entry.file === null && entry.command === `remove ${file}`;
+  });
+}
+
+/** Refuses before anybody is asked what a host would refuse. @throws CollectiveError HOST_OTHER_SITE */
+export function requireOwn(entry: FoundEntry, inventory: Pick<Inventory, "site">): FoundEntry {
+  const { isOtherSite, site: owner, networkId, component, device } = entry;
+  if (!isOtherSite || owner === null) return entry;
+  const site = inventory.site ?? null;
+  throw otherSiteError({ owner, site, device, machine: { networkId, component } });
+}
+
 function foundEntry(
   entry: AtticEntry,
   { host, inventory, snapshot }: { host: string; inventory: Inventory; snapshot: StateSnapshot },
@@ -75,10 +106,10 @@ function foundEntry(
   const { id, machine, device, sizeBytes, allocatedBytes, movedAt, command, site } = entry;
   const { networkId, component } = machine;
   const file = fileOf(networkId, inventory, snapshot);
-  const isOtherSite = site !== null && inventory.site !== undefined && site !== inventory.site;
+  const isOtherSite = site !== null && site !== inventory.site;
   return {
     ...{ id, host, networkId, file, component, device },
-    ...{ sizeBytes, allocatedBytes, movedAt, command, isOtherSite },
+    ...{ sizeBytes, allocatedBytes, movedAt, command, site, isOtherSite },
   };
 }
 

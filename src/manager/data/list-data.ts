@@ -5,7 +5,7 @@ import type { ConnectHost } from "../observe/observe-hosts.ts";
 import type { StateSnapshot } from "../records/state-snapshot.ts";
 import type { StateStore } from "../records/state-store.ts";
 import { readableNetworks, readNetwork } from "../records/state.ts";
-import { askHosts, type Answers, type UnreachableHost } from "./ask-hosts.ts";
+import { askHosts, requireAnAnswer, type Answers, type UnreachableHost } from "./ask-hosts.ts";
 import { fileOf } from "./list-attic.ts";
 
 export interface FoundDisk {
@@ -44,6 +44,7 @@ export interface ListDataOptions {
   readonly networkId?: string | undefined;
 }
 
+/** @throws CollectiveError UTILITY_HOST_UNREACHABLE when no host answers and the state knows of no disk either */
 export async function listData(options: ListDataOptions): Promise<FoundDisks> {
   const { inventory, connect, store, networkId } = options;
   const [snapshot, listed] = await Promise.all([
@@ -54,6 +55,7 @@ export async function listData(options: ListDataOptions): Promise<FoundDisks> {
   const present = presentDisks(listed, { expected, snapshot, inventory });
   const known = new Set(present.map(keyOf));
   const answered = new Set(listed.answers.keys());
+  if (expected.length === 0) requireAnAnswer(inventory.hosts, listed.unreachable);
   const absent = expected
     .filter((disk) => !known.has(keyOf(disk)))
     .map((disk) => absentDisk(disk, { isAnswered: answered.has(disk.host), snapshot, inventory }));

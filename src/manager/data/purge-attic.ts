@@ -6,7 +6,6 @@ import { askOne } from "./ask-hosts.ts";
 import type { FoundEntry } from "./list-attic.ts";
 
 export interface PurgeChoice {
-  readonly networkId?: string | undefined;
   /** Entries that went to the attic before. */
   readonly before?: Date | undefined;
   readonly host?: string | undefined;
@@ -15,12 +14,11 @@ export interface PurgeChoice {
 /** Of this site's entries. */
 export function choosePurge(
   entries: readonly FoundEntry[],
-  { networkId, before, host }: PurgeChoice,
+  { before, host }: PurgeChoice,
 ): readonly FoundEntry[] {
   return entries.filter(
     (entry) =>
       !entry.isOtherSite &&
-      (networkId === undefined || entry.networkId === networkId) &&
       (host === undefined || entry.host === host) &&
       // A time that cannot be read is not known to be old.
       (before === undefined || Date.parse(entry.movedAt) < before.getTime()),

@@ -4,11 +4,16 @@ import { CollectiveError } from "../../errors.ts";
 import { machineName } from "../../network/paths.ts";
 import { underLease, type NetworkOperationOptions } from "../apply/network-operation.ts";
 import { fenceOf } from "../change/operation.ts";
-import { requireHost, type ObservedHosts } from "../observe/observe-hosts.ts";
+import {
+  LOOK_BEFORE_CHANGE_MS,
+  observeHosts,
+  requireHost,
+  type ObservedHosts,
+} from "../observe/observe-hosts.ts";
 import { observeNetwork } from "../observe/observe-network.ts";
 import { readNetwork, type MachineRecord, type NetworkState } from "../records/state.ts";
 import { askOne } from "./ask-hosts.ts";
-import { listAttic, theEntry, type FoundEntry } from "./list-attic.ts";
+import { listAttic, requireOwn, theEntry, type FoundEntry } from "./list-attic.ts";
 
 export interface RestoreOptions extends NetworkOperationOptions {
   readonly component: ComponentPath;
@@ -65,11 +70,12 @@ async function decide(options: RestoreOptions): Promise<DecidedRestore> {
   const { component, networkId, inventory, connect } = options;
   const state = requireKnown(options, readNetwork(await options.store.read(), networkId));
   const record = requireMachine(state, component);
-  const entry = theEntry(await listAttic(options), options.entry);
+  const entry = requireOwn(theEntry(await listAttic(options), options.entry), inventory);
   requireSameHost(entry, record);
   const device = options.device ?? entry.device;
   requireDevice(record, device);
   const host = inventory.hosts.find(({ name }) => name === record.host);
+  await requireStoppedNow(options, state);
   const { disks } =
     host === undefined ? { disks: [] } : await askOne(host, connect, (asked) => asked.listData(networkId));
   const replaces = disks.some((disk) => disk.id.component === component && disk.device === device);
@@ -113,6 +119,16 @@ function requireDevice({ component, current, next }: MachineRecord, device: stri
     `${machineName(component)} has no data disk ${device}; ${known.length === 0 ? "it has none" : `it has ${known.join(", ")}`}`,
     { data: { device, known }, hint: "--device names the one that the data is to be" },
   );
+}
+
+/** Nobody is asked about what would be refused. */
+async function requireStoppedNow(options: RestoreOptions, state: NetworkState): Promise<void> {
+  const observedHosts = await observeHosts(options.inventory.hosts, options.connect, LOOK_BEFORE_CHANGE_MS);
+  try {
+    requireStopped(options, state, observedHosts);
+  } finally {
+    await observedHosts.close();
+  }
 }
 
 /** What runs anywhere, as it should or not, may write into its disk. */

@@ -87,7 +87,9 @@ t.test("a removed machine's data is in the attic, with when and why, and can com
   await t.rejects(restoreFromAttic(folders, id, request), { code: "HOST_ATTIC_UNKNOWN", hint: /attic list/ });
 
   const renamed = { networkId: "m", component: "" };
-  const back = { entry: entries[1]!.id, device: "vdq", site: null, note };
+  const back = { entry: entries[1]!.id, device: "vdq", site: "0123456789ab", note };
+  const siteless = { code: "HOST_OTHER_SITE", message: /0123456789ab, and utility\.yaml here has no/ };
+  await t.rejects(restoreFromAttic(folders, renamed, { ...back, site: null }), siteless);
   t.match(await restoreFromAttic(folders, renamed, back), { putAside: null });
   t.ok(
     existsSync(path.join(folders.directory, "networks/m/machines/_root/data-vdq.qcow2")),
@@ -118,14 +120,15 @@ t.test(
       { ...common, device: "vdb", sizeBytes: 3 * MIB },
     ]);
     const [damaged, whole] = entries;
-    const restore = { entry: damaged!.id, device: "vdb", site: null, note };
+    const restore = { entry: damaged!.id, device: "vdb", site: "ba9876543210", note };
     await t.rejects(restoreFromAttic(folders, id, restore), { code: "HOST_DISK_DAMAGED" });
     const everything = entries.map((entry) => entry.id);
-    const foreign = { entries: everything, site: "0123456789ab", inTurn: never };
-    await t.rejects(purgeAttic(folders, foreign), { code: "HOST_OTHER_SITE", message: /ba9876543210/ });
-    await t.rejects(restoreFromAttic(folders, id, { ...restore, entry: whole!.id, site: "0123456789ab" }), {
-      code: "HOST_OTHER_SITE",
-    });
+    for (const site of ["0123456789ab", null]) {
+      const refusal = { code: "HOST_OTHER_SITE", message: /ba9876543210/ };
+      await t.rejects(purgeAttic(folders, { entries: everything, site, inTurn: never }), refusal);
+      await t.rejects(restoreFromAttic(folders, id, { ...restore, entry: whole!.id, site }), refusal);
+      await t.rejects(findEntry(folders, whole!.id, site), refusal);
+    }
     t.same(await listAttic(folders), entries, "another site's data is left alone");
     const own = { entries: everything, site: "ba9876543210" };
     const purged = await purgeAttic(folders, { ...own, inTurn: (_, task) => task() });

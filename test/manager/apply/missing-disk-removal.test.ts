@@ -1,6 +1,10 @@
 /** A data disk that is missing when it should go to the attic: it may come back when nobody knows of it any more. */
 import { test, type Test } from "tap";
-import { removeNetwork, type RemovedNetwork } from "../../../src/manager/apply/remove-network.ts";
+import {
+  describeRemoval,
+  removeNetwork,
+  type RemovedNetwork,
+} from "../../../src/manager/apply/remove-network.ts";
 import type { DataDiskReport } from "../../../src/host/host.ts";
 import { OFFICE } from "../cvl-fixtures.ts";
 import { createManager, type Manager } from "../manager-fixture.ts";
@@ -39,6 +43,14 @@ function remove(
   return removeNetwork({ ...network, inventory, store, connect, progress: SILENT, ...options });
 }
 
+function describe(
+  { store, connect, inventory }: Manager,
+  options: Partial<Parameters<typeof removeNetwork>[0]> = {},
+): Promise<RemovedNetwork> {
+  const network = { networkId: "office", file: "office.cvl" };
+  return describeRemoval({ ...network, inventory, store, connect, progress: SILENT, ...options });
+}
+
 test("a network is not removed while a data disk of it is missing, until it is called lost", async (t) => {
   const { manager, host, bringBack } = await withLostDisk(t, { stopped: true });
   await t.rejects(remove(manager), {
@@ -49,9 +61,17 @@ test("a network is not removed while a data disk of it is missing, until it is c
   t.same(manager.calls(), []);
   const missing = async (): Promise<unknown> => (await manager.report()).networks[0]?.missingDataDisks;
   t.same(await missing(), [{ disk: "w:vdb", host }], "and status says so");
-  await t.rejects(remove(manager, { lostDataDisks: new Set(["w:vdc"]) }), {
-    code: "UTILITY_DATA_DISK_PRESENT",
-  });
+  const unknown: [string, RegExp][] = [
+    ["w:vdc", /^w has no data disk vdc; it has vdb$/],
+    ["d:vdb", /^d has no data disk vdb; it has none$/],
+    [":vdb", /^the machine has no data disk vdb; it has none$/],
+  ];
+  for (const [disk, message] of unknown) {
+    const refusal = { code: "UTILITY_DATA_DISK_UNKNOWN", message, hint: /^missing: w:vdb$/ };
+    await t.rejects(remove(manager, { lostDataDisks: new Set([disk]) }), refusal);
+    const start = manager.start({}, { newDataDisks: new Set([disk]) });
+    await t.rejects(start, refusal);
+  }
   bringBack();
   t.same(await missing(), []);
   await t.rejects(remove(manager, { lostDataDisks: new Set(["w:vdb"]) }), {
@@ -70,10 +90,25 @@ test("a network that runs is not even stopped for a removal that will be refused
   t.same(await manager.status(), {});
 });
 
-test("what is called lost is let go of", async (t) => {
-  const { manager } = await withLostDisk(t, { stopped: true });
-  await remove(manager, { lostDataDisks: new Set(["w:vdb"]) });
+test("what is called lost is let go of, and said so before and after", async (t) => {
+  const { manager, host } = await withLostDisk(t, { stopped: true });
+  const lostDataDisks = new Set(["w:vdb"]);
+  const expected = { dataDisks: [], lostDataDisks: [`vdb of w on ${host}`] };
+  t.match(await describe(manager, { lostDataDisks }), expected);
+  t.match(await remove(manager, { lostDataDisks }), expected);
   t.same(await manager.status(), {});
+});
+
+test("what would be refused is refused before anybody is asked, and every missing disk is named", async (t) => {
+  const manager = await createManager(t.testdirName, undefined, { store: createMemoryStore() });
+  await manager.start();
+  await t.rejects(describe(manager), { code: "UTILITY_NETWORK_RUNNING" });
+  const [, disks] = diskHost(manager);
+  const there = { dataDisks: [/^vdb of w on h\d$/], lostDataDisks: [] };
+  t.match(await describe(manager, { stopFirst: true }), there);
+  t.same(await manager.status().then((found) => Object.keys(found).length > 0), true, "nothing was stopped");
+  disks.length = 0;
+  await t.rejects(describe(manager, { stopFirst: true }), { code: "UTILITY_DATA_DISK_MISSING" });
 });
 
 test("an update does not let go of a machine whose data disk is missing, unless it is told to go on without", async (t) => {

@@ -78,7 +78,8 @@ test("data comes back under a component that is stopped; what it had goes to the
   await manager.update();
   t.equal(hostOf(manager), host, "where its data is, or was: the memory of this test");
   const running = { code: "UTILITY_NETWORK_RUNNING", hint: /cui stop office\.cvl w/ };
-  await t.rejects(restoreFromAttic(restoreOptions(manager, { entry })), running);
+  const unasked = (): Promise<void> => Promise.reject(new Error("asked about what is refused"));
+  await t.rejects(restoreFromAttic(restoreOptions(manager, { entry, onDecided: unasked })), running);
   await manager.stop({ component: "w" });
   const refused: [Partial<RestoreOptions>, string, RegExp][] = [
     [{ entry: "0123456789ab" }, "UTILITY_ATTIC_UNKNOWN", /no host/],
@@ -142,8 +143,8 @@ test("a purge takes what was shown and nothing that came meanwhile", async (t) =
   const unreadable = { ...left[0]!, movedAt: "long ago" };
   const before = new Date("2021-01-01");
   t.same(choosePurge([...left, old, foreign, unreadable], { before }), [old]);
-  t.same(choosePurge(left, { networkId: "other" }), []);
-  t.same(choosePurge([...left, foreign], { networkId: "office", host: left[0]!.host }), left);
+  t.same(choosePurge([...left, foreign], { host: left[0]!.host }), left);
+  t.same(choosePurge(left, { host: "h9" }), []);
   manager.down.add(left[0]!.host);
   const failed = { code: "UTILITY_INCOMPLETE", message: /0 entries are gone\n/ };
   await t.rejects(purgeAttic({ ...basics(manager), entries: left }), failed);
@@ -162,9 +163,14 @@ test("another site's data is neither restored nor purged nor exported", async (t
     code: "UTILITY_INCOMPLETE",
     message: /belongs to 0123456789ab/,
   });
-  await t.rejects(restoreFromAttic(restoreOptions(manager, { entry: other.id })), {
-    code: "HOST_OTHER_SITE",
-  });
+  let asked = 0;
+  const onDecided = (): Promise<void> => Promise.resolve(void (asked += 1));
+  for (const site of ["ba9876543210", undefined]) {
+    const inventory = { ...manager.inventory, site };
+    const restore = restoreFromAttic(restoreOptions(manager, { entry: other.id, inventory, onDecided }));
+    await t.rejects(restore, { code: "HOST_OTHER_SITE" });
+  }
+  t.equal(asked, 0, "it is refused before anybody is asked");
   const out = {
     ...basics(manager),
     target: path.join(t.testdirName, "x"),
@@ -259,5 +265,11 @@ test("data leaves as a file: of a component, of a network the state has lost, of
   manager.hosts[now]!.disks.length = 0;
   manager.hosts[copy]!.disks.length = 0;
   t.match((await listData(basics(manager))).disks, [{ state: "missing", host: now }]);
-  await t.rejects(exportData({ ...options("z"), ...web }), { message: /is missing on/ });
+  await t.rejects(exportData({ ...options("z"), ...web }), {
+    code: "UTILITY_DATA_DISK_MISSING",
+    message: `the data disk vdb of w is missing on ${now}`,
+    hint: /^bring its file back there/,
+  });
+  const other = exportData({ ...options("z"), ...web, device: "vdc" });
+  await t.rejects(other, { code: "UTILITY_DATA_DISK_UNKNOWN", hint: /show what there is$/ });
 });
