@@ -4,6 +4,7 @@ import { visible } from "../../diagnostics.ts";
 import { CollectiveError } from "../../errors.ts";
 import { listAttic, theEntry, type AtticListing, type FoundEntry } from "../../manager/data/list-attic.ts";
 import { choosePurge, purgeAttic } from "../../manager/data/purge-attic.ts";
+import { LOOK_MS } from "../../manager/observe/observe-hosts.ts";
 import { machineName } from "../../network/paths.ts";
 import { configureAtticRestore } from "../attic-restore.ts";
 import { confirmForGood } from "../confirm.ts";
@@ -42,7 +43,7 @@ function configureList(command: Command, context: CliContext): void {
     .action(async (cvl: string | undefined, flags: ListFlags) => {
       const manager = await openManager(context);
       const networkId = cvl === undefined ? undefined : networkIdOf(manager, context, { cvl, ...flags });
-      const listing = await listAttic({ ...manager, inventory: manager.site.inventory });
+      const listing = await listAttic({ ...manager, inventory: manager.site.inventory, limitMs: LOOK_MS });
       const entries = listing.entries.filter(
         (entry) => networkId === undefined || entry.networkId === networkId,
       );

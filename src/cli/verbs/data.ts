@@ -4,6 +4,7 @@ import type { Command } from "commander";
 import { CollectiveError } from "../../errors.ts";
 import { exportData } from "../../manager/data/export-data.ts";
 import { listData, type FoundDisk } from "../../manager/data/list-data.ts";
+import { LOOK_MS } from "../../manager/observe/observe-hosts.ts";
 import { machineName } from "../../network/paths.ts";
 import type { CliContext } from "../context.ts";
 import { addCopyOptions, copyToFile, copyToJson, renderCopy, type CopyFlags } from "../data-copy.ts";
@@ -37,7 +38,12 @@ function configureList(command: Command, context: CliContext): void {
     .action(async (cvl: string | undefined, flags: ListFlags) => {
       const manager = await openManager(context);
       const networkId = cvl === undefined ? undefined : networkIdOf(manager, context, { cvl, ...flags });
-      const found = await listData({ ...manager, inventory: manager.site.inventory, networkId });
+      const found = await listData({
+        ...manager,
+        inventory: manager.site.inventory,
+        networkId,
+        limitMs: LOOK_MS,
+      });
       if (flags.json === true) {
         context.print(JSON.stringify(found, undefined, 2));
         return;
