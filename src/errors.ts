@@ -75,6 +75,7 @@ export type ErrorCode =
   | "UTILITY_IN_USE"
   | "PREVIEW_TIMED_OUT"
   | "PREVIEW_TOO_LARGE"
+  | "RUNNER_FOLDER_NOT_EMPTY"
   | "ROLLOUT_REFUSED"
   | "ROLLOUT_FAILED"
   | "ROLLOUT_REWIND"
@@ -185,6 +186,7 @@ export type ErrorCode =
   | "LAB_DIRECTORY_TOO_LONG"
   | "LAB_STATE_INVALID"
   | "LAB_FAILED"
+  | "LAB_INCOMPLETE"
   // cli and actions alone: it ends a command with exit status 2
   | "USAGE"
   // cli

@@ -1,5 +1,5 @@
 /** What a file system refuses, in one line: that is the user's or the machine's business, not a defect of the program. */
-import { CollectiveError } from "./errors.ts";
+import { CollectiveError, messageOf } from "./errors.ts";
 
 /** By code: the words of the C library, and what can be done. @see errno(3) */
 const REASONS: Readonly<Record<string, readonly [words: string, hint: string]>> = {
@@ -52,6 +52,14 @@ const ATTEMPTS: Readonly<Record<string, string>> = {
 /** Codes of Node that mean that a file system refused. */
 export function isFileErrorCode(code: unknown): code is string {
   return typeof code === "string" && Object.hasOwn(REASONS, code);
+}
+
+/** What to say of an error where the file is named already: the file system's in words, any other as it says it. */
+export function reasonOf(error: unknown): { readonly reason: string; readonly hint: string | undefined } {
+  if (error instanceof CollectiveError) return { reason: error.message, hint: error.hint };
+  const code = error instanceof Error && "code" in error ? error.code : undefined;
+  const [reason = messageOf(error), hint] = isFileErrorCode(code) ? (REASONS[code] ?? []) : [];
+  return { reason, hint };
 }
 
 /**

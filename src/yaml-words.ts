@@ -40,6 +40,14 @@ const TYPES: Readonly<Record<string, string>> = {
   undefined: "nothing",
 };
 
+/** What a schema says of a value, and where: `tokens.0.name: expected text, found nothing`; of the whole value without a place. */
+export function issueText(
+  issue: { readonly path: readonly PropertyKey[]; readonly message: string } | undefined,
+): string {
+  const place = issue?.path.map(String).join(".") ?? "";
+  return `${place === "" ? "" : `${place}: `}${shapeMessage(issue?.message ?? "it has another shape")}`;
+}
+
 /** `message` is that of an issue of a schema. */
 export function shapeMessage(message: string): string {
   const [, expected = "", received = ""] =

@@ -2,6 +2,8 @@
 import { test } from "tap";
 import { parseLock } from "../src/appliance/lock.ts";
 import { parseVmDescription } from "../src/appliance/vm-description.ts";
+import { readApproval } from "../src/plan/approval.ts";
+import { readTokens } from "../src/serve/token-file.ts";
 import { parseInventory } from "../src/site/read-inventory.ts";
 
 const MISTAKES: Record<string, RegExp> = {
@@ -48,4 +50,24 @@ test("a value of another kind than expected", (t) => {
   t.same(messages("format: 1\nhosts: [{name: a}]\n"), ["hosts[0].address: expected text, found nothing"]);
   t.same(messages("format: 1\nhosts: [a]\n"), ["hosts[0]: expected a map, found text"]);
   t.end();
+});
+
+test("what is wrong with the whole of a file has no place before it", async (t) => {
+  const folder = t.testdir({
+    "t.txt": "dear diary\n",
+    "list.yaml": "- a\n",
+    "empty.yaml": "",
+    "one.yaml": "format: 1\ntokens: [{ name: a, sha256: b, rights: write }]\n",
+  });
+  const why = (name: string): Promise<unknown> =>
+    readTokens(`${folder}/${name}`).then(
+      () => "nothing",
+      (error: unknown) => (error as Error).message.replace(/^.* cannot be used: /, ""),
+    );
+  t.equal(await why("t.txt"), "expected a map, found text");
+  t.equal(await why("list.yaml"), "expected a map, found a list");
+  t.equal(await why("empty.yaml"), "expected a map, found nothing");
+  t.equal(await why("one.yaml"), "tokens.0.sha256: expected 64 lowercase hex digits");
+  t.equal(await why("t.txt/t.yaml"), "not a directory");
+  t.throws(() => readApproval('"yes"', "a.json"), { message: /at the top/ });
 });

@@ -62,7 +62,7 @@ export async function openSession(): Promise<Session> {
     at: (...parts) => path.join(folder, ...parts),
     async close() {
       for (const child of session.children) child.kill("SIGTERM");
-      if (session.hasLab) await cui(session, ["lab", "down", "--dir", session.at("lab")]);
+      if (session.hasLab) await cui(session, ["lab", "down", "--yes", "--dir", session.at("lab")]);
       await rm(folder, { recursive: true, force: true, maxRetries: 20, retryDelay: 200 });
       await guard.end();
     },

@@ -9,6 +9,7 @@ import { type Diagnostic, makeDiagnostic, renderDiagnostic, type TextOf } from "
 import { CollectiveError } from "../errors.ts";
 import type { CliContext } from "./context.ts";
 import { openRegularFile } from "../regular-file.ts";
+import { reasonOf } from "../file-errors.ts";
 
 export interface ProgramFile extends LinkResult {
   readonly textOf: TextOf;
@@ -46,10 +47,8 @@ export async function readCvl(
   const bytes = await openRegularFile(absolute)
     .then((handle) => readUpTo(handle, MAX_FILE_CHARACTERS + 1))
     .catch((cause: unknown) => {
-      throw new CollectiveError("INVALID_INPUT", `${file} cannot be read`, {
-        cause,
-        hint: cause instanceof Error ? cause.message : "is the name right?",
-      });
+      const { reason, hint = "is the name right?" } = reasonOf(cause);
+      throw new CollectiveError("INVALID_INPUT", `${file} cannot be read: ${reason}`, { cause, hint });
     });
   const isTooLarge = bytes.length > MAX_FILE_CHARACTERS;
   const { text, diagnostics } = isTooLarge ? refuseSize(file) : decodeText(bytes, file);

@@ -85,15 +85,28 @@ function configureVerify(command: Command, context: CliContext): void {
       const hosts = await verifyHosts(site.inventory.hosts, connect, name);
       if (flags.json === true) context.print(JSON.stringify(hosts, undefined, 2));
       else for (const host of hosts) for (const line of renderVerification(host)) context.print(line);
-      const bad = hosts.flatMap(({ host, files, problem }) => [
-        ...(problem === null ? [] : [`${host}: ${problem}`]),
-        ...files.filter(({ state }) => state === "damaged").map(({ file }) => `${host}: ${file}`),
-      ]);
-      if (bad.length === 0) return;
-      throw new CollectiveError("HOST_IMAGE_DAMAGED", `not verified, or damaged still: ${bad.join(", ")}`, {
-        hint: "try again when the hosts and the repositories answer",
-      });
+      requireVerified(hosts);
     });
+}
+
+/** @throws CollectiveError HOST_IMAGE_DAMAGED when anything is; else why hosts were not asked to the end, UTILITY_HOST_UNREACHABLE above all */
+function requireVerified(hosts: readonly HostVerification[]): void {
+  const unverified = hosts.flatMap(({ host, problem }) => (problem === null ? [] : [`${host}: ${problem}`]));
+  const damaged = hosts.flatMap(({ host, files }) =>
+    files.filter(({ state }) => state === "damaged").map(({ file }) => `${host}: ${file}`),
+  );
+  const notVerified = `not verified: ${unverified.join(", ")}`;
+  if (damaged.length > 0) {
+    const more = unverified.length === 0 ? "" : `; ${notVerified}`;
+    throw new CollectiveError("HOST_IMAGE_DAMAGED", `damaged still: ${damaged.join(", ")}${more}`, {
+      hint: "try again when the hosts and the repositories answer",
+    });
+  }
+  if (unverified.length === 0) return;
+  const other = hosts.find(({ code }) => code !== null && code !== "HOST_UNREACHABLE")?.code;
+  throw new CollectiveError(other ?? "UTILITY_HOST_UNREACHABLE", notVerified, {
+    hint: "nothing is known to be damaged; try again when these hosts answer",
+  });
 }
 
 function renderVerification({ host, files, problem }: HostVerification): readonly string[] {

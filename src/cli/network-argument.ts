@@ -51,7 +51,7 @@ export async function requireKnownName(
   if (isRootFile(path.resolve(cwd, name.cvl))) return;
   const [attic, data] = await Promise.all([
     listAttic({ inventory, connect, store }),
-    askHosts(inventory.hosts, connect, (host) => host.listData(networkId)),
+    askHosts(inventory.hosts, { connect }, (host) => host.listData(networkId)),
   ]);
   const hasData = [...data.answers.values()].some(({ disks }) => disks.length > 0);
   if (hasData || entriesOf(attic, named).length > 0) return;

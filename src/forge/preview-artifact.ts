@@ -176,7 +176,7 @@ function parse<Schema extends z.ZodType>(schema: Schema, json: string, name: str
   const result = schema.safeParse(value);
   if (result.success) return result.data;
   const [issue] = result.error.issues;
-  throw refused(`${name}: ${issue?.message ?? ""} at ${visible(issue?.path.join(".") ?? "")}`);
+  throw refused(`${name}: ${issue?.message ?? ""} at ${visible(issue?.path.join(".") || "the top")}`);
 }
 
 async function refusing<Result>(read: () => Promise<Result>): Promise<Result> {

@@ -14,6 +14,7 @@ import { PAUSE_REASONS, type Fence, type Host, type MachineId, type MachineSpec 
 import { dataCallSchemas, dataResultSchemas } from "./data/data-schema.ts";
 import { fenceSchema as fence, machineIdSchema as machineId } from "./data/id-schema.ts";
 import { deviceSchema, machineImageSchema, sizeSchema } from "../appliance/machine-image-schema.ts";
+import { issueText } from "../yaml-words.ts";
 
 const tag = z.int().min(1).max(4094);
 const timeoutMs = z
@@ -91,11 +92,14 @@ function parseArguments<Call extends HostCall>(call: Call, values: unknown): Hos
   const result = hostCallSchemas[call].safeParse(values);
   if (!result.success) {
     const issue = result.error.issues[0];
-    const place = issue === undefined ? "" : `${issue.path.join(".")}: ${issue.message}`;
-    throw new CollectiveError("HOST_REQUEST_INVALID", `${call} was called with wrong arguments: ${place}`, {
-      data: { call, path: issue?.path },
-      hint: "manager and host may be of releases too far apart; cui --version on both tells",
-    });
+    throw new CollectiveError(
+      "HOST_REQUEST_INVALID",
+      `${call} was called with wrong arguments: ${issueText(issue)}`,
+      {
+        data: { call, path: issue?.path },
+        hint: "manager and host may be of releases too far apart; cui --version on both tells",
+      },
+    );
   }
   const [first, second] = result.data as [unknown?, (MachineId | MachineSpec)?];
   checkOneNetwork(first, second);
@@ -211,7 +215,7 @@ export function parseResult(call: HostCall, value: unknown): unknown {
   const [issue] = result.error.issues;
   throw new CollectiveError(
     "HOST_ANSWER_INVALID",
-    `the host answered ${call} with something else than expected: ${issue?.path.join(".") ?? ""}: ${issue?.message ?? ""}`,
+    `the host answered ${call} with something else than expected: ${issueText(issue)}`,
     {
       data: { call, path: issue?.path },
       hint: "manager and host may be of releases too far apart; cui --version on both tells",

@@ -103,7 +103,7 @@ export function readApproval(json: string, source: string): Approval {
   const result = schema.safeParse(value);
   if (result.success) return result.data;
   const [issue] = result.error.issues;
-  throw invalid(source, `${issue?.message ?? "another shape"} at ${issue?.path.join(".") ?? "the top"}`);
+  throw invalid(source, `${issue?.message ?? "another shape"} at ${issue?.path.join(".") || "the top"}`);
 }
 
 function invalid(source: string, expected: string, cause?: unknown): CollectiveError {

@@ -3,6 +3,7 @@ import { visible } from "../diagnostics.ts";
 import { CollectiveError } from "../errors.ts";
 import type { Plan } from "./plan.ts";
 import { PLAN_FORMAT, planSchema } from "./plan-schema.ts";
+import { issueText } from "../yaml-words.ts";
 
 const LARGEST_TEXT = 64 * 1024 * 1024;
 /**
@@ -23,8 +24,7 @@ export function readPlan(json: string, name: string): Plan {
   if (format !== PLAN_FORMAT) throw invalid(name, `a plan of format ${PLAN_FORMAT}, the only one understood`);
   const { success, data, error } = planSchema.safeParse(value);
   if (!success) {
-    const [issue] = error.issues;
-    throw invalid(name, `a plan: ${issue?.path.join(".") ?? ""}: ${issue?.message ?? ""}`);
+    throw invalid(name, `a plan: ${issueText(error.issues[0])}`);
   }
   const refusals = data.refusals.map((refusal) => ({ ...refusal, span: undefined }));
   return { ...data, refusals };

@@ -8,10 +8,11 @@
 import { createHash, randomBytes } from "node:crypto";
 import { parse } from "yaml";
 import * as z from "zod";
-import { CollectiveError, messageOf } from "../errors.ts";
+import { CollectiveError } from "../errors.ts";
+import { reasonOf } from "../file-errors.ts";
 import { rewriteFile } from "../user-file.ts";
 import { appendItem, removeItem } from "../yaml-edit.ts";
-import { shapeMessage } from "../yaml-words.ts";
+import { issueText } from "../yaml-words.ts";
 import { readRegularFile } from "../regular-file.ts";
 
 export type TokenRights = "read" | "write";
@@ -61,7 +62,7 @@ async function readTokenFile(file: string): Promise<TokenFile> {
   const read = readRegularFile(file, { maxBytes: MAX_FILE_BYTES });
   const bytes = await read.catch((error: unknown) => {
     if (error instanceof Error && "code" in error && error.code === "ENOENT") return undefined;
-    throw invalid(file, messageOf(error), error);
+    throw invalid(file, reasonOf(error).reason, error);
   });
   const text = bytes?.toString("utf8");
   return text === undefined ? { text: "", entries: [] } : { text, entries: parseTokens(text, file) };
@@ -115,11 +116,7 @@ function parseTokens(text: string, file: string): readonly TokenEntry[] {
   }
   const { success, data, error } = SCHEMA.safeParse(content);
   if (!success) {
-    const [issue] = error.issues;
-    throw invalid(
-      file,
-      `${issue?.path.join(".") ?? ""}: ${shapeMessage(issue?.message ?? "it is not as expected")}`,
-    );
+    throw invalid(file, issueText(error.issues[0]));
   }
   const names = new Set(data.tokens.map(({ name }) => name));
   if (names.size !== data.tokens.length) throw invalid(file, "a name is there twice");
@@ -128,7 +125,7 @@ function parseTokens(text: string, file: string): readonly TokenEntry[] {
 
 async function writeTokens(file: string, text: string): Promise<void> {
   await rewriteFile(file, text, { mode: 0o600 }).catch((error: unknown) => {
-    throw invalid(file, messageOf(error), error);
+    throw invalid(file, reasonOf(error).reason, error);
   });
 }
 

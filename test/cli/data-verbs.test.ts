@@ -8,6 +8,7 @@ import { tmpdir } from "node:os";
 import path from "node:path";
 import { test, type Test } from "tap";
 import { runCli } from "../../src/cli/main.ts";
+import { CollectiveError } from "../../src/errors.ts";
 import type { Host } from "../../src/host/host.ts";
 import { serveHost } from "../../src/host/serve-host.ts";
 import { networkIdFor } from "../../src/site/network-id.ts";
@@ -377,3 +378,45 @@ async function saidBy(
   const [status] = (await once(child, "close")) as [number | null];
   return { status, out: Buffer.concat(out).toString(), err: Buffer.concat(err).toString() };
 }
+
+test("a host that cannot be verified is unreachable, not damaged", async (t) => {
+  const shell = await openShell(t);
+  const damaged = { file: "/images/a.raw", state: "damaged", problem: "cut" } as const;
+  t.match(await shell.cui("host verify"), { status: 0 });
+  const gone = path.join(shell.site, "utility.yaml");
+  const whole = readFileSync(gone, "utf8");
+  writeFileSync(gone, whole.replace("h2.sock", "nobody.sock"));
+  t.match(await shell.cui("host verify"), {
+    status: 1,
+    err: /UTILITY_HOST_UNREACHABLE: not verified: h2: [^]*hint: nothing is known to be damaged/,
+  });
+  shell.first.host = { ...shell.hosts[0]!, verifyImages: () => Promise.resolve([damaged]) };
+  t.match(await shell.cui("host verify"), {
+    status: 1,
+    err: /HOST_IMAGE_DAMAGED: damaged still: h1: \/images\/a\.raw; not verified: h2: /,
+  });
+  const refusal = new CollectiveError("HOST_LIBVIRT_DOWN", "libvirt is down");
+  shell.first.host = { ...shell.hosts[0]!, verifyImages: () => Promise.reject(refusal) };
+  t.match(await shell.cui("host verify h1"), { status: 1, err: /HOST_LIBVIRT_DOWN: not verified: h1: / });
+});
+
+test("a host that hangs is waited for as long as for any look, where somebody only looks", async (t) => {
+  const shell = await openShell(t);
+  await makeData(shell.hosts[1]!, "old-0a1b2c", { isRemoved: true });
+  const never = (): Promise<never> => new Promise(() => undefined);
+  shell.first.host = { ...shell.hosts[0]!, listAttic: never, listData: never };
+  const late = /warning: host h1: it has not answered within 3 s; /;
+  t.match(await shell.cui("attic list"), { status: 0, out: /old-0a1b2c/, err: late });
+  t.match(await shell.cui("data list"), { status: 0, err: late });
+
+  const silent = createServer(() => undefined); // a host manager that is stopped: it is connected to, and says nothing
+  const socket = path.join(shell.folder, "silent.sock");
+  await new Promise<void>((resolve) => silent.listen(socket, resolve));
+  t.teardown(() => silent.close());
+  const utility = path.join(shell.site, "utility.yaml");
+  writeFileSync(utility, readFileSync(utility, "utf8").replace("h1.sock", "silent.sock"));
+  for (const verb of ["attic list", "data list", "vlan list", "address list"])
+    t.match(await shell.cui(verb), { status: 0, err: late }, verb);
+  const { unreachable } = JSON.parse((await shell.cui("attic list --json")).out) as { unreachable: object };
+  t.match(unreachable, [{ host: "h1", code: "HOST_UNREACHABLE" }]);
+});

@@ -100,7 +100,11 @@ test("those of utility.yaml and of what a plan is made from as well, and the mes
 
 test("what the file system refuses", async (t) => {
   const { error } = await answer(t, ["eval", "missing.cvl", "--json"]);
-  t.match(error, { code: "INVALID_INPUT", message: /missing\.cvl cannot be read/, hint: /ENOENT/ });
+  t.match(error, {
+    code: "INVALID_INPUT",
+    message: /missing\.cvl cannot be read: no such file or directory$/,
+    hint: /^check the path/,
+  });
 });
 
 test("a result that says itself what is wrong is the only JSON text", async (t) => {

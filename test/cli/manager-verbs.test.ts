@@ -407,6 +407,72 @@ test("bad words are usage, missing things one clear error", async (t) => {
   }
 });
 
+test("tags and addresses that hosts use are not free, whatever the state knows", async (t) => {
+  const shell = await openShell(t);
+  for (const name of ["DNS", "Firewall", "Web"]) await publish(shell, name, `${name} one`);
+  await addResources(shell);
+  t.equal((await shell.cui("start office.cvl", SECRET)).status, 0);
+  const known = (await shell.cui("vlan list")).out;
+  t.match(known, /^100 {2}office-[0-9a-f]{6}\n9 of 10 tags are free$/, "what both know is told once");
+  t.match(
+    (await shell.cui("address list")).out,
+    /^203\.0\.113\.10 {2}office-\w+ f\.ethernet1\n10 of 11 addresses/m,
+  );
+
+  const lost = { CUI_STATE: path.join(shell.folder, "another.git") };
+  t.match(
+    (await shell.cui("vlan list", lost)).out,
+    /^100 {2}\w of office-[0-9a-f]{6} on h1, which the state does not know\n9 of 10 tags are free$/,
+  );
+  t.match(
+    (await shell.cui("address list", lost)).out,
+    /^203\.0\.113\.10 {2}f of office-\w+ on h1, which the state does not know\n10 of 11 addresses are free$/m,
+  );
+  const tags = JSON.parse((await shell.cui("vlan list --json", lost)).out) as object[];
+  t.match(tags[0], { tag: 100, network: /^office-/, onHost: /of office-\w+ on h1$/ });
+  t.same(tags[1], { tag: 101, network: null, onHost: null });
+  t.match(JSON.parse((await shell.cui("address list --json", lost)).out), {
+    used: [
+      { address: "203.0.113.10", network: /^office-/, component: "f", onHost: /^f of office-\w+ on h1$/ },
+    ],
+    unreachable: [],
+  });
+  const utility = path.join(shell.site, "utility.yaml");
+  writeFileSync(utility, readFileSync(utility, "utf8").replace("203.0.113.10-", "203.0.113.11-"));
+  t.match((await shell.cui("address list")).out, /10 of 10 addresses are free/, "none of the pool is used");
+
+  writeFileSync(utility, readFileSync(utility, "utf8").replace("h1.sock", "nobody.sock"));
+  t.match(await shell.cui("vlan list", lost), {
+    out: "10 of 10 tags are free",
+    err: /warning: host h1: .*; the tags it uses are not counted/,
+  });
+});
+
+test("a network that is removed while it runs is stopped with a limit of its own", async (t) => {
+  const shell = await openShell(t);
+  for (const name of ["DNS", "Firewall", "Web"]) await publish(shell, name, `${name} one`);
+  await addResources(shell);
+  const limits: number[] = [];
+  const [h1] = shell.hosts;
+  const stopMachine = h1!.stopMachine.bind(h1);
+  h1!.stopMachine = (fence, id, timeoutMs) => {
+    limits.push(timeoutMs);
+    return stopMachine(fence, id, timeoutMs);
+  };
+  t.equal((await shell.cui("start office.cvl", SECRET)).status, 0);
+  t.match(await shell.cui("remove office.cvl --yes --timeout 7"), {
+    status: 2,
+    err: /--timeout is for --stop/,
+  });
+  t.match(await shell.cui("remove office.cvl --stop --yes --timeout soon"), {
+    status: 2,
+    err: /whole seconds/,
+  });
+  t.same(limits, []);
+  t.match(await shell.cui("remove office.cvl --stop --yes --timeout 7"), { status: 0 });
+  t.same([...new Set(limits)], [7000]);
+});
+
 test("what takes machines or data away is confirmed; a network is removed and can come back", async (t) => {
   const shell = await openShell(t);
   for (const name of ["DNS", "Firewall", "Web"]) await publish(shell, name, `${name} one`);

@@ -114,8 +114,11 @@ t.test("errors are on standard error with place and caret, and the status is 1",
   );
   t.match((await cui(cwd, "eval", "two.cvl")).err, /CVL_ROOT_OBJECT.*--object/);
   t.equal((await cui(cwd, "eval", "two.cvl", "--object", "b")).status, 0);
-  t.match(await cui(cwd, "eval", "nowhere.cvl"), { status: 1, err: /nowhere\.cvl cannot be read/ });
-  t.match(await cui(cwd, "eval", "."), { status: 1, err: /cannot be read/ });
+  t.match(await cui(cwd, "eval", "nowhere.cvl"), {
+    status: 1,
+    err: /nowhere\.cvl cannot be read: no such file or directory\n {2}hint: check the path/,
+  });
+  t.match(await cui(cwd, "eval", "."), { status: 1, err: /cannot be read: [^\n]* is a directory/ });
   t.match(await cui(cwd, "eval"), { status: 2 });
   t.match(await cui(cwd, "eval", "--nonsense", "x.cvl"), { status: 2 });
 });

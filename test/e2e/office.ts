@@ -65,7 +65,7 @@ export async function createOffice(): Promise<Office> {
       await cui("publish", at("repositories", name), at(name, `${name}.cvl`));
     },
     close: async () => {
-      if (existsSync(at("lab"))) await cui("lab", "down", "--dir", at("lab"));
+      if (existsSync(at("lab"))) await cui("lab", "down", "--yes", "--dir", at("lab"));
       await rm(folder, { recursive: true, force: true, maxRetries: 20, retryDelay: 200 });
       watchdog.stdin?.end();
     },

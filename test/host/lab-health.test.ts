@@ -97,9 +97,9 @@ addresses: [198.51.100.10-198.51.100.20]
 
 t.test("cui lab status names what does not answer, and the command that starts it again", async (t) => {
   t.same(await checkLab(lab), []);
-  const status = (...more: string[]): Promise<{ out: string }> =>
+  const status = (...more: string[]): ReturnType<typeof cui> =>
     cui("lab", "status", "--dir", directory, ...more);
-  t.match((await status()).out, /^up\nhost1 /);
+  t.match(await status(), { status: 0, out: /^up\nhost1 / });
   const cases = [
     ["host manager", host.init.pid, isHostManager, "SIGKILL"],
     ["host manager", host.init.pid, isHostManager, "SIGSTOP"],
@@ -111,11 +111,15 @@ t.test("cui lab status names what does not answer, and the command that starts i
   for (const [part, pid, is, name] of cases) {
     const place = pid === lab.init.pid ? "outside" : "host1";
     await signal(pid, is, name);
-    const { out } = await status();
+    const { out, status: exit } = await status();
+    t.equal(exit, 1, "a script learns of it, too");
+    t.match(out, /error LAB_INCOMPLETE: /);
     t.match(out, /^up, but not all of it answers\n/, `${part} ${name}`);
     t.match(out, new RegExp(`^${place}: ${part} does not answer: `, "m"));
-    t.match(out, `hint: cui lab up --repair --dir ${directory} starts it again`);
-    t.match(JSON.parse((await status("--json")).out), { up: true, problems: [{ place, part }] });
+    t.match(out, `hint: cui lab up --repair --dir ${directory} starts them again`);
+    const json = await status("--json");
+    t.match(JSON.parse(json.out.split("\n")[0] ?? ""), { up: true, problems: [{ place, part }] });
+    t.equal(json.status, 1);
     const repaired = await cui("lab", "up", "--repair", "--dir", directory);
     t.match(repaired, { status: 0, out: `${place}: started ${part} again` });
     t.ok(await eventually(async () => (await checkLab(lab)).length === 0), "and it answers");

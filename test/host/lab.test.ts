@@ -6,6 +6,7 @@ import { mkdir, mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import path from "node:path";
 import t, { type Test } from "tap";
+import { runCli } from "../../src/cli/main.ts";
 import { labDown } from "../../src/host/lab/lab-down.ts";
 import { labExec } from "./fixtures/lab-exec.ts";
 import { labStatus } from "../../src/host/lab/lab-state.ts";
@@ -159,6 +160,92 @@ t.test("a lab made by the command stays until it is ended, or ends with a proces
   t.equal((await labStatus(stays)).up, true, "the other one is still up");
   t.equal(await lab("down", "--dir", stays), 0);
   t.notOk(existsSync(stays));
+});
+
+t.test("a lab with machines, data disks or an attic is not taken down unasked", async (t) => {
+  const directory = path.join(await temporaryFolder(t), "lab");
+  t.teardown(() => labDown(directory).catch(() => undefined));
+  const down = async (options: { answer?: string; yes?: boolean } = {}) => {
+    const said: string[] = [];
+    const { answer, yes = false } = options;
+    const status = await runCli(["lab", "down", "--dir", directory, ...(yes ? ["--yes"] : [])], {
+      ...{ cwd: directory, env: process.env, isTerminal: false },
+      ...(answer === undefined ? {} : { ask: () => Promise.resolve(answer) }),
+      print: () => undefined,
+      warn: (line) => void said.push(line),
+    });
+    return { status, said: said.join("\n") };
+  };
+  const up = (): Promise<unknown> =>
+    labUp({ cache: cacheFolder(process.env), directory, hosts: 1, cui, lifetime: "until-down" });
+  const put = async (file: string): Promise<void> => {
+    const whole = path.join(directory, "host1/collective", file);
+    await mkdir(path.dirname(whole), { recursive: true });
+    await writeFile(whole, "not looked into");
+  };
+  const cases = [
+    ["networks/office-3f2a1c/machines/d/data-vdb.qcow2", /host1: the data disk vdb of d of office-3f2a1c/],
+    ["networks/tiny-3f2a1c/machines/_root/data-vdb.qcow2", /host1: the data disk vdb of tiny-3f2a1c/],
+    [
+      "networks/office-3f2a1c/machines/g.f/overlay-vda.qcow2",
+      /machine cui\.office-3f2a1c\.g\.f, which is stopped/,
+    ],
+    [
+      "attic/gone-3f2a1c/d/20260101T000000Z/data-ide0_1.qcow2",
+      /host1: in the attic, the data disk ide0:1 of d/,
+    ],
+  ] as const;
+  for (const [file, named] of cases) {
+    await up();
+    await put(file);
+    const unasked = await down();
+    t.match(unasked, { status: 1, said: /UTILITY_NOT_CONFIRMED[^]*--yes/ }, file);
+    t.match(unasked.said, named);
+    t.match(await down({ answer: "no" }), { status: 1, said: named });
+    t.equal((await labStatus(directory)).up, true, "and nothing was done");
+    t.ok(existsSync(path.join(directory, "host1/collective", file)));
+    t.match(await down({ answer: "yes" }), { status: 0, said: named });
+    t.notOk(existsSync(directory));
+  }
+
+  await up();
+  const domain =
+    "<domain type='qemu'><name>by-hand</name><memory unit='MiB'>16</memory><os><type arch='x86_64'>hvm</type></os></domain>";
+  const xml = path.join(directory, "by-hand.xml");
+  await writeFile(xml, domain);
+  const args = ["-c", "qemu:///system", "create", xml];
+  await labExec({ directory, place: "host1" }, { file: "virsh", args });
+  t.match(await down(), { status: 1, said: /host1: the machine by-hand, which runs/ });
+  t.equal((await labStatus(directory)).up, true);
+  t.equal((await down({ yes: true })).status, 0, "a script says it");
+  t.notOk(existsSync(directory));
+
+  await up();
+  await mkdir(path.join(directory, "host1/collective/networks/office-3f2a1c/machines"), { recursive: true });
+  t.match(await down(), { status: 0, said: "" }, "one with nothing in it ends unasked");
+});
+
+t.test("what is left of a lab that is down makes room only when that was confirmed", async (t) => {
+  const directory = path.join(await temporaryFolder(t), "lab");
+  t.teardown(() => labDown(directory).catch(() => undefined));
+  const options = { cache: cacheFolder(process.env), directory, hosts: 1, cui };
+  const state = await labStatus((await labUp({ ...options, lifetime: "until-down" })).directory);
+  const kept = await readFile(path.join(directory, "lab.json"), "utf8");
+  await labDown(directory);
+  // As after a restart of the machine: its files are there, none of its processes is.
+  await mkdir(path.join(directory, "host1/collective/attic/a-3f2a1c/d/t"), { recursive: true });
+  await writeFile(path.join(directory, "lab.json"), kept);
+  const disk = path.join(directory, "host1/collective/attic/a-3f2a1c/d/t/data-vdb.qcow2");
+  await writeFile(disk, "data");
+  t.equal((await labStatus(state.directory)).up, false);
+  const run = (...args: string[]): Promise<unknown> => {
+    const child = spawn(cui[0]!, [cui[1]!, "lab", ...args, "--dir", directory], { stdio: "ignore" });
+    return new Promise((resolve) => child.on("exit", resolve));
+  };
+  t.equal(await run("up", "--hosts", "1"), 1);
+  t.equal(await readFile(disk, "utf8"), "data");
+  t.equal(await run("up", "--hosts", "1", "--yes"), 0);
+  t.notOk(existsSync(disk));
 });
 
 t.test("what cannot become a lab is refused before anything is made", async (t) => {

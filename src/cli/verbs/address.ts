@@ -4,7 +4,8 @@ import { CollectiveError } from "../../errors.ts";
 import { addAddresses, setExternal } from "../../site/edit-inventory.ts";
 import { formatAddress, parseAddressRange } from "../../network/ipv4.ts";
 import { editSite } from "../../site/site.ts";
-import { usedPublicAddresses } from "../../manager/records/usage.ts";
+import { siteUsage } from "../../manager/observe/site-usage.ts";
+import { warnUnreachable } from "../unreachable.ts";
 import type { CliContext } from "../context.ts";
 import { openManager } from "../manager.ts";
 
@@ -49,16 +50,17 @@ export function configure(command: Command, context: CliContext): void {
 }
 
 async function list(context: CliContext, isJson: boolean): Promise<void> {
-  const { site, store } = await openManager(context);
+  const { site, store, connect } = await openManager(context);
   const { external, addresses } = site.inventory;
-  const used = usedPublicAddresses(await store.read());
+  const usage = await siteUsage({ inventory: site.inventory, store, connect });
+  const { addresses: used, unreachable } = usage;
+  warnUnreachable(context, unreachable, "the addresses it uses are not counted");
   const pool = addresses.map(({ first, last }) => ({
     first: formatAddress(first),
     last: formatAddress(last),
   }));
-  const total = addresses.reduce((sum, { first, last }) => sum + last - first + 1, 0);
   if (isJson) {
-    context.print(JSON.stringify({ external: external ?? null, pool, used }, undefined, 2));
+    context.print(JSON.stringify({ external: external ?? null, pool, used, unreachable }, undefined, 2));
     return;
   }
   if (external !== undefined) {
@@ -66,8 +68,11 @@ async function list(context: CliContext, isJson: boolean): Promise<void> {
     context.print(`external segment ${external.subnet}, gateway ${external.gateway}, ${where}`);
   }
   for (const { first, last } of pool) context.print(first === last ? first : `${first}-${last}`);
-  for (const { address, network, component } of used) context.print(`${address}  ${network} ${component}`);
-  context.print(`${total - used.length} of ${total} addresses are free`);
+  for (const { address, network, component, onHost } of used)
+    context.print(
+      `${address}  ${onHost === null ? `${network} ${component}` : `${onHost}, which the state does not know`}`,
+    );
+  context.print(`${usage.pool.free} of ${usage.pool.total} addresses are free`);
 }
 
 function readExternal(flags: AddFlags): Parameters<typeof setExternal>[1] | undefined {

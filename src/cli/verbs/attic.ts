@@ -12,6 +12,7 @@ import {
 } from "../../manager/data/list-attic.ts";
 import { requireAnAnswer } from "../../manager/data/ask-hosts.ts";
 import { choosePurge, purgeAttic } from "../../manager/data/purge-attic.ts";
+import { LOOK_MS } from "../../manager/observe/observe-hosts.ts";
 import { machineName } from "../../network/paths.ts";
 import { configureAtticRestore } from "../attic-restore.ts";
 import { confirmForGood } from "../confirm.ts";
@@ -51,7 +52,7 @@ function configureList(command: Command, context: CliContext): void {
       const manager = await openManager(context);
       const name = cvl === undefined ? undefined : { cvl, object: flags.object };
       const named = name === undefined ? undefined : namedData(manager, context, name);
-      const listing = await listAttic({ ...manager, inventory: manager.site.inventory });
+      const listing = await listAttic({ ...manager, inventory: manager.site.inventory, limitMs: LOOK_MS });
       const entries = named === undefined ? listing.entries : entriesOf(listing, named);
       if (name !== undefined && named !== undefined && entries.length === 0)
         await requireKnownName(manager, context, { name, named });

@@ -4,6 +4,7 @@ import type { Command } from "commander";
 import { CollectiveError } from "../../errors.ts";
 import { exportData } from "../../manager/data/export-data.ts";
 import { listData, type FoundDisk, type FoundDisks } from "../../manager/data/list-data.ts";
+import { LOOK_MS } from "../../manager/observe/observe-hosts.ts";
 import { machineName } from "../../network/paths.ts";
 import type { CliContext } from "../context.ts";
 import { addCopyOptions, copyToFile, copyToJson, renderCopy, type CopyFlags } from "../data-copy.ts";
@@ -39,7 +40,7 @@ function configureList(command: Command, context: CliContext): void {
       const name = cvl === undefined ? undefined : { cvl, object: flags.object };
       const named = name === undefined ? undefined : namedData(manager, context, name);
       const { inventory } = manager.site;
-      const found = await listData({ ...manager, inventory, networkId: named?.networkId });
+      const found = await listData({ ...manager, inventory, networkId: named?.networkId, limitMs: LOOK_MS });
       if (name !== undefined && named !== undefined && found.disks.length === 0)
         await requireKnownName(manager, context, { name, named });
       if (flags.json === true) {

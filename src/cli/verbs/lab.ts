@@ -1,4 +1,5 @@
 /** `cui lab`: hypervisor hosts on one machine, for trying things out. */
+import path from "node:path";
 import { cacheFolder } from "../../cache-folder.ts";
 import { InvalidArgumentError, type Command } from "commander";
 import { visible } from "../../diagnostics.ts";
@@ -6,14 +7,23 @@ import { CollectiveError } from "../../errors.ts";
 import { acceleratorCache, findAccelerator } from "../../host/accelerator.ts";
 import { checkLab, type LabProblem } from "../../host/lab/check-lab.ts";
 import { repairLab } from "../../host/lab/repair-lab.ts";
+import { labContents } from "../../host/lab/lab-contents.ts";
 import { labDown } from "../../host/lab/lab-down.ts";
 import { labExecInherited, placesOf } from "../../host/lab/lab-exec.ts";
-import { DEFAULT_LAB_DIRECTORY, labStatus, type LabState } from "../../host/lab/lab-state.ts";
+import { DEFAULT_LAB_DIRECTORY, labStatus, readLabState, type LabState } from "../../host/lab/lab-state.ts";
 import { labUp, MAX_HOSTS, thisProgram } from "../../host/lab/lab-up.ts";
+import { confirm } from "../confirm.ts";
 import type { VerbContext } from "../context.ts";
+
+/** What is asked about fits on a screen. */
+const MOST_NAMED = 20;
 
 interface DirectoryOption {
   readonly dir: string;
+}
+
+interface YesOption {
+  readonly yes?: true;
 }
 
 export function configure(command: Command, context: VerbContext): void {
@@ -23,8 +33,10 @@ export function configure(command: Command, context: VerbContext): void {
   );
   configureUp(command, context);
   addDirectory(command.command("down").description("end the lab and remove its files"))
-    .addHelpText("after", "\nExample:\n  cui lab down\n")
-    .action(async ({ dir }: DirectoryOption) => {
+    .option("--yes", "do not ask")
+    .addHelpText("after", "\nExamples:\n  cui lab down\n  cui lab down --yes\n")
+    .action(async ({ dir, yes }: DirectoryOption & YesOption) => {
+      await confirmEnd(context, await labStatus(dir), yes);
       await labDown(dir);
       context.print(`the lab in ${dir} is gone`);
     });
@@ -36,6 +48,7 @@ export function configure(command: Command, context: VerbContext): void {
       const problems = lab.up ? await checkLab(lab) : [];
       if (json === true) context.print(JSON.stringify({ ...lab, problems }));
       else context.print(renderStatus(lab, problems));
+      requireWhole(lab, problems);
     });
   addDirectory(command.command("exec").description("run a program on a host of the lab, or outside"))
     .argument("<place>", "host1, host2, …, or outside")
@@ -54,6 +67,7 @@ function configureUp(command: Command, context: VerbContext): void {
   )
     .option("--hosts <count>", "how many", parseHosts, 2)
     .option("--external-tag <tag>", "VLAN tag of the external segment (untagged without)", parseNumber)
+    .option("--yes", "do not ask before what is left of a lab that is down makes room")
     .option("--owner <pid>", "the lab ends when this process does", parseNumber)
     .option("--repair", "start the parts of a lab that is up again which do not answer")
     .option("--json", "print the lab as JSON")
@@ -64,6 +78,8 @@ function configureUp(command: Command, context: VerbContext): void {
         await repair(context, options.dir);
         return;
       }
+      const left = await leftOf(options.dir);
+      if (left !== undefined) await confirmEnd(context, left, options.yes);
       const lab = await labUp({
         directory: options.dir,
         hosts: options.hosts,
@@ -92,7 +108,27 @@ async function repair(context: VerbContext, dir: string): Promise<void> {
   context.print(lines.length === 0 ? "every part answers" : lines.join("\n"));
 }
 
-interface UpOptions {
+/** A lab that ended without its files: after a restart of the machine its disks are there still. */
+async function leftOf(dir: string): Promise<(LabState & { readonly up: false }) | undefined> {
+  if ((await readLabState(path.resolve(dir))) === undefined) return undefined;
+  const { up, ...state } = await labStatus(dir);
+  return up ? undefined : { ...state, up };
+}
+
+/** Nothing of a lab goes to an attic: its disks go with it. */
+async function confirmEnd(
+  context: VerbContext,
+  lab: LabState & { readonly up: boolean },
+  yes: true | undefined,
+): Promise<void> {
+  const contents = await labContents(lab);
+  if (contents.length === 0) return;
+  const more = contents.length - MOST_NAMED;
+  const named = more > 0 ? [...contents.slice(0, MOST_NAMED), `and ${more} more`] : contents;
+  await confirm(context, [`with the lab in ${lab.directory} goes, for good:`, ...named], { yes });
+}
+
+interface UpOptions extends YesOption {
   readonly repair?: true;
   readonly hosts: number;
   readonly externalTag?: number;
@@ -104,14 +140,29 @@ function addDirectory(command: Command): Command {
   return command.option("--dir <folder>", "the lab's folder", DEFAULT_LAB_DIRECTORY);
 }
 
+/** @throws CollectiveError LAB_INCOMPLETE */
+function requireWhole({ directory }: LabState, problems: readonly LabProblem[]): void {
+  if (problems.length === 0) return;
+  const list = problems.map(({ place, part }) => `the ${part} of ${place}`);
+  throw new CollectiveError(
+    "LAB_INCOMPLETE",
+    `the lab does not answer with all its parts: ${list.join(", ")}`,
+    {
+      hint: `cui lab up --repair${dirOption(directory)} starts them again; what runs goes on`,
+    },
+  );
+}
+
+function dirOption(directory: string): string {
+  return directory === DEFAULT_LAB_DIRECTORY ? "" : ` --dir ${directory}`;
+}
+
 function renderStatus(lab: LabState & { readonly up: boolean }, problems: readonly LabProblem[]): string {
   if (problems.length === 0) return `${lab.up ? "up" : "down"}\n${renderLab(lab)}`;
-  const dir = lab.directory === DEFAULT_LAB_DIRECTORY ? "" : ` --dir ${lab.directory}`;
   return [
     "up, but not all of it answers",
     renderLab(lab),
     ...problems.map(({ place, part, detail }) => `${place}: ${part} does not answer: ${visible(detail)}`),
-    `  hint: cui lab up --repair${dir} starts it again; what runs goes on`,
   ].join("\n");
 }
 

@@ -3,9 +3,11 @@ import type { Command } from "commander";
 import { describeRemoval, removeNetwork, type RemovedNetwork } from "../../manager/apply/remove-network.ts";
 import { removeNetworkEntry } from "../../site/edit-inventory.ts";
 import { editSite } from "../../site/site.ts";
+import { CollectiveError } from "../../errors.ts";
 import { confirm } from "../confirm.ts";
 import type { CliContext } from "../context.ts";
 import { addLostDataDiskOption, type LostDataDiskFlag } from "../new-data-disk.ts";
+import { DEFAULT_STOP_SECONDS, parseStopTimeout } from "../stop-timeout.ts";
 import { nameNetwork, openManager } from "../manager.ts";
 import { createProgressView } from "../render-progress.ts";
 
@@ -13,6 +15,7 @@ interface Flags extends LostDataDiskFlag {
   readonly json?: boolean;
   readonly object?: string;
   readonly stop?: boolean;
+  readonly timeout?: string;
   readonly takeOver?: boolean;
   readonly yes?: boolean;
 }
@@ -22,6 +25,10 @@ export function configure(command: Command, context: CliContext): void {
     .argument("<cvl>", "the root file; it need not be there any more")
     .option("--object <name>", "the root object, where the file has several")
     .option("--stop", "stop it first, where it runs")
+    .option(
+      "--timeout <seconds>",
+      "with --stop: how long a guest may take before it is destroyed (default: 180)",
+    )
     .option("--yes", "do not ask")
     .option("--take-over", "take the network from a manager on another machine that is certainly dead")
     .option("--json", "print the result as JSON")
@@ -42,12 +49,23 @@ Examples:
 }
 
 async function runRemove(context: CliContext, cvl: string, flags: Flags): Promise<void> {
+  if (flags.timeout !== undefined && flags.stop !== true)
+    throw new CollectiveError("USAGE", "--timeout is for --stop: without it nothing is stopped");
+  const stopMs = parseStopTimeout(flags.timeout ?? DEFAULT_STOP_SECONDS);
   const manager = await openManager(context, { writes: true });
   const { networkId, file } = nameNetwork(manager, { cwd: context.cwd, cvl, object: flags.object });
   const progress = createProgressView(context, { quiet: flags.json === true });
   const { inventory, folder } = manager.site;
   const options = {
-    ...{ ...manager, networkId, file, inventory, progress, takeOver: flags.takeOver ?? false },
+    ...{
+      ...manager,
+      networkId,
+      file,
+      inventory,
+      progress,
+      limits: { stopMs },
+      takeOver: flags.takeOver ?? false,
+    },
     ...{ lostDataDisks: flags.lostDataDisk, stopFirst: flags.stop === true },
   };
   try {

@@ -2,7 +2,8 @@
 import { isIPv4 } from "node:net";
 import path from "node:path";
 import { Option, type Command } from "commander";
-import { CollectiveError, messageOf } from "../../errors.ts";
+import { CollectiveError } from "../../errors.ts";
+import { reasonOf } from "../../file-errors.ts";
 import { serveRepositories } from "../../serve/server.ts";
 import { addToken, readTokens, removeToken, type TokenRights } from "../../serve/token-file.ts";
 import type { CliContext } from "../context.ts";
@@ -124,7 +125,7 @@ async function readTls(
   if (tlsCert === undefined || tlsKey === undefined) return undefined;
   const read = (file: string): Promise<string> =>
     readRegularFile(resolved(file)).then(String, (error: unknown) => {
-      throw new CollectiveError("SERVE_TLS_INVALID", `cannot read ${file}: ${messageOf(error)}`, {
+      throw new CollectiveError("SERVE_TLS_INVALID", `cannot read ${file}: ${reasonOf(error).reason}`, {
         hint: "--tls-cert and --tls-key name PEM files",
         cause: error,
       });

@@ -1,10 +1,10 @@
 /** `cui stop <cvl> [component]`: stops machines in the reverse of the boot order; data and addresses stay. */
 import type { Command } from "commander";
-import { CollectiveError } from "../../errors.ts";
 import { stopNetwork } from "../../manager/apply/stop-network.ts";
 import { renderTimes, timesToJson } from "../change-command.ts";
 import type { CliContext } from "../context.ts";
 import { nameNetwork, openManager } from "../manager.ts";
+import { DEFAULT_STOP_SECONDS, parseStopTimeout } from "../stop-timeout.ts";
 import { createProgressView } from "../render-progress.ts";
 
 interface Flags {
@@ -19,7 +19,7 @@ export function configure(command: Command, context: CliContext): void {
     .argument("<cvl>", "the root file")
     .argument("[component]", "only this component and what lies below it")
     .option("--object <name>", "the root object, where the file has several")
-    .option("--timeout <seconds>", "how long a guest may take before it is destroyed", "180")
+    .option("--timeout <seconds>", "how long a guest may take before it is destroyed", DEFAULT_STOP_SECONDS)
     .option("--take-over", "take the network from a manager on another machine that is certainly dead")
     .option("--json", "print the result as JSON")
     .addHelpText("after", "\nExamples:\n  cui stop acme.cvl\n  cui stop acme.cvl w\n")
@@ -32,7 +32,7 @@ async function runStop(
   context: CliContext,
   { cvl, component, flags }: { cvl: string; component: string | undefined; flags: Flags },
 ): Promise<void> {
-  const stopMs = parseTimeout(flags.timeout);
+  const stopMs = parseStopTimeout(flags.timeout);
   const manager = await openManager(context);
   const { networkId, file } = nameNetwork(manager, { cwd: context.cwd, cvl, object: flags.object });
   const progress = createProgressView(context, { quiet: flags.json === true });
@@ -69,9 +69,4 @@ async function runStop(
   } finally {
     await progress.close();
   }
-}
-
-function parseTimeout(text: string): number {
-  if (/^[0-9]{1,6}$/.test(text)) return Number(text) * 1000;
-  throw new CollectiveError("USAGE", `--timeout expects whole seconds, but it is ${JSON.stringify(text)}`);
 }

@@ -6,7 +6,8 @@ import { parseVlanRange } from "../../site/inventory.ts";
 import { editSite } from "../../site/site.ts";
 import type { CliContext } from "../context.ts";
 import { openManager } from "../manager.ts";
-import { usedTags } from "../../manager/records/usage.ts";
+import { siteUsage } from "../../manager/observe/site-usage.ts";
+import { warnUnreachable } from "../unreachable.ts";
 
 export function configure(command: Command, context: CliContext): void {
   command.addHelpText("after", "\nExample:\n  cui vlan add 100-199 && cui vlan list\n");
@@ -36,13 +37,16 @@ export function configure(command: Command, context: CliContext): void {
     .option("--json", "print it as JSON")
     .addHelpText("after", "\nExample:\n  cui vlan list --json\n")
     .action(async (flags: { json?: boolean }) => {
-      const { site, store } = await openManager(context);
-      const used = usedTags(await store.read());
-      const tags = site.inventory.vlans.map((tag) => ({ tag, network: used.get(tag) ?? null }));
+      const { site, store, connect } = await openManager(context);
+      const { tags, unreachable } = await siteUsage({ inventory: site.inventory, store, connect });
+      warnUnreachable(context, unreachable, "the tags it uses are not counted");
       if (flags.json === true) context.print(JSON.stringify(tags, undefined, 2));
       else {
         const taken = tags.filter(({ network }) => network !== null);
-        for (const { tag, network } of taken) context.print(`${tag}  ${network ?? ""}`);
+        for (const { tag, network, onHost } of taken)
+          context.print(
+            `${tag}  ${onHost === null ? (network ?? "") : `${onHost}, which the state does not know`}`,
+          );
         context.print(`${tags.length - taken.length} of ${tags.length} tags are free`);
       }
     });

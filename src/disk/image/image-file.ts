@@ -1,5 +1,6 @@
 /** The file of a disk image while its structures are looked at: what lies past its end is an error and never zeros. */
-import { CollectiveError, messageOf } from "../../errors.ts";
+import { CollectiveError } from "../../errors.ts";
+import { reasonOf } from "../../file-errors.ts";
 import { openRegularFile } from "../../regular-file.ts";
 
 export interface ImageFile {
@@ -69,7 +70,7 @@ function cutImage(
 
 /** An image that is not there, or that the user may not read. */
 export function missingImage(file: string, cause: unknown): CollectiveError {
-  const reason = messageOf(cause);
+  const { reason } = reasonOf(cause);
   return new CollectiveError("DISK_IMAGE_MISSING", `cannot read the disk image ${file}: ${reason}`, {
     data: { file },
     hint: "the VM description names it under disks, source",

@@ -37,7 +37,7 @@ export function readPullRequestEvent({ event, env }: Pick<JobContext, "event" | 
     const [issue] = result.error.issues;
     throw new CollectiveError(
       "FORGE_EVENT_UNEXPECTED",
-      `this job runs for a pull request, and its event has none (${issue?.path.join(".") ?? ""})`,
+      `this job runs for a pull request, and its event has none (${issue?.path.join(".") || "it is no map"})`,
       { hint: "start it with `on: pull_request`" },
     );
   }

@@ -11,6 +11,7 @@ import { nextDelayMs } from "./backoff.ts";
 import { runPass, type PassOptions, type PassResult } from "./run-pass.ts";
 import { runnerForge } from "./runner-forge.ts";
 import { openSiteMirror } from "./site-mirror.ts";
+import { requireWorkFolder } from "./work-folder.ts";
 import { inWorkFolder } from "./work-folder-lock.ts";
 
 export interface RunnerOptions extends Omit<PassOptions, "mirror" | "github"> {
@@ -24,6 +25,7 @@ export interface RunnerOptions extends Omit<PassOptions, "mirror" | "github"> {
 /** Resolves to the last look's outcome. With `once` whatever goes wrong is thrown; the daemon logs it and goes on. */
 export async function runRunner(options: RunnerOptions): Promise<PassResult> {
   const { url, dir, log, signal, intervalMs } = options;
+  await requireWorkFolder(dir);
   await mkdir(dir, { recursive: true });
   const mirror = await inWorkFolder(options, () => openSiteMirror(options.git, dir, url));
   if (mirror === undefined) return { outcome: "idle" };

@@ -27,12 +27,17 @@ export interface SiteMirror {
   fetchPreviewed(): Promise<void>;
 }
 
+/** In the work folder. */
+export const MIRROR_NAME = "site.git";
+/** By which a mirror is known from any other repository of that name. */
+export const MIRROR_HEAD = "ref: refs/heads/cui-runner-without-head\n";
+
 const FETCH_TIMEOUT_MS = 120_000;
 const MOST_PREVIEWED = 50;
 
 /** Opens the mirror of `url` in `folder`, and makes it when there is none. */
 export async function openSiteMirror(at: Git, folder: string, url: string): Promise<SiteMirror> {
-  const git = at.bare(path.join(folder, "site.git"));
+  const git = at.bare(path.join(folder, MIRROR_NAME));
   await ensureRepository(git);
   const overLocks = <Result>(work: () => Promise<Result>): Promise<Result> =>
     overDeadLocks(
@@ -99,7 +104,7 @@ async function ensureRepository(git: Git): Promise<void> {
   await git.at(path.dirname(repository)).run({
     args: ["init", "--quiet", "--bare", "--template=", "--initial-branch=main", "--", unfinished],
   });
-  await writeFile(path.join(unfinished, "HEAD"), "ref: refs/heads/cui-runner-without-head\n");
+  await writeFile(path.join(unfinished, "HEAD"), MIRROR_HEAD);
   await rename(unfinished, repository);
 }
 

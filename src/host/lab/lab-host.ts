@@ -5,7 +5,7 @@ import path from "node:path";
 import { CollectiveError } from "../../errors.ts";
 import { startBackground } from "../../io.ts";
 import { canConnect } from "../unix-socket.ts";
-import type { LabHost } from "./lab-state.ts";
+import { hostDataFolder, type LabHost } from "./lab-state.ts";
 import { inNamespaces } from "./namespaces.ts";
 import { capabilitiesCache, keepCapabilities, lendCapabilities } from "./qemu-capabilities.ts";
 import { inside, startOpenVSwitch, vsctl } from "./open-vswitch-process.ts";
@@ -65,12 +65,7 @@ export async function startHostManager(
   const serve = [
     ...["host", "serve", "--name", host.name, "--bridge", host.bridge, "--accelerator", options.accelerator],
     ...["--socket", host.address.slice("unix:".length)],
-    ...[
-      "--directory",
-      path.join(host.directory, "collective"),
-      "--run-directory",
-      path.join(host.directory, "run"),
-    ],
+    ...["--directory", hostDataFolder(host), "--run-directory", path.join(host.directory, "run")],
   ];
   const command = inNamespaces(host.init.pid, { file: "setsid", args: ["--fork", file, ...args, ...serve] });
   const logFile = path.join(host.directory, "host.log");

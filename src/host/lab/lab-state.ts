@@ -48,6 +48,11 @@ export type ProcessIdentity = z.infer<typeof processSchema>;
 export type LabHost = z.infer<typeof hostSchema>;
 export type LabState = z.infer<typeof labSchema>;
 
+/** Where the disks of a host's machines, and its attic, are. */
+export function hostDataFolder({ directory }: LabHost): string {
+  return path.join(directory, "collective");
+}
+
 /** Undefined when `directory` holds no lab. @throws CollectiveError LAB_STATE_INVALID. */
 export async function readLabState(directory: string): Promise<LabState | undefined> {
   const file = path.join(directory, STATE_FILE);

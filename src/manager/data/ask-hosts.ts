@@ -2,7 +2,7 @@
 import { CollectiveError, messageOf } from "../../errors.ts";
 import type { Host } from "../../host/host.ts";
 import type { InventoryHost } from "../../site/inventory.ts";
-import type { ConnectHost } from "../observe/observe-hosts.ts";
+import { startPatience, type ConnectHost } from "../observe/observe-hosts.ts";
 
 export interface UnreachableHost {
   readonly host: string;
@@ -18,12 +18,17 @@ export interface Answers<Answer> {
 
 const LIMIT_MS = 60_000;
 
+/** `limitMs` is for connecting and answering together: that of a look where somebody only looks, and long where something is done next. */
 export async function askHosts<Answer>(
   hosts: readonly InventoryHost[],
-  connect: ConnectHost,
+  { connect, limitMs = LIMIT_MS }: { readonly connect: ConnectHost; readonly limitMs?: number | undefined },
   ask: (host: Host, entry: InventoryHost) => Promise<Answer>,
 ): Promise<Answers<Answer>> {
-  const results = await Promise.allSettled(hosts.map((entry) => askOne(entry, connect, ask)));
+  const patience = startPatience(limitMs);
+  const results = await Promise.allSettled(
+    hosts.map((entry) => Promise.race([askOne(entry, connect, ask, patience.signal), patience.over])),
+  );
+  patience.end();
   const answers = new Map<string, Answer>();
   const unreachable: UnreachableHost[] = [];
   results.forEach((result, index) => {
@@ -48,16 +53,25 @@ export function requireAnAnswer(
   });
 }
 
-/** Connects, asks, and closes the connection. @throws CollectiveError HOST_UNREACHABLE, when it takes too long, too */
+/** Connects, asks, and closes the connection, when `signal` gives up as well. @throws CollectiveError HOST_UNREACHABLE, when it takes too long, too */
 export async function askOne<Answer>(
   entry: InventoryHost,
   connect: ConnectHost,
   ask: (host: Host, entry: InventoryHost) => Promise<Answer>,
+  signal?: AbortSignal,
 ): Promise<Answer> {
-  const host = await connect(entry.address);
+  const host = await connect(entry.address, signal === undefined ? {} : { signal });
+  const given = Promise.withResolvers<never>();
+  given.promise.catch(() => undefined); // without a signal nobody waits for it
+  const giveUp = (): void => {
+    given.reject(signal?.reason);
+  };
+  signal?.addEventListener("abort", giveUp);
   try {
-    return await withinLimit(ask(host, entry), entry.address, LIMIT_MS);
+    signal?.throwIfAborted();
+    return await withinLimit(Promise.race([ask(host, entry), given.promise]), entry.address, LIMIT_MS);
   } finally {
+    signal?.removeEventListener("abort", giveUp);
     await host.close();
   }
 }

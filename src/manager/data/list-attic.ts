@@ -38,13 +38,15 @@ export interface AtticOptions {
   readonly inventory: Inventory;
   readonly connect: ConnectHost;
   readonly store: StateStore;
+  /** How long a host may take; as `askHosts`. */
+  readonly limitMs?: number;
 }
 
 /** By network, component, device and time. @throws CollectiveError UTILITY_HOST_UNREACHABLE when no host answers */
-export async function listAttic({ inventory, connect, store }: AtticOptions): Promise<AtticListing> {
+export async function listAttic({ inventory, connect, store, limitMs }: AtticOptions): Promise<AtticListing> {
   const [snapshot, { answers, unreachable }] = await Promise.all([
     store.read(),
-    askHosts(inventory.hosts, connect, (host) => host.listAttic()),
+    askHosts(inventory.hosts, { connect, limitMs }, (host) => host.listAttic()),
   ]);
   requireAnAnswer(inventory.hosts, unreachable);
   const entries = [...answers].flatMap(([host, found]) =>

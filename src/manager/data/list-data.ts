@@ -42,14 +42,16 @@ export interface ListDataOptions {
   readonly store: StateStore;
   /** Default: every network. */
   readonly networkId?: string | undefined;
+  /** How long a host may take; as `askHosts`. */
+  readonly limitMs?: number;
 }
 
 /** @throws CollectiveError UTILITY_HOST_UNREACHABLE when no host answers and the state knows of no disk either */
 export async function listData(options: ListDataOptions): Promise<FoundDisks> {
-  const { inventory, connect, store, networkId } = options;
+  const { inventory, connect, store, networkId, limitMs } = options;
   const [snapshot, listed] = await Promise.all([
     store.read(),
-    askHosts(inventory.hosts, connect, (host) => host.listData(networkId ?? null)),
+    askHosts(inventory.hosts, { connect, limitMs }, (host) => host.listData(networkId ?? null)),
   ]);
   const expected = expectedDisks(snapshot, networkId);
   const present = presentDisks(listed, { expected, snapshot, inventory });

@@ -76,7 +76,7 @@ const TICK_MS = 50;
  * `over` rejects after `timeoutMs`. Time in which this process was too busy to hear an answer is not counted: evaluating a large
  * network beside the look makes no host late.
  */
-function startPatience(timeoutMs: number): {
+export function startPatience(timeoutMs: number): {
   readonly over: Promise<never>;
   readonly signal: AbortSignal;
   end(): void;

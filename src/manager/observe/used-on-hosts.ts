@@ -2,6 +2,8 @@
 import { CollectiveError } from "../../errors.ts";
 import { EXTERNAL_SEGMENT } from "../../network/description.ts";
 import { contains, parseAddress, parseSubnet } from "../../network/ipv4.ts";
+import { machineName } from "../../network/paths.ts";
+import type { MachineId } from "../../host/host.ts";
 import type { Inventory } from "../../site/inventory.ts";
 import type { NetworkAllocation, Taken } from "../records/allocation.ts";
 import type { ObservedHosts } from "./observe-hosts.ts";
@@ -17,28 +19,54 @@ export interface UsedOnHosts {
 /** Of every network but `networkId`. */
 export function usedOnHosts(
   networkId: string,
-  { reached }: ObservedHosts,
-  { external }: Pick<Inventory, "external">,
+  observedHosts: ObservedHosts,
+  inventory: Pick<Inventory, "external">,
 ): UsedOnHosts {
   const tags = new Map<number, string>();
   const macs = new Map<string, string>();
   const publicAddresses = new Map<number, string>();
+  for (const { id, user, mac, tag, publicAddress } of usesOnHosts(observedHosts, inventory)) {
+    if (id.networkId === networkId) continue;
+    macs.set(mac, user);
+    if (tag !== undefined) tags.set(tag, user);
+    if (publicAddress !== undefined) publicAddresses.set(publicAddress, user);
+  }
+  return { tags, macs, publicAddresses };
+}
+
+/** What one interface of a machine uses. */
+export interface UseOnHost {
+  readonly id: MachineId;
+  /** `d of office-3f2a1c on h1`. */
+  readonly user: string;
+  readonly mac: string;
+  /** Of a segment of its network; undefined on the external segment, and without a tag. */
+  readonly tag: number | undefined;
+  readonly publicAddress: number | undefined;
+}
+
+/** Of all networks. */
+export function* usesOnHosts(
+  { reached }: ObservedHosts,
+  { external }: Pick<Inventory, "external">,
+): Iterable<UseOnHost> {
   const subnet = parseSubnet(external?.subnet ?? "");
   for (const [host, { inventory }] of reached) {
     for (const { id, interfaces } of inventory.machines) {
-      if (id.networkId === networkId) continue;
-      const user = `${id.component === "" ? "the machine" : id.component} of ${id.networkId} on ${host}`;
+      const user = `${machineName(id.component)} of ${id.networkId} on ${host}`;
       for (const { mac, port, ip } of interfaces) {
-        macs.set(mac, user);
         const isExternal = external !== undefined && port?.tag === external.tag;
         const address = parseAddress(ip ?? "");
-        if (!isExternal && port?.tag != null) tags.set(port.tag, user);
-        if (isExternal && subnet !== undefined && address !== undefined && contains(subnet, address))
-          publicAddresses.set(address, user);
+        const isPublic =
+          isExternal && subnet !== undefined && address !== undefined && contains(subnet, address);
+        yield {
+          ...{ id, user, mac },
+          tag: isExternal ? undefined : (port?.tag ?? undefined),
+          publicAddress: isPublic ? address : undefined,
+        };
       }
     }
   }
-  return { tags, macs, publicAddresses };
 }
 
 export function joinTaken(taken: Taken, used: UsedOnHosts): Taken {

@@ -1,6 +1,6 @@
 /** `cui host verify`: every host reads its images, and repairs those that are damaged. */
 import type { ImageFileReport } from "../../host/host.ts";
-import { CollectiveError, messageOf } from "../../errors.ts";
+import { CollectiveError, messageOf, type ErrorCode } from "../../errors.ts";
 import type { InventoryHost } from "../../site/inventory.ts";
 import type { ConnectHost } from "./observe-hosts.ts";
 
@@ -9,6 +9,7 @@ export interface HostVerification {
   readonly files: readonly ImageFileReport[];
   /** Why it was not looked at, or not to the end. */
   readonly problem: string | null;
+  readonly code: ErrorCode | null;
 }
 
 /**
@@ -33,11 +34,12 @@ async function verifyHost({ name, address }: InventoryHost, connect: ConnectHost
   try {
     const connection = await connect(address);
     try {
-      return { host: name, files: await connection.verifyImages(), problem: null };
+      return { host: name, files: await connection.verifyImages(), problem: null, code: null };
     } finally {
       await connection.close();
     }
   } catch (error) {
-    return { host: name, files: [], problem: messageOf(error) };
+    const code = error instanceof CollectiveError ? error.code : "UTILITY_HOST_UNREACHABLE";
+    return { host: name, files: [], problem: messageOf(error), code };
   }
 }

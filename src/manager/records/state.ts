@@ -27,6 +27,7 @@ import {
 } from "../../network/description-schema.ts";
 import { networkAllocationSchema, NOTHING_ALLOCATED, type Taken } from "./allocation.ts";
 import { parseAddress } from "../../network/ipv4.ts";
+import { issueText } from "../../yaml-words.ts";
 
 export const STATE_FORMAT = 1;
 
@@ -227,10 +228,9 @@ export function parseRecord<Schema extends z.ZodType>({
   }
   const result = schema.safeParse(value);
   if (result.success) return result.data;
-  const [issue] = result.error.issues;
   throw new CollectiveError(
     "UTILITY_STATE_FORMAT",
-    `${file} of the state has another shape than expected: ${issue?.path.join(".") ?? ""}: ${issue?.message ?? ""}`,
+    `${file} of the state has another shape than expected: ${issueText(result.error.issues[0])}`,
     { hint: `look at it with \`git show main:${file}\` in the state repository` },
   );
 }

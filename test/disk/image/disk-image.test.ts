@@ -88,7 +88,12 @@ t.test("a name that looks like a protocol or an option is a file", async (t) => 
 
 t.test("an image that is not there, or no file, is an error", async (t) => {
   const folder = t.testdir({ folder: {} });
-  await refuses(t, path.join(folder, "none.raw"), "DISK_IMAGE_MISSING", /ENOENT/);
+  await refuses(
+    t,
+    path.join(folder, "none.raw"),
+    "DISK_IMAGE_MISSING",
+    /none\.raw: no such file or directory/,
+  );
   await refuses(t, path.join(folder, "folder"), "DISK_IMAGE_UNSUPPORTED", /no regular file/);
   const pipe = path.join(folder, "pipe");
   await run({ file: "mkfifo", args: [pipe] });

@@ -1,5 +1,14 @@
 import { execFileSync, spawn, type ChildProcess } from "node:child_process";
-import { chmodSync, existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import {
+  chmodSync,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  writeFileSync,
+} from "node:fs";
 import { tmpdir } from "node:os";
 import path from "node:path";
 import { test, type Test } from "tap";
@@ -92,6 +101,40 @@ function statusOf(site: SiteFixture, commit: string): Status {
 }
 
 const head = (site: SiteFixture): string => git(site.work, "rev-parse", "HEAD");
+
+test("a work folder is a new one, an empty one, or a runner's own", async (t) => {
+  const { site, dir } = await openRunner(t);
+  const at = (name: string): string => path.join(site.folder, name);
+  const takes = async (name: string, files: Readonly<Record<string, string>>): Promise<unknown> => {
+    for (const [file, text] of Object.entries(files)) {
+      mkdirSync(path.dirname(path.join(at(name), file)), { recursive: true });
+      writeFileSync(path.join(at(name), file), text);
+    }
+    const before = readdirSync(at(name), { recursive: true });
+    return look(site, at(name), [], {}).then(
+      () => "taken",
+      (error: unknown) => {
+        t.same(readdirSync(at(name), { recursive: true }), before, `${name}: nothing was put there`);
+        return (error as { code?: string }).code;
+      },
+    );
+  };
+  t.equal(await takes("home", { "letter.txt": "dear diary" }), "RUNNER_FOLDER_NOT_EMPTY");
+  t.equal(await takes("hidden", { ".profile": "" }), "RUNNER_FOLDER_NOT_EMPTY");
+  t.equal(await takes("both", { lock: "", "letter.txt": "dear diary" }), "RUNNER_FOLDER_NOT_EMPTY");
+  t.equal(await takes("half", { "site.git.new/HEAD": "somebody's" }), "RUNNER_FOLDER_NOT_EMPTY");
+  mkdirSync(at("srv"));
+  git(site.folder, "clone", "--quiet", "--bare", site.bare, path.join(at("srv"), "site.git"));
+  t.equal(await takes("srv", {}), "RUNNER_FOLDER_NOT_EMPTY", "a repository of that name is no mirror");
+
+  t.equal(await takes("killed", { lock: "", "site.git.new/HEAD": "ref: refs/heads/main\n" }), "taken");
+  t.equal(await takes("volume", { "lost+found/.keep": "" }), "taken");
+  t.equal(await takes("volume", { README: "whose folder this is" }), "taken", "a runner's own by now");
+  mkdirSync(dir);
+  t.match(await look(site, dir, [], {}), { outcome: "idle" }, "an empty one");
+  rmSync(path.join(dir, "lock"));
+  t.match(await look(site, dir, [], {}), { outcome: "idle" }, "a copy without its lock");
+});
 
 test("what is merged is carried out, told as a ref, and not repeated after a restart", async (t) => {
   const { site, once, lines, dir } = await openRunner(t);

@@ -25,10 +25,10 @@ t.test("every host is asked; one that does not answer is said", async (t) => {
     { name: "h2", address: "unix:/gone", maxMachines: 1, memoryBytes: undefined, arch: undefined },
   ];
   t.same(await verifyHosts(hosts, connect), [
-    { host: "h1", files, problem: null },
-    { host: "h2", files: [], problem: "gone" },
+    { host: "h1", files, problem: null, code: null },
+    { host: "h2", files: [], problem: "gone", code: "HOST_UNREACHABLE" },
   ]);
-  t.same(await verifyHosts(hosts, connect, "h1"), [{ host: "h1", files, problem: null }]);
+  t.same(await verifyHosts(hosts, connect, "h1"), [{ host: "h1", files, problem: null, code: null }]);
   await t.rejects(verifyHosts(hosts, connect, "h3"), { code: "UTILITY_HOST_UNKNOWN" });
   t.equal(open, 0, "connections are closed");
 });
