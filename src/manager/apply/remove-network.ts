@@ -10,6 +10,7 @@ import {
   requireHost,
   type ObservedHosts,
 } from "../observe/observe-hosts.ts";
+import { refuseUnknownNetwork } from "../observe/require-state.ts";
 import { observeNetwork, type ObservedNetwork } from "../observe/observe-network.ts";
 import {
   describeRunning,
@@ -50,8 +51,8 @@ export interface RemovedNetwork {
  * @throws CollectiveError as removeNetwork, before anything is changed
  */
 export async function describeRemoval(options: RemoveOptions): Promise<RemovedNetwork> {
-  const { store, networkId, file, inventory, connect } = options;
-  const state = requireKnown(file, readNetwork(await store.read(), networkId));
+  const { networkId, file, inventory, connect } = options;
+  const state = await readKnown(options);
   const observedHosts = await observeHosts(inventory.hosts, connect, LOOK_BEFORE_CHANGE_MS);
   try {
     const observed = observeNetwork(networkId, state, observedHosts);
@@ -105,9 +106,9 @@ interface Observation {
 }
 
 async function removeWith(options: RemoveOptions, held: HeldNetwork): Promise<RemovedNetwork> {
-  const { store, networkId, file } = options;
+  const { networkId, file } = options;
   const { lease, observedHosts } = held;
-  const state = requireKnown(file, readNetwork(await store.read(), networkId));
+  const state = await readKnown(options);
   const observed = observeNetwork(networkId, state, observedHosts);
   requireStopped(file, observed);
   requireData(options, { state, observed, observedHosts });
@@ -168,9 +169,6 @@ function requireData(
   );
 }
 
-function requireKnown(file: string, state: NetworkState | undefined): NetworkState {
-  if (state !== undefined) return state;
-  throw new CollectiveError("UTILITY_NETWORK_UNKNOWN", `${file} was never started here`, {
-    hint: "cui status lists what was; CUI_STATE names the state repository",
-  });
+async function readKnown(options: RemoveOptions): Promise<NetworkState> {
+  return readNetwork(await options.store.read(), options.networkId) ?? (await refuseUnknownNetwork(options));
 }

@@ -1,6 +1,7 @@
 /** Hosts that know more than the state: it was lost, is an old copy, or another site uses the same hosts. */
 import { test, type Test } from "tap";
 import { previewNetwork } from "../../../src/manager/change/preview-network.ts";
+import { describeRemoval } from "../../../src/manager/apply/remove-network.ts";
 import { stopNetwork } from "../../../src/manager/apply/stop-network.ts";
 import { findConsole } from "../../../src/manager/observe/find-console.ts";
 import type { StateStore } from "../../../src/manager/records/state-store.ts";
@@ -52,6 +53,7 @@ test("what runs and the state knows nothing of is started by nobody, and said by
   const { inventory, connect } = manager;
   const known = { networkId: "office", file: "office.cvl", inventory, store, connect };
   await t.rejects(stopNetwork({ ...known, progress: SILENT }), refusal, "stop");
+  await t.rejects(describeRemoval({ ...known, progress: SILENT }), refusal, "remove");
   await t.rejects(findConsole({ ...known, component: "w" }), refusal, "console");
   await t.rejects(stopNetwork({ ...known, networkId: "other", progress: SILENT }), {
     code: "UTILITY_NETWORK_UNKNOWN",
