@@ -1,6 +1,6 @@
 /**
- * `npm test [-- --again | part of a path …]`: installs what is missing and runs the tests. The last lines are the failed
- * tests, then `N passed, N failed`. `--again` runs the files in which a test failed last.
+ * `npm test [-- --again | --slow | part of a path …]`: installs what is missing and runs the tests. The last lines are the failed
+ * tests, then `N passed, N failed`. `--again` runs the files in which a test failed last, `--slow` those that a plain run leaves out.
  */
 import { debianPackages, install, missingPackages, testPackages } from "./prerequisites.ts";
 

@@ -10,8 +10,16 @@ export interface TestFile {
   readonly compiled: string;
 }
 
-/** Every compiled test whose path has one of `parts`; all without parts. */
-export async function findTestFiles(parts: readonly string[]): Promise<TestFile[]> {
+/** `*.slow.test.ts`: `npm test` leaves them out, `npm run test:slow` runs only them. */
+export type Speed = "fast" | "slow" | "any";
+
+export interface Choice {
+  /** Parts of paths, one of which a file must have; all files without parts. */
+  readonly parts: readonly string[];
+  readonly speed: Speed;
+}
+
+export async function findTestFiles(choice: Choice): Promise<TestFile[]> {
   const names = await readdir("build/test", { recursive: true });
   return names
     .filter((name) => name.endsWith(".test.js"))
@@ -19,7 +27,17 @@ export async function findTestFiles(parts: readonly string[]): Promise<TestFile[
       file: path.join("test", name.replace(/js$/, "ts")),
       compiled: path.join("build/test", name),
     }))
-    .filter(({ file }) => parts.length === 0 || parts.some((part) => file.includes(part)));
+    .filter(({ file }) => isChosen(file, choice));
+}
+
+/** `file` is `test/io.test.ts`. */
+export function isChosen(file: string, { parts, speed }: Choice): boolean {
+  if (speed !== "any" && isSlow(file) !== (speed === "slow")) return false;
+  return parts.length === 0 || parts.some((part) => file.includes(part));
+}
+
+function isSlow(file: string): boolean {
+  return file.endsWith(".slow.test.ts");
 }
 
 /** Where nothing is known yet: the rooms whose files take longest. */

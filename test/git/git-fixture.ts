@@ -112,9 +112,12 @@ export async function untilGroupEnded(group: number): Promise<void> {
   });
 }
 
-/** A folder and a cache of the test's own, removed with it. */
-export function scratch(t: Test): { readonly folder: string; readonly cache: string } {
-  const folder = t.testdir({});
+/** A folder and a cache of the test's own, removed with it; outside the checkout, as its users' are. */
+export function scratch(t: Pick<Test, "teardown">): { readonly folder: string; readonly cache: string } {
+  const folder = mkdtempSync(path.join(tmpdir(), "scratch-"));
+  t.teardown(() => {
+    rmSync(folder, { recursive: true, force: true, maxRetries: 10, retryDelay: 100 });
+  });
   return { folder, cache: path.join(folder, ".cache") };
 }
 

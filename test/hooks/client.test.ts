@@ -401,7 +401,7 @@ test("killed half way, a push or a commit leaves nothing half done", async (t) =
 });
 
 test("a site's repository starts the rollout it asks for", async (t) => {
-  const folder = t.testdir({});
+  const { folder } = scratch(t);
   const repository = path.join(folder, "site.git");
   const client = path.join(folder, "client");
   // Stands for the installed command: what the runner is told, and how it behaves, is written down.
@@ -472,7 +472,7 @@ test("a site's repository starts the rollout it asks for", async (t) => {
 });
 
 test("cui init installs hooks; the shims are portable", (t) => {
-  const folder = t.testdir({});
+  const { folder } = scratch(t);
   t.match(cui(folder, "init", "derived", "Mine", "--base", "../Office"), { status: 0 });
   const hooks = path.join(folder, "Mine/.git/hooks");
   for (const name of ["pre-commit", "pre-push"]) t.match(read(hooks, name), /A git hook of Collective/);

@@ -4,7 +4,7 @@ import path from "node:path";
 import type { Test } from "tap";
 import { createRepository } from "../../src/setup/create.ts";
 import type { HookProgram } from "../../src/setup/install-hooks.ts";
-import { git, IDENTITY, WITH_LFS, writeFiles, gitAt } from "../git/git-fixture.ts";
+import { git, IDENTITY, WITH_LFS, writeFiles, gitAt, scratch } from "../git/git-fixture.ts";
 
 /** The command that `npm test` built. */
 export const PROGRAM: HookProgram = { node: process.execPath, cui: path.resolve("dist/cui.js") };
@@ -42,7 +42,7 @@ export const SMALL_CVL = "Small extends VMAppliance {\n  var domain;\n}\n";
 export async function publishSmall(
   t: Test,
 ): Promise<{ readonly folder: string; readonly repository: string; readonly client: string }> {
-  const folder = t.testdir({});
+  const { folder } = scratch(t);
   const repository = path.join(folder, "repos/Small");
   const client = path.join(folder, "client");
   await createRepository(gitAt(repository), { hooks: PROGRAM });

@@ -8,7 +8,7 @@ import { eachObject } from "../appliance/each-object.ts";
 import { parseNetrc } from "../../src/lfs/netrc.ts";
 import { publish } from "../../src/publish/publish.ts";
 import { makeDisk, writeAppliance } from "../appliance/appliance-fixture.ts";
-import { gitAt, writeFiles } from "../git/git-fixture.ts";
+import { gitAt, writeFiles, scratch } from "../git/git-fixture.ts";
 import { serveHere, type Served } from "../serve/served.ts";
 
 /** A user with a home of their own. */
@@ -102,7 +102,7 @@ t.test("a private server, and what git knows of it", async (t) => {
 });
 
 t.test("where git goes for a URL", async (t) => {
-  const folder = t.testdir({});
+  const { folder } = scratch(t);
   const file = path.join(folder, "config");
   writeFileSync(
     file,

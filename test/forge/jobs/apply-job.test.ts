@@ -7,7 +7,7 @@ import type { JobContext, JobResult } from "../../../src/forge/jobs/job.ts";
 import type { Approval } from "../../../src/plan/approval.ts";
 import { openStateStore } from "../../../src/manager/records/state-store.ts";
 import { previewSite } from "../../../src/preview/preview-site.ts";
-import { git, gitAt } from "../../git/git-fixture.ts";
+import { git, gitAt, scratch } from "../../git/git-fixture.ts";
 import { createMemoryHost, type MemoryHost } from "../../manager/memory-host.ts";
 import { makeAppliances, officeText, UTILITY } from "../../manager/rollout/rollout-fixture.ts";
 import {
@@ -58,7 +58,7 @@ interface Proposal {
 }
 
 async function openStage(t: Test): Promise<Stage> {
-  const folder = t.testdir({});
+  const { folder } = scratch(t);
   const server = await startGitHubServer(folder);
   t.teardown(() => server.close());
   await furnish(server);

@@ -9,7 +9,7 @@ import { runBumpJob } from "../../../src/forge/jobs/bump-job.ts";
 import type { JobResult } from "../../../src/forge/jobs/job.ts";
 import type { VersionDifference } from "../../../src/preview/version-difference.ts";
 import { renderBumpBody } from "../../../src/forge/bump-body.ts";
-import { git, gitSucceeds, makeVersions, writeFiles, gitAt } from "../../git/git-fixture.ts";
+import { git, gitSucceeds, makeVersions, writeFiles, gitAt, scratch } from "../../git/git-fixture.ts";
 import { parseOutputs } from "../../actions/action-process.ts";
 import { failure, secondaryLimit } from "../github-server-faults.ts";
 import {
@@ -56,7 +56,7 @@ interface World {
 }
 
 async function world(t: Test, files: Readonly<Record<string, string>>): Promise<World> {
-  const top = t.testdir({});
+  const { folder: top } = scratch(t);
   const server = await startServer(t);
   const { gitDirectory: bare } = server.state.repositories.get("acme/site")!;
   const upstreams = path.join(path.dirname(bare), "..", "up");

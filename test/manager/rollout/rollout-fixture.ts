@@ -14,7 +14,7 @@ import type { NetworkReport } from "../../../src/manager/rollout/rollout-report.
 import { loadMacKey } from "../../../src/manager/change/sensitive.ts";
 import type { ConnectHost } from "../../../src/manager/observe/observe-hosts.ts";
 import type { CommitId } from "../../../src/git/commit-id.ts";
-import { git, makeVersions, writeFiles, commitIdOf, gitAt } from "../../git/git-fixture.ts";
+import { git, makeVersions, writeFiles, commitIdOf, gitAt, scratch } from "../../git/git-fixture.ts";
 import { createMemoryHost, type MemoryHost } from "../memory-host.ts";
 import { SILENT } from "../silent.ts";
 
@@ -110,7 +110,7 @@ export async function createSite(
   t: Test,
   files: Readonly<Record<string, string>> = { "office.cvl": officeText() },
 ): Promise<SiteFixture> {
-  const folder = t.testdir({});
+  const { folder } = scratch(t);
   makeAppliances(path.join(folder, "repos"));
   const bare = path.join(folder, "site.git");
   const work = path.join(folder, "work");
