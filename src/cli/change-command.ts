@@ -11,7 +11,7 @@ import { loadSiteAppliance } from "../manager/change/load-site-appliance.ts";
 import { summarizeActions } from "../manager/rollout/rollout-report.ts";
 import type { TimelineSummary } from "../manager/change/timeline.ts";
 import type { CliContext } from "./context.ts";
-import { DEFAULT_READY_SECONDS, parseGuestTimeout } from "./guest-timeout.ts";
+import { DEFAULT_READY_SECONDS, parseSeconds } from "./seconds.ts";
 import { addNewDataDiskOption, type NewDataDiskFlag } from "./new-data-disk.ts";
 import { gitOf } from "./git-of.ts";
 import { nameNetwork, openManager } from "./manager.ts";
@@ -45,7 +45,7 @@ async function runChange(
   options: { kind: "start" | "update"; cvl: string; component: string | undefined; flags: Flags },
 ): Promise<void> {
   const { kind, cvl, component, flags } = options;
-  const readyMs = parseGuestTimeout(flags.timeout, { least: 1 });
+  const readyMs = 1000 * parseSeconds("--timeout", flags.timeout, { least: 1 });
   const manager = await openManager(context, { writes: true });
   const network = nameNetwork(manager, { cwd: context.cwd, cvl, object: flags.object });
   const progress = createProgressView(context, { quiet: flags.json === true });
