@@ -1,7 +1,6 @@
 /** `cui start` and `cui update` as commands: they differ in what they touch. */
 import type { Command } from "commander";
 import type { ComponentPath } from "../cvl/tree.ts";
-import { CollectiveError } from "../errors.ts";
 import { machineName } from "../network/paths.ts";
 import { ACTION_KINDS } from "../plan/action-kinds.ts";
 import type { Plan } from "../plan/plan.ts";
@@ -12,6 +11,7 @@ import { loadSiteAppliance } from "../manager/change/load-site-appliance.ts";
 import { summarizeActions } from "../manager/rollout/rollout-report.ts";
 import type { TimelineSummary } from "../manager/change/timeline.ts";
 import type { CliContext } from "./context.ts";
+import { DEFAULT_READY_SECONDS, parseSeconds } from "./seconds.ts";
 import { addNewDataDiskOption, type NewDataDiskFlag } from "./new-data-disk.ts";
 import { gitOf } from "./git-of.ts";
 import { nameNetwork, openManager } from "./manager.ts";
@@ -26,14 +26,12 @@ interface Flags extends NewDataDiskFlag {
   readonly yes?: boolean;
 }
 
-const DEFAULT_TIMEOUT_SECONDS = "300";
-
 export function configureChange(command: Command, context: CliContext, kind: "start" | "update"): void {
   addNewDataDiskOption(command)
     .argument("<cvl>", "the root file")
     .argument("[component]", "only this component and what lies below it")
     .option("--object <name>", "the root object, where the file has several")
-    .option("--timeout <seconds>", "how long a guest may take to become ready", DEFAULT_TIMEOUT_SECONDS)
+    .option("--timeout <seconds>", "how long a guest may take to become ready", DEFAULT_READY_SECONDS)
     .option("--take-over", "take the network from a manager on another machine that is certainly dead")
     .option("--yes", "do not ask before machines or data are taken away")
     .option("--json", "print the result as JSON")
@@ -47,7 +45,7 @@ async function runChange(
   options: { kind: "start" | "update"; cvl: string; component: string | undefined; flags: Flags },
 ): Promise<void> {
   const { kind, cvl, component, flags } = options;
-  const readyMs = parseTimeout(flags.timeout);
+  const readyMs = 1000 * parseSeconds("--timeout", flags.timeout, { least: 1 });
   const manager = await openManager(context, { writes: true });
   const network = nameNetwork(manager, { cwd: context.cwd, cvl, object: flags.object });
   const progress = createProgressView(context, { quiet: flags.json === true });
@@ -166,12 +164,4 @@ export function timesToJson({ totalMs, ownMs, timings }: TimelineSummary): objec
       isGuest,
     })),
   };
-}
-
-function parseTimeout(text: string): number {
-  const seconds = Number(text);
-  if (/^[0-9]{1,6}$/.test(text) && seconds > 0) return seconds * 1000;
-  throw new CollectiveError("USAGE", `--timeout expects whole seconds, but it is ${JSON.stringify(text)}`, {
-    hint: "cui start office.cvl --timeout 120",
-  });
 }

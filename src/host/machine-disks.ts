@@ -1,22 +1,22 @@
 /** A machine's disks on the host: overlays that take the writes over program disks, data disks that are kept. */
-import { open, readdir, rename, rm, stat } from "node:fs/promises";
+import { open, rename, rm, stat } from "node:fs/promises";
 import path from "node:path";
 import type { Stats } from "node:fs";
 import { CollectiveError, messageOf } from "../errors.ts";
+import { namesIn } from "../folder-names.ts";
 import { openRegularFile } from "../regular-file.ts";
 import { run, stderrOf } from "../io.ts";
+import { atticFolders, devicesIn, machineFolders, type DiskFolder } from "./disk-folders.ts";
 import type { DataDiskReport, DataDiskRequest, DataDiskSpec, MachineId, MachineSpec } from "./host.ts";
 import {
   bootFilePath,
   dataDiskFile,
-  deviceOfDataDisk,
   imagePath,
   imagesFolder,
   machinePaths,
   type HostFolders,
 } from "./machine-paths.ts";
 import { diskFullError } from "./machine-needs.ts";
-import { machineOfFolder } from "./names.ts";
 import { makePassable } from "./passable-folder.ts";
 import { machineName } from "../network/paths.ts";
 
@@ -111,22 +111,8 @@ export async function prepareDataDisks(
 /** Every data disk of a network's machines and attic, with its sizes. */
 export async function listDataDisks(folders: HostFolders): Promise<readonly DataDiskReport[]> {
   const found: DataDiskReport[] = [];
-  for (const networkId of await namesIn(path.join(folders.directory, "networks"))) {
-    const machines = path.join(folders.directory, "networks", networkId, "machines");
-    for (const name of await namesIn(machines)) {
-      found.push(...(await reportsIn(path.join(machines, name), machineOfFolder(networkId, name), false)));
-    }
-  }
-  for (const networkId of await namesIn(path.join(folders.directory, "attic"))) {
-    const network = path.join(folders.directory, "attic", networkId);
-    for (const name of await namesIn(network)) {
-      for (const time of await namesIn(path.join(network, name))) {
-        found.push(
-          ...(await reportsIn(path.join(network, name, time), machineOfFolder(networkId, name), true)),
-        );
-      }
-    }
-  }
+  for await (const place of machineFolders(folders)) found.push(...(await reportsIn(place, false)));
+  for await (const place of atticFolders(folders)) found.push(...(await reportsIn(place, true)));
   return found;
 }
 
@@ -136,19 +122,11 @@ export async function listImages(folders: HostFolders): Promise<readonly string[
   return names.flatMap((name) => /^([0-9a-f]{64})\.raw$/.exec(name)?.[1] ?? []);
 }
 
-async function reportsIn(
-  folder: string,
-  id: MachineId | undefined,
-  inAttic: boolean,
-): Promise<DataDiskReport[]> {
+async function reportsIn({ machine, folder }: DiskFolder, inAttic: boolean): Promise<DataDiskReport[]> {
   const reports: DataDiskReport[] = [];
-  if (id === undefined) return [];
-  for (const name of await namesIn(folder)) {
-    const device = deviceOfDataDisk(name);
-    if (device === undefined) continue;
-    const file = path.join(folder, dataDiskFile(device));
-    const report = await reportDisk(file);
-    if (report !== undefined) reports.push({ id, device, inAttic, ...report });
+  for (const device of await devicesIn(folder)) {
+    const report = await reportDisk(path.join(folder, dataDiskFile(device)));
+    if (report !== undefined) reports.push({ id: machine, device, inAttic, ...report });
   }
   return reports;
 }
@@ -247,15 +225,6 @@ function shrinkError(id: MachineId, disk: DataDiskSpec, found: number): Collecti
       hint: "data disks only grow: set datadisks to the old size or a larger one",
     },
   );
-}
-
-async function namesIn(folder: string): Promise<readonly string[]> {
-  try {
-    return await readdir(folder);
-  } catch (error) {
-    if (["ENOENT", "ENOTDIR"].includes((error as NodeJS.ErrnoException).code ?? "")) return [];
-    throw error;
-  }
 }
 
 async function exists(file: string): Promise<boolean> {

@@ -4,7 +4,7 @@ import path from "node:path";
 import pLimit from "p-limit";
 import { format } from "../cvl/format/format.ts";
 import { MAX_FILE_CHARACTERS } from "../cvl/limits.ts";
-import { parse } from "../cvl/parse/parser.ts";
+import { firstObjectName } from "../cvl/parse/first-object.ts";
 import {
   hasErrors,
   type Diagnostic,
@@ -155,7 +155,7 @@ function refused(file: string, problem: string): Checked {
 async function checkCvl(file: string, options: FileOptions): Promise<Checked> {
   try {
     let loaded = await loadFile(file, undefined, options);
-    const first = firstObject(loaded, file);
+    const first = firstObjectName(loaded, file);
     if (first !== undefined) loaded = await loadFile(file, first, options);
     const { program, textOf } = loaded;
     const isSite = options.files.has(inventoryBeside(file));
@@ -206,13 +206,6 @@ function loadFile(file: string, object: string | undefined, options: FileOptions
     ...(allow === undefined ? {} : { allow }),
     ...(refusePaths === undefined ? {} : { refusePaths }),
   });
-}
-
-/** A file may hold several objects without a main one: it can be checked, only not started. */
-function firstObject({ diagnostics, textOf }: LoadedAppliance, file: string): string | undefined {
-  const [error, second] = diagnostics.filter(({ severity }) => severity === "error");
-  if (error?.code !== "CVL_ROOT_OBJECT" || second !== undefined) return undefined;
-  return parse(textOf(file) ?? "", file).file.objects[0]?.name.text;
 }
 
 /** At the first line that would be another one. */

@@ -1,5 +1,5 @@
 /** `cui publish`: a working folder becomes the next version of an appliance repository, or nothing happens. */
-import { lstat, readdir, rm, writeFile } from "node:fs/promises";
+import { lstat, readdir, realpath, rm, writeFile } from "node:fs/promises";
 import path from "node:path";
 import { hasErrors, type Diagnostic, type TextOf } from "../diagnostics.ts";
 import type { WriteProgress } from "../disk/write-program-disk.ts";
@@ -98,7 +98,8 @@ async function inRepository(
 ): Promise<PublishReport> {
   const { folder } = git;
   const top = await workTreeTop(git);
-  const isNew = top === undefined || path.relative(top, folder) !== "";
+  // git resolves symbolic links, and the folder may be named by one.
+  const isNew = top === undefined || path.relative(top, await realpath(folder)) !== "";
   if (isNew) await refuseUnreadable(git);
   if (isNew && top !== undefined) await refuseTrackedFolder(git, top);
   const objectFormat = await publishedFormat(git, target, mirror);

@@ -1,6 +1,6 @@
 /** Publishing from folders that git's own features and settings have touched. */
 import { execFileSync } from "node:child_process";
-import { existsSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
+import { existsSync, readFileSync, rmSync, statSync, symlinkSync, writeFileSync } from "node:fs";
 import path from "node:path";
 import { pathToFileURL } from "node:url";
 import { test, type Test } from "tap";
@@ -29,7 +29,7 @@ async function setUp(t: Test) {
   return { folder, cache, repository, work, publishFrom };
 }
 
-/** The folders of tests lie inside the checkout: a git that finds no repository there must not find that one. */
+/** A git that finds no repository there must not find one around it. */
 function requireRepository(folder: string): void {
   if (!existsSync(path.join(folder, ".git"))) throw new Error(`${folder} is no repository`);
 }
@@ -331,4 +331,13 @@ test("a folder's own repository is never removed, also where git cannot read it"
     message: /dubious ownership/,
   });
   t.equal(readFileSync(head, "utf8"), before);
+});
+
+test("a folder named by a symbolic link is published again and again", async (t) => {
+  const { folder, work, publishFrom } = await setUp(t);
+  const link = path.join(folder, "link");
+  symlinkSync(work, link);
+  t.equal((await publishFrom(link)).published?.version, 1);
+  writeFiles(work, { "notes.txt": "2" });
+  t.equal((await publishFrom(link)).published?.version, 2);
 });

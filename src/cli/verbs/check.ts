@@ -20,8 +20,8 @@ import { readRegularFile } from "../../regular-file.ts";
 import type { CliContext } from "../context.ts";
 import { gitOf } from "../git-of.ts";
 import { listCvlFiles } from "../cvl-files.ts";
-import { parse } from "../../cvl/parse/parser.ts";
-import { count, countDiagnostics, loadProgram, printDiagnostics, type ProgramFile } from "../cvl-program.ts";
+import { firstObjectName } from "../../cvl/parse/first-object.ts";
+import { count, countDiagnostics, loadProgram, printDiagnostics } from "../cvl-program.ts";
 
 interface CheckOptions {
   readonly json?: boolean;
@@ -104,7 +104,7 @@ async function readSite(file: string, context: CliContext): Promise<CheckedSite 
 async function checkFile(file: string, site: CheckedSite | undefined, context: CliContext): Promise<Checked> {
   const allow = site?.inventory?.allow;
   let loaded = await loadProgram(file, undefined, context, allow);
-  const first = findFirstObject(loaded, file);
+  const first = firstObjectName(loaded, file);
   if (first !== undefined) loaded = await loadProgram(file, first, context, allow);
   const { program, diagnostics, textOf } = loaded;
   if (program === undefined) return { diagnostics, textOf };
@@ -138,13 +138,6 @@ async function checkAsPlanned(
   if (network === undefined || inventory === undefined) return all;
   const { checkAllocation } = await import("../../manager/change/check-allocation.ts");
   return { ...all, lacks: checkAllocation(network, inventory) };
-}
-
-/** A file may hold several objects without a main one: it can be checked, only not started. */
-function findFirstObject({ diagnostics, textOf }: ProgramFile, file: string): string | undefined {
-  const [diagnostic, second] = diagnostics.filter(({ severity }) => severity === "error");
-  if (diagnostic?.code !== "CVL_ROOT_OBJECT" || second !== undefined) return undefined;
-  return parse(textOf(file) ?? "", file).file.objects[0]?.name.text;
 }
 
 /** Files that import the same file all report its mistakes; they are shown once. */

@@ -7,7 +7,7 @@ import { CollectiveError } from "../../errors.ts";
 import { confirm } from "../confirm.ts";
 import type { CliContext } from "../context.ts";
 import { addLostDataDiskOption, type LostDataDiskFlag } from "../new-data-disk.ts";
-import { DEFAULT_STOP_SECONDS, parseStopTimeout } from "../stop-timeout.ts";
+import { DEFAULT_STOP_SECONDS, parseSeconds } from "../seconds.ts";
 import { nameNetwork, openManager } from "../manager.ts";
 import { createProgressView } from "../render-progress.ts";
 
@@ -51,7 +51,7 @@ Examples:
 async function runRemove(context: CliContext, cvl: string, flags: Flags): Promise<void> {
   if (flags.timeout !== undefined && flags.stop !== true)
     throw new CollectiveError("USAGE", "--timeout is for --stop: without it nothing is stopped");
-  const stopMs = parseStopTimeout(flags.timeout ?? DEFAULT_STOP_SECONDS);
+  const stopMs = 1000 * parseSeconds("--timeout", flags.timeout ?? DEFAULT_STOP_SECONDS, { least: 0 });
   const manager = await openManager(context, { writes: true });
   const { networkId, file } = nameNetwork(manager, { cwd: context.cwd, cvl, object: flags.object });
   const progress = createProgressView(context, { quiet: flags.json === true });

@@ -13,6 +13,7 @@ import { loadMacKey } from "../../manager/change/sensitive.ts";
 import type { CliContext } from "../context.ts";
 import { gitOf } from "../git-of.ts";
 import { createProgressView } from "../render-progress.ts";
+import { parseSeconds } from "../seconds.ts";
 import { isCommitId } from "../../git/commit-id.ts";
 import { isRefusedUrl } from "../../git/url.ts";
 
@@ -69,8 +70,8 @@ async function watch(context: CliContext, site: string, flags: Flags): Promise<v
   if (acceptRewind !== undefined && !isCommitId(acceptRewind)) {
     throw new CollectiveError("USAGE", "--accept-rewind expects a whole commit id, 40 hex digits");
   }
-  const intervalMs = secondsOf("--interval", flags.interval) * 1000;
-  const readyMs = secondsOf("--timeout", flags.timeout) * 1000;
+  const intervalMs = parseSeconds("--interval", flags.interval, { least: 1 }) * 1000;
+  const readyMs = parseSeconds("--timeout", flags.timeout, { least: 1 }) * 1000;
   const stateDirectory = stateDirectoryOf(context.env);
   const dir = path.resolve(
     context.cwd,
@@ -138,13 +139,5 @@ function readFolder(site: string): string {
   const message = `expected the folder of the site in its repository, got "${visible(site)}"`;
   throw new CollectiveError("USAGE", message, {
     hint: "write it from the top of the repository: sites/acme",
-  });
-}
-
-function secondsOf(name: string, text: string): number {
-  const seconds = Number(text);
-  if (/^\d{1,6}$/.test(text) && seconds > 0) return seconds;
-  throw new CollectiveError("USAGE", `${name} expects whole seconds, but it is ${JSON.stringify(text)}`, {
-    hint: "cui runner /srv/git/site.git --interval 30",
   });
 }

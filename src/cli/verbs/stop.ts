@@ -4,7 +4,7 @@ import { stopNetwork } from "../../manager/apply/stop-network.ts";
 import { renderTimes, timesToJson } from "../change-command.ts";
 import type { CliContext } from "../context.ts";
 import { nameNetwork, openManager } from "../manager.ts";
-import { DEFAULT_STOP_SECONDS, parseStopTimeout } from "../stop-timeout.ts";
+import { DEFAULT_STOP_SECONDS, parseSeconds } from "../seconds.ts";
 import { createProgressView } from "../render-progress.ts";
 
 interface Flags {
@@ -32,7 +32,7 @@ async function runStop(
   context: CliContext,
   { cvl, component, flags }: { cvl: string; component: string | undefined; flags: Flags },
 ): Promise<void> {
-  const stopMs = parseStopTimeout(flags.timeout);
+  const stopMs = 1000 * parseSeconds("--timeout", flags.timeout, { least: 0 });
   const manager = await openManager(context);
   const { networkId, file } = nameNetwork(manager, { cwd: context.cwd, cvl, object: flags.object });
   const progress = createProgressView(context, { quiet: flags.json === true });

@@ -1,8 +1,9 @@
 /** Whether a folder may become a runner's, or is one already: nothing is put beside somebody's files. */
-import { readdir, readFile } from "node:fs/promises";
+import { readFile } from "node:fs/promises";
 import path from "node:path";
 import { visible } from "../../diagnostics.ts";
 import { CollectiveError } from "../../errors.ts";
+import { namesIn } from "../../folder-names.ts";
 import { MIRROR_HEAD, MIRROR_NAME } from "./site-mirror.ts";
 
 /** All that a runner makes there, and what is left of it when it is killed meanwhile. */
@@ -33,13 +34,4 @@ export async function requireWorkFolder(folder: string): Promise<void> {
 async function hasMirror(folder: string): Promise<boolean> {
   const head = path.join(folder, MIRROR_NAME, "HEAD");
   return (await readFile(head, "utf8").catch(() => "")) === MIRROR_HEAD;
-}
-
-async function namesIn(folder: string): Promise<string[]> {
-  try {
-    return (await readdir(folder)).sort();
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === "ENOENT") return [];
-    throw error;
-  }
 }

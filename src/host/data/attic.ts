@@ -6,15 +6,15 @@
  * Each data disk is one entry. A folder is named for the time at which it was made, and none is used twice.
  */
 import { createHash } from "node:crypto";
-import { mkdir, open, readdir, readFile, rm, rmdir, stat } from "node:fs/promises";
+import { mkdir, open, readFile, rm, rmdir, stat } from "node:fs/promises";
 import path from "node:path";
 import * as z from "zod";
 import { CollectiveError } from "../../errors.ts";
 import { writeFileAtomically } from "../../io.ts";
+import { atticFolders, devicesIn, type DiskFolder } from "../disk-folders.ts";
 import { knownSite } from "../fences.ts";
 import type { MachineId } from "../host.ts";
-import { atticFolder, dataDiskFile, deviceOfDataDisk, type HostFolders } from "../machine-paths.ts";
-import { machineOfFolder } from "../names.ts";
+import { atticFolder, dataDiskFile, type HostFolders } from "../machine-paths.ts";
 import type { AtticEntry } from "./data-calls.ts";
 import { inspectDataDisk } from "./inspect-data-disk.ts";
 import { otherSiteError } from "./other-site.ts";
@@ -35,7 +35,7 @@ export type AtticNote = Omit<z.infer<typeof noteSchema>, "format" | "movedAt">;
 /** Every entry, in the order of networks, components and times. */
 export async function listAttic(folders: HostFolders): Promise<AtticEntry[]> {
   const entries: AtticEntry[] = [];
-  for await (const place of eachFolder(folders)) {
+  for await (const place of atticFolders(folders)) {
     const note = await readNote(place);
     const site = note?.site ?? (await knownSite(folders, place.machine.networkId)) ?? null;
     for (const device of await devicesIn(place.folder)) {
@@ -113,32 +113,14 @@ export async function syncFolder(folder: string): Promise<void> {
   await handle.sync().finally(() => handle.close());
 }
 
-interface AtticPlace {
-  readonly machine: MachineId;
-  readonly folder: string;
-}
-
-async function* eachFolder({ directory }: HostFolders): AsyncGenerator<AtticPlace, void> {
-  const attic = path.join(directory, "attic");
-  for (const networkId of await namesIn(attic)) {
-    for (const component of await namesIn(path.join(attic, networkId))) {
-      const machine = machineOfFolder(networkId, component);
-      if (machine === undefined) continue;
-      for (const time of await namesIn(path.join(attic, networkId, component))) {
-        yield { machine, folder: path.join(attic, networkId, component, time) };
-      }
-    }
-  }
-}
-
-function entryId({ machine, folder }: AtticPlace, device: string): string {
+function entryId({ machine, folder }: DiskFolder, device: string): string {
   return createHash("sha256")
     .update([machine.networkId, machine.component, path.basename(folder), device].join("\0"))
     .digest("hex")
     .slice(0, 12);
 }
 
-async function readNote({ folder }: AtticPlace): Promise<z.infer<typeof noteSchema> | undefined> {
+async function readNote({ folder }: DiskFolder): Promise<z.infer<typeof noteSchema> | undefined> {
   try {
     return noteSchema.parse(JSON.parse(await readFile(path.join(folder, ENTRY_FILE), "utf8")));
   } catch {
@@ -147,14 +129,10 @@ async function readNote({ folder }: AtticPlace): Promise<z.infer<typeof noteSche
 }
 
 /** From the folder's name, `2026-11-29T094641.123Z`; of one with another name, when it was changed last. */
-async function timeOf({ folder }: AtticPlace): Promise<string> {
+async function timeOf({ folder }: DiskFolder): Promise<string> {
   const parts = /^(\d{4}-\d\d-\d\dT\d\d)(\d\d)(\d\d\.\d{3}Z)$/.exec(path.basename(folder));
   if (parts !== null) return `${parts[1] ?? ""}:${parts[2] ?? ""}:${parts[3] ?? ""}`;
   return (await stat(folder)).mtime.toISOString();
-}
-
-async function devicesIn(folder: string): Promise<string[]> {
-  return (await namesIn(folder)).flatMap((name) => deviceOfDataDisk(name) ?? []);
 }
 
 async function makeNew(folder: string): Promise<boolean> {
@@ -164,15 +142,6 @@ async function makeNew(folder: string): Promise<boolean> {
   } catch (error) {
     // There already; or what is above was empty, and somebody who tidied took it away.
     if (["EEXIST", "ENOENT"].includes((error as NodeJS.ErrnoException).code ?? "")) return false;
-    throw error;
-  }
-}
-
-async function namesIn(folder: string): Promise<readonly string[]> {
-  try {
-    return (await readdir(folder)).sort();
-  } catch (error) {
-    if (["ENOENT", "ENOTDIR"].includes((error as NodeJS.ErrnoException).code ?? "")) return [];
     throw error;
   }
 }

@@ -1,12 +1,10 @@
 /** The data disks of machines on this host, and what room their file system has. */
-import { readdir, statfs } from "node:fs/promises";
-import path from "node:path";
+import { statfs } from "node:fs/promises";
+import { devicesIn, machineFolders } from "../disk-folders.ts";
 import type { MachineId } from "../host.ts";
 import { machinePaths, type HostFolders } from "../machine-paths.ts";
-import { machineOfFolder } from "../names.ts";
 import type { DataDiskDetails, DataListing } from "./data-calls.ts";
 import { inspectDataDisk } from "./inspect-data-disk.ts";
-import { devicesOf } from "./move-to-attic.ts";
 
 export interface DataUse {
   /** Devices that the running machine has; none when it does not run. */
@@ -22,9 +20,9 @@ export async function listData(
 ): Promise<DataListing> {
   const { bsize, blocks, bavail } = await statfs(folders.directory);
   const disks: DataDiskDetails[] = [];
-  for (const id of await machinesOf(folders, networkId)) {
+  for await (const { machine: id, folder } of machineFolders(folders, networkId ?? undefined)) {
     const inUse = use.devicesInUse(id);
-    for (const device of await devicesOf(folders, id)) {
+    for (const device of await devicesIn(folder)) {
       const file = machinePaths(folders, id).dataDisk(device);
       const found = await inspectDataDisk(file);
       if (found === undefined) continue;
@@ -35,24 +33,4 @@ export async function listData(
     }
   }
   return { disks, fileSystem: { totalBytes: blocks * bsize, freeBytes: bavail * bsize } };
-}
-
-async function machinesOf({ directory }: HostFolders, networkId: string | null): Promise<MachineId[]> {
-  const networks = path.join(directory, "networks");
-  const ids = networkId === null ? await namesIn(networks) : [networkId];
-  const machines = await Promise.all(
-    ids.map(async (id) =>
-      (await namesIn(path.join(networks, id, "machines"))).flatMap((name) => machineOfFolder(id, name) ?? []),
-    ),
-  );
-  return machines.flat();
-}
-
-async function namesIn(folder: string): Promise<string[]> {
-  try {
-    return (await readdir(folder)).sort();
-  } catch (error) {
-    if (["ENOENT", "ENOTDIR"].includes((error as NodeJS.ErrnoException).code ?? "")) return [];
-    throw error;
-  }
 }

@@ -1,19 +1,20 @@
 /** Data disks go to the attic: one rename each, so that a disk is always in one of two places. */
-import { readdir, rename, rm } from "node:fs/promises";
+import { rename, rm } from "node:fs/promises";
 import path from "node:path";
+import { devicesIn } from "../disk-folders.ts";
 import type { MachineId } from "../host.ts";
-import { dataDiskFile, deviceOfDataDisk, machinePaths, type HostFolders } from "../machine-paths.ts";
+import { dataDiskFile, machinePaths, type HostFolders } from "../machine-paths.ts";
 import { makeAtticFolder, syncFolder, type AtticNote } from "./attic.ts";
 
 /** All data disks of a machine with its labels; then nothing is left of the machine. No-op without data disks. */
 export async function moveDataToAttic(folders: HostFolders, id: MachineId, note: AtticNote): Promise<void> {
   const { folder, labels } = machinePaths(folders, id);
-  const devices = await devicesOf(folders, id);
+  const devices = await devicesIn(folder);
   if (devices.length > 0) {
     const target = await moveDisksToAttic(folders, id, { devices, note });
     await moveIfThere(labels, path.join(target, path.basename(labels)));
   }
-  if ((await devicesOf(folders, id)).length > 0) throw new Error(`data disks are still in ${folder}`);
+  if ((await devicesIn(folder)).length > 0) throw new Error(`data disks are still in ${folder}`);
   await rm(folder, { recursive: true, force: true });
 }
 
@@ -30,15 +31,6 @@ export async function moveDisksToAttic(
   await syncFolder(target);
   await syncFolder(paths.folder);
   return target;
-}
-
-/** The data disks in a machine's folder. */
-export async function devicesOf(folders: HostFolders, id: MachineId): Promise<string[]> {
-  const names = await readdir(machinePaths(folders, id).folder).catch((error: unknown) => {
-    if ((error as NodeJS.ErrnoException).code === "ENOENT") return [];
-    throw error;
-  });
-  return names.flatMap((name) => deviceOfDataDisk(name) ?? []);
 }
 
 async function moveIfThere(from: string, to: string): Promise<void> {

@@ -1,13 +1,14 @@
 /** A data disk comes back from the attic. */
 import { rename } from "node:fs/promises";
 import path from "node:path";
+import { devicesIn } from "../disk-folders.ts";
 import type { MachineId } from "../host.ts";
 import { machinePaths, type HostFolders } from "../machine-paths.ts";
 import { makePassable } from "../passable-folder.ts";
 import { findEntry, listAttic, syncFolder, tidyAtticFolder, type AtticNote } from "./attic.ts";
 import type { RestoredDisk } from "./data-calls.ts";
 import { damagedDisk, inspectDataDisk } from "./inspect-data-disk.ts";
-import { devicesOf, moveDisksToAttic } from "./move-to-attic.ts";
+import { moveDisksToAttic } from "./move-to-attic.ts";
 
 export interface RestoreRequest {
   readonly entry: string;
@@ -32,7 +33,7 @@ export async function restoreFromAttic(
     throw damagedDisk(entry.path, found?.refusal ?? "it is gone");
   const paths = machinePaths(folders, id);
   await makePassable(paths.folder, folders.directory);
-  const aside = (await devicesOf(folders, id)).includes(device)
+  const aside = (await devicesIn(paths.folder)).includes(device)
     ? await moveDisksToAttic(folders, id, { devices: [device], note })
     : undefined;
   await rename(entry.path, paths.dataDisk(device));

@@ -1,8 +1,7 @@
 /** What goes with a lab, as its files say: also where no host manager answers any more. */
-import { readdir } from "node:fs/promises";
-import path from "node:path";
-import { deviceOfDataDisk } from "../machine-paths.ts";
-import { domainName, machineOfFolder } from "../names.ts";
+import { namesIn } from "../../folder-names.ts";
+import { atticFolders, devicesIn, machineFolders, type DiskFolder } from "../disk-folders.ts";
+import { domainName } from "../names.ts";
 import { hostDataFolder, type LabHost, type LabState } from "./lab-state.ts";
 
 /**
@@ -14,26 +13,20 @@ export async function labContents(lab: LabState & { readonly up: boolean }): Pro
   return found.flatMap((lines, index) => lines.map((line) => `${lab.hosts[index]?.name ?? ""}: ${line}`));
 }
 
-/** A folder of disks: of a machine, or of the attic. */
-interface DiskFolder {
-  readonly networkId: string;
-  readonly component: string;
-  readonly files: readonly string[];
-}
-
 async function contentsOf(host: LabHost, isUp: boolean): Promise<string[]> {
   const directory = hostDataFolder(host);
   const running = new Set(isUp ? await runningDomains(host) : []);
-  const machines = await machineFolders(path.join(directory, "networks"));
-  const attic = await atticFolders(path.join(directory, "attic"));
-  return [
-    ...[...running].map((domain) => `the machine ${domain}, which runs`),
-    ...machines
-      .filter((machine) => hasOverlay(machine) && !running.has(domainOf(machine)))
-      .map((machine) => `the machine ${domainOf(machine)}, which is stopped`),
-    ...machines.flatMap(dataDisksIn),
-    ...attic.flatMap(dataDisksIn).map((line) => `in the attic, ${line}`),
-  ];
+  const stopped: string[] = [];
+  const disks: string[] = [];
+  for await (const place of machineFolders({ directory })) {
+    const domain = domainName(place.machine);
+    if (!running.has(domain) && (await hasOverlay(place)))
+      stopped.push(`the machine ${domain}, which is stopped`);
+    disks.push(...(await dataDisksIn(place)));
+  }
+  for await (const place of atticFolders({ directory }))
+    disks.push(...(await dataDisksIn(place)).map((line) => `in the attic, ${line}`));
+  return [...[...running].map((domain) => `the machine ${domain}, which runs`), ...stopped, ...disks];
 }
 
 /** The host's libvirt writes a file for each that runs, which is there when libvirt hangs, too. */
@@ -42,51 +35,12 @@ async function runningDomains({ init }: LabHost): Promise<string[]> {
   return names.flatMap((name) => /^(.+)\.pid$/.exec(name)?.[1] ?? []).filter((name) => name !== "driver");
 }
 
-async function machineFolders(parent: string): Promise<DiskFolder[]> {
-  const found: DiskFolder[] = [];
-  for (const networkId of await namesIn(parent)) {
-    const machines = path.join(parent, networkId, "machines");
-    for (const component of await namesIn(machines))
-      found.push({ networkId, component, files: await namesIn(path.join(machines, component)) });
-  }
-  return found;
+async function hasOverlay({ folder }: DiskFolder): Promise<boolean> {
+  return (await namesIn(folder)).some((name) => name.startsWith("overlay-"));
 }
 
-/** A folder of the attic for each time at which something was moved there. */
-async function atticFolders(parent: string): Promise<DiskFolder[]> {
-  const found: DiskFolder[] = [];
-  for (const networkId of await namesIn(parent))
-    for (const component of await namesIn(path.join(parent, networkId)))
-      for (const time of await namesIn(path.join(parent, networkId, component)))
-        found.push({
-          networkId,
-          component,
-          files: await namesIn(path.join(parent, networkId, component, time)),
-        });
-  return found;
-}
-
-function hasOverlay({ files }: DiskFolder): boolean {
-  return files.some((file) => file.startsWith("overlay-"));
-}
-
-function domainOf({ networkId, component }: DiskFolder): string {
-  return domainName(machineOfFolder(networkId, component) ?? { networkId, component });
-}
-
-function dataDisksIn({ networkId, component, files }: DiskFolder): string[] {
-  const owner = component === "_root" ? networkId : `${component} of ${networkId}`;
-  return files
-    .flatMap((file) => deviceOfDataDisk(file) ?? [])
-    .map((device) => `the data disk ${device} of ${owner}`);
-}
-
-/** In alphabetical order; empty for what is no folder. */
-async function namesIn(folder: string): Promise<string[]> {
-  try {
-    return (await readdir(folder)).sort();
-  } catch (error) {
-    if (["ENOENT", "ENOTDIR"].includes((error as NodeJS.ErrnoException).code ?? "")) return [];
-    throw error;
-  }
+async function dataDisksIn({ machine, folder }: DiskFolder): Promise<string[]> {
+  const { networkId, component } = machine;
+  const owner = component === "" ? networkId : `${component} of ${networkId}`;
+  return (await devicesIn(folder)).map((device) => `the data disk ${device} of ${owner}`);
 }
