@@ -4,21 +4,27 @@ import os from "node:os";
 import path from "node:path";
 
 const MEMORY = "/dev/shm";
-/** A run takes less than half of it. */
-const ROOM_BYTES = 4 * 2 ** 30;
-/** Of the machine, beside the guests, of which few run at a time. */
-const FREE_BYTES = 8 * 2 ** 30;
+
+export interface Needs {
+  /** Of the file system; a run takes a fifth of it. */
+  readonly roomBytes: number;
+  /** Of the machine's memory, beside the guests, of which few run at a time. */
+  readonly memoryBytes: number;
+}
+
+const NEEDS: Needs = { roomBytes: 4 * 2 ** 30, memoryBytes: 8 * 2 ** 30 };
 
 /** Makes the folder; whoever set TMPDIR chose its place. */
 export function makeRunFolder(): string {
-  const parent = process.env["TMPDIR"] === undefined && isFit(MEMORY) ? MEMORY : os.tmpdir();
+  const parent = process.env["TMPDIR"] === undefined && isFit(MEMORY, NEEDS) ? MEMORY : os.tmpdir();
   return mkdtempSync(path.join(parent, "ct-"));
 }
 
-function isFit(folder: string): boolean {
+/** Whether files may lie in a file system in memory, named by the folder on which it is mounted. */
+export function isFit(folder: string, { roomBytes, memoryBytes }: Needs): boolean {
   try {
     const { bavail, bsize } = statfsSync(folder);
-    if (bavail * bsize < ROOM_BYTES || os.freemem() < FREE_BYTES) return false;
+    if (bavail * bsize < roomBytes || os.freemem() < memoryBytes) return false;
     return mayExecute(folder) && isLikeDisk(folder);
   } catch {
     return false;

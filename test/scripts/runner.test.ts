@@ -3,12 +3,13 @@ import { randomUUID } from "node:crypto";
 import { existsSync, readFileSync, writeFileSync } from "node:fs";
 import path from "node:path";
 import t, { type Test } from "tap";
-import { longestFirst } from "../../scripts/test/choose.ts";
+import { isChosen, longestFirst } from "../../scripts/test/choose.ts";
 import { machineChanges, readMachine } from "../../scripts/test/machine.ts";
 import { readRecord, writeRecord } from "../../scripts/test/record.ts";
 import { countTests, fileLines, runReport } from "../../scripts/test/report.ts";
 import { failedTests, type FileResult } from "../../scripts/test/results.ts";
 import { runFile, type RunFileOptions } from "../../scripts/test/run-file.ts";
+import { isFit, makeRunFolder } from "../../scripts/test/run-folder.ts";
 
 const FAR_MS = 600_000;
 
@@ -173,5 +174,34 @@ t.test("what of the machine changed is told, and what is mounted in the run's fo
   const before = now.filter((line) => line !== "interface lo");
   t.same(machineChanges(before, [t.testdirName]), ["interface lo"]);
   t.ok(machineChanges(now, ["/dev"]).includes("mount /dev/pts"));
+  t.end();
+});
+
+t.test("slow files run when they are asked for, by name or as such", (t) => {
+  const files = ["test/io.test.ts", "test/e2e/office.slow.test.ts", "test/e2e/slow.test.ts"];
+  const chosen = (speed: "fast" | "slow" | "any", ...parts: string[]) =>
+    files.filter((file) => isChosen(file, { parts, speed })).map((file) => path.basename(file));
+  t.same(chosen("fast"), ["io.test.ts", "slow.test.ts"]);
+  t.same(chosen("slow"), ["office.slow.test.ts"]);
+  t.same(chosen("any", "e2e/", "nowhere"), ["office.slow.test.ts", "slow.test.ts"]);
+  t.same(chosen("slow", "io"), []);
+  t.end();
+});
+
+t.test("a run's files lie in memory only where there is room and memory for them", (t) => {
+  const none = { roomBytes: 0, memoryBytes: 0 };
+  const much = 2 ** 60;
+  t.equal(isFit("/dev/shm", { ...none, roomBytes: much }), false);
+  t.equal(isFit("/dev/shm", { ...none, memoryBytes: much }), false);
+  t.equal(isFit(t.testdir({}), none), false, "a folder on which nothing is mounted");
+  t.equal(isFit("/sys", none), false, "nothing can be written there");
+  t.equal(isFit("/nowhere", none), false);
+  const before = process.env["TMPDIR"];
+  t.teardown(() => {
+    if (before === undefined) Reflect.deleteProperty(process.env, "TMPDIR");
+    else process.env["TMPDIR"] = before;
+  });
+  const chosen = (process.env["TMPDIR"] = t.testdir({}));
+  t.equal(path.dirname(makeRunFolder()), chosen, "whoever sets TMPDIR chooses");
   t.end();
 });
