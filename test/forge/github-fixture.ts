@@ -2,9 +2,13 @@
 import { CollectiveError } from "../../src/errors.ts";
 import { createForge } from "../../src/forge/client.ts";
 import type { Forge, RetryLimits } from "../../src/forge/forge.ts";
-import type { Test } from "tap";
-import { scratch } from "../git/git-fixture.ts";
 import { startGitHubServer, type GitHubServer } from "./github-server.ts";
+
+/** The part of tap's test object that is used here. */
+interface TestFolder {
+  testdir(): string;
+  teardown(handler: () => unknown): void;
+}
 
 export const PERSON_TOKEN = "ghp_0123456789personpersonperson";
 export const JOB_TOKEN = "ghs_0123456789jobjobjobjobjobjob";
@@ -17,8 +21,8 @@ export const repository = { owner: "acme", name: "site" };
 export const quick: Partial<RetryLimits> = { writeIntervalMs: 0, pauseMs: 1, timeoutMs: 60_000 };
 
 /** Stopped when the test ends, which fails when the server saw a defect. */
-export async function startServer(t: Pick<Test, "teardown">): Promise<GitHubServer> {
-  const server = await startGitHubServer(scratch(t).folder);
+export async function startServer(t: TestFolder): Promise<GitHubServer> {
+  const server = await startGitHubServer(t.testdir());
   t.teardown(() => server.close());
   await furnish(server);
   return server;

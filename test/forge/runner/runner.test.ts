@@ -421,7 +421,16 @@ test("a runner that waits for another one says so, and can be told to stop", asy
 
 test("with GitHub behind it the runner reports there, each thing once", async (t) => {
   const { site, dir } = await openRunner(t);
-  const server = await startServer(t);
+  const folder = mkdtempSync(path.join(tmpdir(), "cui-runner-"));
+  t.teardown(() => {
+    rmSync(folder, { recursive: true, force: true });
+  });
+  const server = await startServer({
+    testdir: () => folder,
+    teardown: (handler) => {
+      t.teardown(handler);
+    },
+  });
   const { gitDirectory, deployments, statuses } = server.state.repositories.get("acme/site")!;
   git(site.work, "push", "--quiet", "--force", gitDirectory, "HEAD:main");
   mkdirSync(dir, { recursive: true });
