@@ -5,6 +5,7 @@ import { hasErrors, type Diagnostic, type TextOf } from "../diagnostics.ts";
 import type { WriteProgress } from "../disk/write-program-disk.ts";
 import { CollectiveError } from "../errors.ts";
 import { withFileLock } from "../file-lock.ts";
+import { stderrOf } from "../io.ts";
 import { newestReachable, storeDisks } from "./add-disks.ts";
 import { readApplianceFolder, type ApplianceFolder } from "./appliance-folder.ts";
 import { damaged } from "../git/damage.ts";
@@ -297,7 +298,12 @@ async function refuseSame({ git, target, mirror, parent, newest, built }: SameOp
 async function refuseUnreadable(git: Git): Promise<void> {
   const gitFolder = path.join(git.folder, ".git");
   if ((await lstat(gitFolder).catch(() => undefined)) === undefined) return;
-  await git.run({ args: ["rev-parse", "--git-dir"] });
+  try {
+    // Inside another repository git finds that one.
+    await git.run({ args: ["rev-parse", "--git-dir"] });
+  } catch (error) {
+    if (!stderrOf(error).includes("not a git repository")) throw error;
+  }
   throw damaged(gitFolder, "git does not take it for a repository");
 }
 

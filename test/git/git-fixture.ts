@@ -112,11 +112,13 @@ export async function untilGroupEnded(group: number): Promise<void> {
   });
 }
 
-/** A folder and a cache of the test's own, removed with it; outside the checkout, as its users' are. */
+/** A folder and a cache of the test's own, removed with what is put beside it; outside the checkout, as users' are. */
 export function scratch(t: Pick<Test, "teardown">): { readonly folder: string; readonly cache: string } {
-  const folder = mkdtempSync(path.join(tmpdir(), "scratch-"));
+  const top = mkdtempSync(path.join(tmpdir(), "scratch-"));
+  const folder = path.join(top, "test");
+  mkdirSync(folder);
   t.teardown(() => {
-    rmSync(folder, { recursive: true, force: true, maxRetries: 10, retryDelay: 100 });
+    rmSync(top, { recursive: true, force: true, maxRetries: 10, retryDelay: 100 });
   });
   return { folder, cache: path.join(folder, ".cache") };
 }

@@ -317,13 +317,17 @@ test("a branch and a tag of one name are two things", async (t) => {
 });
 
 test("a folder's own repository is never removed, also where git cannot read it", async (t) => {
-  const { work, publishFrom } = await setUp(t);
+  const { folder, work, publishFrom } = await setUp(t);
   await publishFrom();
   const head = path.join(work, ".git/HEAD");
   const before = readFileSync(head, "utf8");
   writeFileSync(head, "");
   writeFiles(work, { "notes.txt": "2" });
-  await t.rejects(publishFrom(), { code: "REPOSITORY_DAMAGED", message: new RegExp(`${work}/.git`) });
+  const refused = { code: "REPOSITORY_DAMAGED", message: new RegExp(`${work}/.git`) };
+  await t.rejects(publishFrom(), refused);
+  git(folder, "init", "--quiet");
+  await t.rejects(publishFrom(), refused, "inside another repository, too");
+  rmSync(path.join(folder, ".git"), { recursive: true });
   t.equal(readFileSync(head, "utf8"), "");
   writeFileSync(head, before);
   t.equal((await publishFrom()).published?.version, 2);
