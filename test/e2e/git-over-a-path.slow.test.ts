@@ -1,4 +1,4 @@
-/** A tag pushed over a path, for a server that is no web server, reaches the running service as one over HTTP does. */
+/** After a tag over HTTP the next one, pushed over a path, reaches the running service as well. */
 import t from "tap";
 import { runOffice, rollOutTag } from "./chain-steps.ts";
 import { createChain, createSite, publishChain } from "./chain.ts";
@@ -14,5 +14,6 @@ await t.test("a tag pushed over a path reaches the running service", options, as
   await publishChain(chain);
   await createSite(chain);
   await runOffice(t, chain);
-  await rollOutTag(t, chain, { version: "2", over: "a path" });
+  await rollOutTag(t, chain, { version: "2", over: "HTTP" });
+  await rollOutTag(t, chain, { version: "3", over: "a path" });
 });
